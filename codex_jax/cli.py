@@ -1,0 +1,43 @@
+"""How every command starts and ends: tyro in, exit codes 0, 1 or 2 out."""
+
+import contextlib
+import io
+import re
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+import tyro
+
+from codex_jax.errors import InputError
+
+Args = TypeVar("Args")
+
+
+def parse(args_type: type[Args], argv: list[str] | None = None, default: Args | None = None) -> Args:
+    """Parses argv (default: sys.argv[1:]) into the dataclass args_type; InputError names a bad flag."""
+    stderr = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(stderr):
+            if default is None:
+                return tyro.cli(args_type, args=argv)
+            return tyro.cli(args_type, args=argv, default=default)
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        # tyro draws a box: its first inner lines are the message.
+        lines = [re.sub(r"[│╭╮╰╯─]+", " ", line).strip() for line in stderr.getvalue().splitlines()]
+        message = " ".join([line for line in lines if line and not line.endswith("error")][:2])
+        raise InputError(f"{message or 'cannot read the arguments'} (see --help)") from None
+
+
+def run(main: Callable[[Args], int | None], args_type: type[Args], argv: list[str] | None = None) -> int:
+    """Runs main(args) and returns its exit code; InputError becomes one line on stderr and 2."""
+    try:
+        return main(parse(args_type, argv)) or 0
+    except InputError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130

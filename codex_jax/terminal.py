@@ -1,0 +1,63 @@
+"""Progress on a terminal, plain lines otherwise; all of it on stderr, so that stdout stays data."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+PLAIN_SECONDS = 10.0  # between two plain lines
+
+
+class Report(Protocol):
+    """report(advance, note) moves the bar by `advance` steps and shows `note` beside it."""
+
+    def __call__(self, advance: int = 1, note: str = "") -> None: ...
+
+
+def console() -> Console:
+    """A console on stderr."""
+    return Console(stderr=True)
+
+
+@contextmanager
+def progress(label: str, total: int) -> Iterator[Report]:
+    """Yields report(advance, note); total in steps. A bar on a terminal, a line every 10 s otherwise."""
+    if sys.stderr.isatty():
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=console()) as bar:
+            task = bar.add_task(label, total=total, note="")
+
+            def report(advance: int = 1, note: str = "") -> None:
+                bar.update(task, advance=advance, **({"note": note} if note else {}))
+
+            yield report
+        return
+
+    done, latest, start = 0, "", time.monotonic()
+    printed = start
+
+    def line() -> None:
+        elapsed = time.monotonic() - start
+        left = elapsed / done * (total - done) if done else 0.0
+        print(f"{label} {done}/{total} {latest} elapsed {elapsed:.0f}s left {left:.0f}s", file=sys.stderr)
+
+    def report_plain(advance: int = 1, note: str = "") -> None:
+        nonlocal done, latest, printed
+        done += advance
+        latest = note or latest
+        if time.monotonic() - printed >= PLAIN_SECONDS:
+            printed = time.monotonic()
+            line()
+
+    yield report_plain
+    line()
