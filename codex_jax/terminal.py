@@ -38,7 +38,9 @@ def progress(label: str, total: int) -> Iterator[Report]:
             task = bar.add_task(label, total=total, note="")
 
             def report(advance: int = 1, note: str = "") -> None:
-                bar.update(task, advance=advance, **({"note": note} if note else {}))
+                bar.advance(task, advance)
+                if note:
+                    bar.update(task, note=note)
 
             yield report
         return

@@ -1,0 +1,127 @@
+"""Every setting as frozen dataclasses; an experiment file is one `config = TrainConfig(...)`."""
+
+import dataclasses
+import json
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from codex_jax.errors import InputError
+
+RematPolicy = Literal["none", "full", "dots"]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """GPT-3's architecture (paper section 3.2: the GPT model family)."""
+
+    layers: int = 4
+    width: int = 192
+    heads: int = 6
+    context: int = 2048  # tokens: the longest sequence, and the number of learned positions
+    vocab_size: int = 0  # 0: taken from the data's tokenizer, rounded up to a multiple of 128
+    compute_dtype: Literal["float32", "bfloat16"] = "float32"  # parameters, softmax and loss are float32
+    remat: RematPolicy = "none"  # what the backward pass computes again: nothing, a whole layer, all but products
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the training records lie."""
+
+    path: str = ""  # DIR/NAME or DIR/NAME/VERSION, as written by codex_jax.corpus
+    train_split: str = "train"
+    validation_split: str = "validation"
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW with warm-up and cosine decay (paper section 3.2)."""
+
+    peak_learning_rate: float = 6e-4
+    final_fraction: float = 0.1  # of the peak, at the last step
+    warmup_steps: int = 175
+    beta1: float = 0.9
+    beta2: float = 0.95
+    epsilon: float = 1e-8
+    weight_decay: float = 0.1  # on matrices only
+    clip_norm: float = 1.0  # global norm of the gradients
+
+
+@dataclass(frozen=True)
+class MeshConfig:
+    """Devices along each mesh axis; -1 (one axis at most) takes what is left."""
+
+    data: int = 1
+    fsdp: int = -1
+    model: int = 1
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One run: pretraining, or fine-tuning where init_from names another run."""
+
+    name: str = "run"
+    run_dir: str = ""  # default: runs/NAME
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    mesh: MeshConfig = field(default_factory=MeshConfig)
+    steps: int = 1000
+    batch_size: int = 32  # sequences a step, over all devices
+    accumulation: int = 1  # microbatches a step
+    seed: int = 0
+    init_from: str = ""  # a run folder whose newest parameters start this one
+    log_every: int = 10  # steps
+    eval_every: int = 0  # steps; 0: before the first and after the last step only
+    eval_batches: int = 0  # 0: the whole validation split
+    checkpoint_every: int = 500  # steps
+    keep_checkpoints: int = 3
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return Path(self.run_dir or f"runs/{self.name}")
+
+
+def to_json(config: Any) -> str:
+    """A config as indented JSON."""
+    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+
+
+def from_dict(cls: type, values: dict[str, Any]) -> Any:
+    """A config dataclass from what to_json wrote; InputError on unknown keys or wrong types."""
+    hints = typing.get_type_hints(cls)
+    unknown = set(values) - {f.name for f in dataclasses.fields(cls)}
+    if unknown:
+        raise InputError(f"unknown setting {sorted(unknown)[0]!r} for {cls.__name__}")
+    made = {}
+    for key, value in values.items():
+        hint = hints[key]
+        if dataclasses.is_dataclass(hint):
+            if not isinstance(value, dict):
+                raise InputError(f"setting {key!r} must be an object, not {value!r}")
+            value = from_dict(typing.cast(type, hint), value)
+        elif hint in (int, float, str) and (not isinstance(value, (int, float) if hint is float else hint)):
+            raise InputError(f"setting {key!r} must be {hint.__name__}, not {value!r}")
+        made[key] = value
+    return cls(**made)
+
+
+def validate(config: TrainConfig) -> None:
+    """InputError for settings that cannot train, naming the flag."""
+    model = config.model
+    for name in ("layers", "width", "heads", "context"):
+        if getattr(model, name) < 1:
+            raise InputError(f"--model.{name} must be at least 1, not {getattr(model, name)}")
+    if model.width % model.heads:
+        raise InputError(f"--model.width {model.width} must be a multiple of --model.heads {model.heads}")
+    for name in ("steps", "batch_size", "accumulation", "log_every", "checkpoint_every", "keep_checkpoints"):
+        if getattr(config, name) < 1:
+            raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(config, name)}")
+    if config.batch_size % config.accumulation:
+        raise InputError(f"--batch-size {config.batch_size} must be a multiple of --accumulation {config.accumulation}")
+    if config.optimizer.peak_learning_rate <= 0:
+        raise InputError("--optimizer.peak-learning-rate must be above 0")
+    if not config.data.path:
+        raise InputError("no data: give --data.path DIR/NAME as written by python -m codex_jax.corpus")

@@ -1,0 +1,167 @@
+"""GPT-3's decoder in Flax Linen: pre-LayerNorm with biases, GELU, learned positions, tied embeddings.
+
+Tensors end in their axes: B sequences, T tokens, S cached tokens, H heads, D head size, C width, V vocabulary.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from codex_jax.config import ModelConfig
+from codex_jax.model.attention import attend, attend_prefix_and_suffix, mask_of_packed
+from codex_jax.model.cache import Cache
+
+Array = jax.Array
+
+INIT_STD = 0.02  # GPT-2's, kept by GPT-3
+LAYER_NORM_EPSILON = 1e-5
+
+REMAT = {
+    "full": jax.checkpoint_policies.nothing_saveable,
+    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+}
+
+
+def dtype_of(config: ModelConfig) -> Any:
+    """The compute dtype."""
+    return jnp.dtype(config.compute_dtype)
+
+
+def _dense(
+    config: ModelConfig,
+    features: int | tuple[int, ...],
+    axes: tuple[str, ...],
+    name: str,
+    std: float,
+    inputs: int = 1,
+) -> nn.Module:
+    # The kernel's last axes are the outputs, and the bias has only those.
+    return nn.DenseGeneral(
+        features,
+        axis=tuple(range(-inputs, 0)),
+        dtype=dtype_of(config),
+        kernel_init=nn.with_logical_partitioning(nn.initializers.normal(std), axes),
+        bias_init=nn.with_logical_partitioning(nn.initializers.zeros, axes[inputs:]),
+        name=name,
+    )
+
+
+def _layer_norm(name: str) -> nn.Module:
+    return nn.LayerNorm(
+        epsilon=LAYER_NORM_EPSILON,
+        dtype=jnp.float32,
+        scale_init=nn.with_logical_partitioning(nn.initializers.ones, ("embed",)),
+        bias_init=nn.with_logical_partitioning(nn.initializers.zeros, ("embed",)),
+        name=name,
+    )
+
+
+class Block(nn.Module):
+    """One layer. Called with a mask it sees a whole batch; with a cache it sees one new token a sample."""
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(self, x: Array, mask: Array | None, cache: tuple | None, lengths: tuple | None) -> tuple:
+        """x: [B, T, C] (T is 1 with a cache) -> (x, (key, value)): the layer's keys and values, new or updated."""
+        config = self.config
+        dtype = dtype_of(config)
+        residual_std = INIT_STD / (2 * config.layers) ** 0.5  # GPT-2's scaling of residual projections
+        head_dim = config.width // config.heads
+
+        h = _layer_norm("attention_norm")(x).astype(dtype)
+        qkv = _dense(config, (3, config.heads, head_dim), ("embed", "qkv", "heads", "head"), "qkv", INIT_STD)(h)
+        query, key, value = qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2]
+        if cache is None:
+            assert mask is not None
+            out = attend(query, key, value, mask)
+        else:
+            assert lengths is not None
+            prefix_key, prefix_value, suffix_key, suffix_value = cache
+            prefix_length, suffix_length = lengths
+            suffix_key = jax.lax.dynamic_update_slice_in_dim(suffix_key, key, suffix_length, axis=1)
+            suffix_value = jax.lax.dynamic_update_slice_in_dim(suffix_value, value, suffix_length, axis=1)
+            out = attend_prefix_and_suffix(
+                query[:, 0],
+                prefix_key,
+                prefix_value,
+                jnp.arange(prefix_key.shape[0]) < prefix_length,
+                suffix_key,
+                suffix_value,
+                jnp.arange(suffix_key.shape[1]) <= suffix_length,
+            )[:, None]
+            key, value = suffix_key, suffix_value
+        x = x + _dense(config, config.width, ("heads", "head", "embed"), "out", residual_std, inputs=2)(out)
+
+        h = _layer_norm("mlp_norm")(x).astype(dtype)
+        h = _dense(config, 4 * config.width, ("embed", "mlp"), "up", INIT_STD)(h)
+        h = nn.gelu(h, approximate=True)
+        x = x + _dense(config, config.width, ("mlp", "embed"), "down", residual_std)(h)
+        return nn.with_logical_constraint(x, ("batch", "length", "activation")), (key, value)
+
+
+class GPT(nn.Module):
+    """The whole model; parameters float32, logits float32."""
+
+    config: ModelConfig
+
+    def setup(self) -> None:
+        """Declares the embeddings, the scanned layers and the last norm."""
+        config = self.config
+        normal = nn.initializers.normal(INIT_STD)
+        self.token_embedding = self.param(
+            "token_embedding",
+            nn.with_logical_partitioning(normal, ("vocab", "embed")),
+            (config.vocab_size, config.width),
+        )
+        self.position_embedding = self.param(
+            "position_embedding",
+            nn.with_logical_partitioning(normal, ("position", "embed")),
+            (config.context, config.width),
+        )
+        block = Block
+        if config.remat != "none":
+            block = nn.remat(Block, policy=REMAT[config.remat], prevent_cse=False)
+        self.blocks = nn.scan(
+            block,
+            variable_axes={"params": 0},
+            split_rngs={"params": True},
+            in_axes=(nn.broadcast, 0, nn.broadcast),
+            length=config.layers,
+            metadata_params={nn.PARTITION_NAME: "layers"},
+        )(config, name="blocks")
+        self.final_norm = _layer_norm("final_norm")
+
+    def __call__(self, tokens_BT: Array, segment_ids_BT: Array, positions_BT: Array) -> tuple[Array, tuple]:
+        """-> (logits float32 [B, T, V], (keys, values) of all layers, each [layers, B, T, H, D])."""
+        x = self._embed(tokens_BT, positions_BT)
+        x, keys_values = self.blocks(x, mask_of_packed(segment_ids_BT), None, None)
+        return self._logits(x), keys_values
+
+    def decode(self, token_B: Array, cache: Cache) -> tuple[Array, Cache]:
+        """One token of each sample -> (logits float32 [B, V], the cache with it appended)."""
+        position = cache.prefix_length + cache.suffix_length
+        x = self._embed(token_B[:, None], jnp.full((token_B.shape[0], 1), position))
+        layers = (cache.prefix_key, cache.prefix_value, cache.suffix_key, cache.suffix_value)
+        x, (keys, values) = self.blocks(x, None, layers, (cache.prefix_length, cache.suffix_length))
+        cache = cache._replace(suffix_key=keys, suffix_value=values, suffix_length=cache.suffix_length + 1)
+        return self._logits(x)[:, 0], cache
+
+    def _embed(self, tokens_BT: Array, positions_BT: Array) -> Array:
+        x = self.token_embedding[tokens_BT] + self.position_embedding[positions_BT]
+        return nn.with_logical_constraint(x.astype(dtype_of(self.config)), ("batch", "length", "activation"))
+
+    def _logits(self, x: Array) -> Array:
+        h = self.final_norm(x).astype(dtype_of(self.config))
+        embedding = self.token_embedding.astype(h.dtype)
+        return jnp.einsum("btc,vc->btv", h, embedding, preferred_element_type=jnp.float32)
+
+
+def segments_and_positions(tokens_BT: Array, eot: int) -> tuple[Array, Array]:
+    """Documents of a packed batch: an end-of-text input opens the next one, at position 0. int32 [B, T] each."""
+    opens = tokens_BT == eot
+    index = jnp.arange(tokens_BT.shape[1], dtype=jnp.int32)
+    start = jax.lax.cummax(jnp.where(opens, index, 0), axis=1)
+    return jnp.cumsum(opens, axis=1, dtype=jnp.int32), index - start

@@ -1,0 +1,43 @@
+"""The forward pass in float64 NumPy, written from the GPT-2 and GPT-3 papers and not from our model."""
+
+import math
+
+import numpy as np
+
+
+def layer_norm(x, scale, bias):
+    mean = x.mean(-1, keepdims=True)
+    return (x - mean) / np.sqrt(((x - mean) ** 2).mean(-1, keepdims=True) + 1e-5) * scale + bias
+
+
+def gelu(x):
+    return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+def forward(params, tokens, heads):
+    """Logits [T, V] of one document alone; params: our parameter tree as NumPy arrays."""
+    p = {k: v for k, v in params.items()}
+    x = p["token_embedding"][tokens].astype(np.float64) + p["position_embedding"][: len(tokens)]
+    layers = p["blocks"]["qkv"]["kernel"].shape[0]
+    width = x.shape[-1]
+    for n in range(layers):
+        def at(*path, n=n):
+            node = p["blocks"]
+            for key in path:
+                node = node[key]
+            return node[n].astype(np.float64)
+
+        h = layer_norm(x, at("attention_norm", "scale"), at("attention_norm", "bias"))
+        qkv = h @ at("qkv", "kernel").reshape(width, 3 * width) + at("qkv", "bias").reshape(-1)
+        query, key, value = (a.reshape(len(tokens), heads, -1) for a in np.split(qkv, 3, axis=-1))
+        out = np.empty_like(query)
+        for head in range(heads):
+            for t in range(len(tokens)):
+                scores = key[: t + 1, head] @ query[t, head] / math.sqrt(width // heads)
+                weights = np.exp(scores - scores.max())
+                out[t, head] = (weights / weights.sum()) @ value[: t + 1, head]
+        x = x + out.reshape(len(tokens), width) @ at("out", "kernel").reshape(width, width) + at("out", "bias")
+        h = layer_norm(x, at("mlp_norm", "scale"), at("mlp_norm", "bias"))
+        h = gelu(h @ at("up", "kernel") + at("up", "bias"))
+        x = x + h @ at("down", "kernel") + at("down", "bias")
+    return layer_norm(x, p["final_norm"]["scale"], p["final_norm"]["bias"]) @ p["token_embedding"].astype(np.float64).T

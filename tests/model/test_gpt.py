@@ -1,0 +1,99 @@
+import dataclasses
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from codex_jax.config import ModelConfig
+from codex_jax.model.cache import empty_suffix
+from codex_jax.model.gpt import GPT, segments_and_positions
+from codex_jax.model.sizes import SIZES, non_embedding_parameters, parameters
+from tests.model.reference import forward
+
+CONFIG = ModelConfig(layers=3, width=32, heads=4, context=40, vocab_size=64)
+EOT = 0
+
+
+@pytest.fixture(scope="module")
+def params():
+    tokens = jnp.zeros((1, 4), jnp.int32)
+    tree = nn.meta.unbox(GPT(CONFIG).init(jax.random.key(0), tokens, tokens, tokens))["params"]
+    # Away from initialisation, so that biases and norms matter and attention is far from uniform.
+    leaves, shape = jax.tree.flatten(tree)
+    keys = jax.random.split(jax.random.key(1), len(leaves))
+    return jax.tree.unflatten(
+        shape, [leaf + 0.2 * jax.random.normal(k, leaf.shape) for leaf, k in zip(leaves, keys, strict=True)]
+    )
+
+
+def logits(params, tokens, config=CONFIG):
+    segments, positions = segments_and_positions(tokens, EOT)
+    return GPT(config).apply({"params": params}, tokens, segments, positions)
+
+
+def documents(lengths, seed=0):
+    rng = np.random.default_rng(seed)
+    return [np.concatenate([[EOT], rng.integers(1, 64, n - 1)]) for n in lengths]
+
+
+@pytest.mark.parametrize("remat", ["none", "full", "dots"])
+def test_forward_agrees_with_float64_reference(params, remat):
+    (doc,) = documents([30])
+    ours, _ = logits(params, jnp.asarray(doc)[None], dataclasses.replace(CONFIG, remat=remat))
+    theirs = forward(jax.tree.map(np.asarray, params), doc, CONFIG.heads)
+    assert np.abs(theirs).max() > 1
+    np.testing.assert_allclose(ours[0], theirs, atol=1e-5 * np.abs(theirs).max(), rtol=1e-5)
+
+
+def test_packed_documents_get_the_logits_they_have_alone(params):
+    docs = documents([7, 1, 19, 11])
+    packed, _ = logits(params, jnp.asarray(np.concatenate(docs))[None])
+    start = 0
+    for doc in docs:
+        alone, _ = logits(params, jnp.asarray(doc)[None])
+        np.testing.assert_allclose(packed[0, start : start + len(doc)], alone[0], atol=2e-5)
+        start += len(doc)
+
+
+def test_cached_decoding_agrees_with_the_full_forward_at_every_position(params):
+    docs = np.stack([np.concatenate([documents([9])[0], documents([16], seed)[0][1:]]) for seed in (1, 2, 3)])
+    full, _ = logits(params, jnp.asarray(docs))
+    padded = jnp.asarray(np.pad(docs[:1, :9], ((0, 0), (0, 3)), constant_values=5))
+    _, (keys, values) = logits(params, padded)
+    cache = empty_suffix(CONFIG, keys[:, 0], values[:, 0], jnp.asarray(9), batch=3, slots=20)
+    for position in range(9, docs.shape[1]):
+        step, cache = GPT(CONFIG).apply(
+            {"params": params}, jnp.asarray(docs[:, position]), cache, method=GPT.decode
+        )
+        np.testing.assert_allclose(step, full[:, position], atol=2e-5)
+
+
+def test_segments_and_positions():
+    segments, positions = segments_and_positions(jnp.asarray([[3, 4, EOT, 5, EOT, EOT, 6]]), EOT)
+    assert segments.tolist() == [[0, 0, 1, 1, 2, 3, 3]]
+    assert positions.tolist() == [[0, 1, 0, 1, 0, 0, 1]]
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_sizes_have_the_parameters_they_claim(name):
+    config, _ = SIZES[name]
+    config = dataclasses.replace(config, vocab_size=50_304)
+    tokens = jax.ShapeDtypeStruct((1, 8), jnp.int32)
+    shapes = nn.meta.unbox(jax.eval_shape(GPT(config).init, jax.random.key(0), tokens, tokens, tokens))
+    count = sum(leaf.size for leaf in jax.tree.leaves(shapes))
+    assert count == parameters(config)
+    unit = {"m": 1e6, "b": 1e9}[name[-1]]
+    claimed = float(name[:-1]) * unit
+    # The names are rounded: 12b has 12.6e9 and 679m is exact to the million.
+    assert non_embedding_parameters(config) == pytest.approx(claimed, rel=0.06)
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(shapes))
+
+
+def test_residual_projections_start_smaller():
+    tokens = jnp.zeros((1, 4), jnp.int32)
+    config = dataclasses.replace(CONFIG, layers=8, width=128)
+    tree = nn.meta.unbox(GPT(config).init(jax.random.key(0), tokens, tokens, tokens))["params"]["blocks"]
+    assert float(tree["down"]["kernel"].std()) == pytest.approx(0.02 / 4, rel=0.05)
+    assert float(tree["up"]["kernel"].std()) == pytest.approx(0.02, rel=0.05)
