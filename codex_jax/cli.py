@@ -31,13 +31,18 @@ def parse(args_type: type[Args], argv: list[str] | None = None, default: Args | 
         raise InputError(f"{message or 'cannot read the arguments'} (see --help)") from None
 
 
-def run(main: Callable[[Args], int | None], args_type: type[Args], argv: list[str] | None = None) -> int:
-    """Runs main(args) and returns its exit code; InputError becomes one line on stderr and 2."""
+def guarded(body: Callable[[], int | None]) -> int:
+    """Runs body() and returns its exit code; InputError becomes one line on stderr and 2."""
     try:
-        return main(parse(args_type, argv)) or 0
+        return body() or 0
     except InputError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def run(main: Callable[[Args], int | None], args_type: type[Args], argv: list[str] | None = None) -> int:
+    """Parses argv into args_type, runs main(args) guarded, and returns the exit code."""
+    return guarded(lambda: main(parse(args_type, argv)))

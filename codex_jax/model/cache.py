@@ -10,31 +10,30 @@ from codex_jax.config import ModelConfig
 Array = jax.Array
 
 
-class Cache(NamedTuple):
-    """Keys and values of a prefix shared by all samples and of each sample's own suffix.
+class Prefix(NamedTuple):
+    """A prompt's keys and values, kept once for all its samples.
 
-    prefix_key, prefix_value: [layers, P, heads, head_dim]; suffix_key, suffix_value: [layers, B, S, heads,
-    head_dim], in the compute dtype; prefix_length, suffix_length: int32 [], the slots in use.
+    key, value: [layers, P, heads, head_dim] in the compute dtype; length: int32 [], the places in use.
     """
 
-    prefix_key: Array
-    prefix_value: Array
-    suffix_key: Array
-    suffix_value: Array
-    prefix_length: Array
-    suffix_length: Array
+    key: Array
+    value: Array
+    length: Array
 
 
-def empty_suffix(
-    config: ModelConfig, keys: Array, values: Array, prefix_length: Array, batch: int, slots: int
-) -> Cache:
-    """A cache of a prefilled prefix ([layers, P, heads, head_dim]) and `slots` free places for each sample."""
+class Suffix(NamedTuple):
+    """Each sample's own keys and values.
+
+    key, value: [layers, B, S, heads, head_dim] in the compute dtype; length: int32 [], the places in use.
+    """
+
+    key: Array
+    value: Array
+    length: Array
+
+
+def empty_suffix(config: ModelConfig, batch: int, slots: int) -> Suffix:
+    """`slots` free places for each of `batch` samples."""
     shape = (config.layers, batch, slots, config.heads, config.width // config.heads)
-    return Cache(
-        keys,
-        values,
-        jnp.zeros(shape, keys.dtype),
-        jnp.zeros(shape, values.dtype),
-        jnp.asarray(prefix_length, jnp.int32),
-        jnp.zeros((), jnp.int32),
-    )
+    dtype = jnp.dtype(config.compute_dtype)
+    return Suffix(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype), jnp.zeros((), jnp.int32))

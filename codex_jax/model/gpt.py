@@ -3,7 +3,7 @@
 Tensors end in their axes: B sequences, T tokens, S cached tokens, H heads, D head size, C width, V vocabulary.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import flax.linen as nn
 import jax
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from codex_jax.config import ModelConfig
 from codex_jax.model.attention import attend, attend_prefix_and_suffix, mask_of_packed
-from codex_jax.model.cache import Cache
+from codex_jax.model.cache import Prefix, Suffix
 
 Array = jax.Array
 
@@ -140,22 +140,26 @@ class GPT(nn.Module):
         x, keys_values = self.blocks(x, mask_of_packed(segment_ids_BT), None, None)
         return self._logits(x), keys_values
 
-    def decode(self, token_B: Array, cache: Cache) -> tuple[Array, Cache]:
-        """One token of each sample -> (logits float32 [B, V], the cache with it appended)."""
-        position = cache.prefix_length + cache.suffix_length
+    def decode(self, token_B: Array, prefix: Prefix, suffix: Suffix) -> tuple[Array, Suffix]:
+        """One token of each sample -> (logits float32 [B, V], the suffix with it appended)."""
+        position = prefix.length + suffix.length
         x = self._embed(token_B[:, None], jnp.full((token_B.shape[0], 1), position))
-        layers = (cache.prefix_key, cache.prefix_value, cache.suffix_key, cache.suffix_value)
-        x, (keys, values) = self.blocks(x, None, layers, (cache.prefix_length, cache.suffix_length))
-        cache = cache._replace(suffix_key=keys, suffix_value=values, suffix_length=cache.suffix_length + 1)
-        return self._logits(x)[:, 0], cache
+        layers = (prefix.key, prefix.value, suffix.key, suffix.value)
+        x, (keys, values) = self.blocks(x, None, layers, (prefix.length, suffix.length))
+        return self._logits(x)[:, 0], Suffix(keys, values, suffix.length + 1)
+
+    def _embeddings(self) -> tuple[Array, Array]:
+        # Linen hands parameters out unboxed; its types do not say so.
+        return cast(Array, self.token_embedding), cast(Array, self.position_embedding)
 
     def _embed(self, tokens_BT: Array, positions_BT: Array) -> Array:
-        x = self.token_embedding[tokens_BT] + self.position_embedding[positions_BT]
+        token_embedding, position_embedding = self._embeddings()
+        x = token_embedding[tokens_BT] + position_embedding[positions_BT]
         return nn.with_logical_constraint(x.astype(dtype_of(self.config)), ("batch", "length", "activation"))
 
     def _logits(self, x: Array) -> Array:
         h = self.final_norm(x).astype(dtype_of(self.config))
-        embedding = self.token_embedding.astype(h.dtype)
+        embedding = self._embeddings()[0].astype(h.dtype)
         return jnp.einsum("btc,vc->btv", h, embedding, preferred_element_type=jnp.float32)
 
 

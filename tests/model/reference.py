@@ -16,13 +16,13 @@ def gelu(x):
 
 def forward(params, tokens, heads):
     """Logits [T, V] of one document alone; params: our parameter tree as NumPy arrays."""
-    p = {k: v for k, v in params.items()}
-    x = p["token_embedding"][tokens].astype(np.float64) + p["position_embedding"][: len(tokens)]
-    layers = p["blocks"]["qkv"]["kernel"].shape[0]
+    x = params["token_embedding"][tokens].astype(np.float64) + params["position_embedding"][: len(tokens)]
+    layers = params["blocks"]["qkv"]["kernel"].shape[0]
     width = x.shape[-1]
     for n in range(layers):
+
         def at(*path, n=n):
-            node = p["blocks"]
+            node = params["blocks"]
             for key in path:
                 node = node[key]
             return node[n].astype(np.float64)
@@ -40,4 +40,5 @@ def forward(params, tokens, heads):
         h = layer_norm(x, at("mlp_norm", "scale"), at("mlp_norm", "bias"))
         h = gelu(h @ at("up", "kernel") + at("up", "bias"))
         x = x + h @ at("down", "kernel") + at("down", "bias")
-    return layer_norm(x, p["final_norm"]["scale"], p["final_norm"]["bias"]) @ p["token_embedding"].astype(np.float64).T
+    x = layer_norm(x, params["final_norm"]["scale"], params["final_norm"]["bias"])
+    return x @ params["token_embedding"].astype(np.float64).T

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from codex_jax.config import ModelConfig
-from codex_jax.model.cache import empty_suffix
+from codex_jax.model.cache import Prefix, empty_suffix
 from codex_jax.model.gpt import GPT, segments_and_positions
 from codex_jax.model.sizes import SIZES, non_embedding_parameters, parameters
 from tests.model.reference import forward
@@ -62,10 +62,10 @@ def test_cached_decoding_agrees_with_the_full_forward_at_every_position(params):
     full, _ = logits(params, jnp.asarray(docs))
     padded = jnp.asarray(np.pad(docs[:1, :9], ((0, 0), (0, 3)), constant_values=5))
     _, (keys, values) = logits(params, padded)
-    cache = empty_suffix(CONFIG, keys[:, 0], values[:, 0], jnp.asarray(9), batch=3, slots=20)
+    prefix, suffix = Prefix(keys[:, 0], values[:, 0], jnp.asarray(9)), empty_suffix(CONFIG, batch=3, slots=20)
     for position in range(9, docs.shape[1]):
-        step, cache = GPT(CONFIG).apply(
-            {"params": params}, jnp.asarray(docs[:, position]), cache, method=GPT.decode
+        step, suffix = GPT(CONFIG).apply(
+            {"params": params}, jnp.asarray(docs[:, position]), prefix, suffix, method=GPT.decode
         )
         np.testing.assert_allclose(step, full[:, position], atol=2e-5)
 

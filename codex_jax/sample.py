@@ -1,0 +1,122 @@
+"""python -m codex_jax.sample: completions of a benchmark's prompts to JSONL, or of one prompt to the terminal."""
+
+import dataclasses
+import json
+import os
+import sys
+import time
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from codex_jax import cli, terminal
+from codex_jax.benchmarks.problem import load_problems
+from codex_jax.config import MeshConfig
+from codex_jax.decoding.sampler import Draw, Sample, Sampler, sample_keys
+from codex_jax.decoding.stop import PAPER_STOPS
+from codex_jax.errors import InputError
+from codex_jax.model.gpt import GPT
+from codex_jax.parallel.mesh import make_mesh
+from codex_jax.text.tokenizers import load_tokenizer
+from codex_jax.training.checkpoint import read_config, restore_params
+from codex_jax.training.optimizer import make_optimizer
+from codex_jax.training.state import state_shardings
+
+
+@dataclass(frozen=True)
+class Args:
+    """Draws completions from a trained run."""
+
+    run: Path  # run folder written by codex_jax.train
+    problems: str = ""  # humaneval, or FILE.jsonl[.gz] in its format
+    prompt: str = ""  # one prompt instead of problems; its completions stream to the terminal
+    n: int = 1  # samples a prompt
+    temperature: float = 0.8  # 0 is greedy
+    top_p: float = 0.95  # nucleus mass, above 0 and at most 1
+    max_new_tokens: int = 300  # tokens a sample
+    seed: int = 0
+    batch: int = 100  # samples drawn together
+    out: Path | None = None  # samples.jsonl to write
+    stop: tuple[str, ...] = field(default=PAPER_STOPS)  # strings that end a completion
+
+
+def load_sampler(run: Path, how: Draw) -> Sampler:
+    """A Sampler of the newest checkpoint of a run folder; InputError where there is none."""
+    how.check()
+    config = read_config(run)
+    model = GPT(config.model)
+    shapes, placed = state_shardings(model, make_optimizer(config.optimizer, config.steps), make_mesh(MeshConfig()))
+    params, _ = restore_params(run, shapes.params, placed.params)
+    tokenizer = load_tokenizer(str(run / "tokenizer"))
+    if tokenizer.vocab_size > config.model.vocab_size:
+        raise InputError(
+            f"{run}/tokenizer has {tokenizer.vocab_size} tokens, the model {config.model.vocab_size}: "
+            "it is not the tokenizer this run was trained with"
+        )
+    return Sampler(config.model, params, tokenizer, how)
+
+
+def line(task_id: str, number: int, sample: Sample) -> str:
+    """One line of samples.jsonl."""
+    return json.dumps({"task_id": task_id, "sample": number, **dataclasses.asdict(sample)}) + "\n"
+
+
+def sample_problems(args: Args, sampler: Sampler) -> None:
+    """Writes args.out, whole or not at all."""
+    problems = load_problems(args.problems)
+    for problem in problems:
+        try:
+            sampler.encode(problem.prompt)
+        except InputError as error:
+            raise InputError(f"{problem.task_id}: {error}") from None
+    assert args.out is not None
+    temporary = args.out.with_name(args.out.name + ".tmp")
+    began, tokens = time.monotonic(), 0
+    try:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w") as file, terminal.progress("sample", len(problems) * args.n) as report:
+            for problem in problems:
+                # By name, so that a problem's samples do not depend on the others in the file.
+                keys = sample_keys(args.seed, zlib.crc32(problem.task_id.encode()), range(args.n))
+                for number, sample in enumerate(sampler.sample(problem.prompt, keys, min(args.batch, args.n))):
+                    file.write(line(problem.task_id, number, sample))
+                    tokens += sample.tokens
+                    report(1, f"{tokens / (time.monotonic() - began):,.0f} tokens/s")
+        temporary.rename(args.out)
+    except OSError as error:
+        raise InputError(f"cannot write {args.out}: {error.strerror}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    seconds = time.monotonic() - began
+    print(f"{args.out}: {len(problems)} problems x {args.n} samples, {tokens:,} tokens, {seconds:.0f} s")
+
+
+def sample_prompt(args: Args, sampler: Sampler) -> None:
+    """Prints each completion as it grows."""
+    for number, key in enumerate(sample_keys(args.seed, zlib.crc32(b""), range(args.n))):
+        print(args.prompt, end="", flush=True)
+        for piece in sampler.stream(args.prompt, key):
+            if isinstance(piece, Sample):
+                note = f"sample {number}: {piece.finish}, {piece.tokens} tokens, mean log p {piece.mean_logp:.3f}"
+                print(f"\n[{note}]\n", flush=True)
+            else:
+                print(piece, end="", flush=True)
+
+
+def main(args: Args) -> None:
+    """The command."""
+    if bool(args.problems) == bool(args.prompt):
+        raise InputError("give either --problems humaneval|FILE.jsonl with --out, or --prompt TEXT")
+    if args.problems and args.out is None:
+        raise InputError("--problems needs --out samples.jsonl")
+    for name in ("n", "batch"):
+        if getattr(args, name) < 1:
+            raise InputError(f"--{name} must be at least 1, not {getattr(args, name)}")
+    how = Draw(args.temperature, args.top_p, args.max_new_tokens, args.stop)
+    sampler = load_sampler(args.run, how)
+    (sample_problems if args.problems else sample_prompt)(args, sampler)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.exit(cli.run(main, Args))

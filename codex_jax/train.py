@@ -1,0 +1,250 @@
+"""python -m codex_jax.train EXPERIMENT.py [flags]: pretrains or fine-tunes one run.
+
+EXPERIMENT.py is a Python file with `config = TrainConfig(...)`; every field is a flag, such as
+--optimizer.peak-learning-rate 3e-4. --resume goes on from the newest checkpoint of the run folder.
+"""
+
+import dataclasses
+import math
+import os
+import runpy
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from codex_jax import cli, terminal
+from codex_jax.config import TrainConfig, validate
+from codex_jax.errors import InputError
+from codex_jax.model.gpt import GPT
+from codex_jax.parallel.mesh import make_mesh
+from codex_jax.records.dataset import RecordDataset, open_dataset
+from codex_jax.training import checkpoint
+from codex_jax.training.metrics import MetricsLog
+from codex_jax.training.optimizer import learning_rate, make_optimizer
+from codex_jax.training.state import TrainState, init_state, state_shardings
+from codex_jax.training.step import make_eval_step, make_train_step, on_mesh, to_global
+
+VOCAB_MULTIPLE = 128  # so that the vocabulary divides over a mesh axis and fills the lanes of a TPU
+
+
+def load_experiment(path: Path) -> TrainConfig:
+    """The `config` of an experiment file; InputError where there is none."""
+    if not path.is_file():
+        raise InputError(f"no experiment file {path}: name one such as experiments/tiny.py")
+    config = runpy.run_path(str(path)).get("config")
+    if not isinstance(config, TrainConfig):
+        raise InputError(f"{path} defines no `config = TrainConfig(...)`")
+    return config
+
+
+def resolve(config: TrainConfig, data: RecordDataset) -> TrainConfig:
+    """Fills what the data and the run to start from decide; InputError where they disagree."""
+    tokenizer = data.manifest["tokenizer"]
+    vocab_size = -(-tokenizer["vocab_size"] // VOCAB_MULTIPLE) * VOCAB_MULTIPLE
+    model = config.model
+    if config.init_from:
+        source = Path(config.init_from)
+        theirs = checkpoint.read_config(source)
+        open_run_tokenizer(source, tokenizer["sha256"])
+        # Speed settings are this run's; the shape is the other's.
+        model = dataclasses.replace(theirs.model, compute_dtype=model.compute_dtype, remat=model.remat)
+    elif model.vocab_size == 0:
+        model = dataclasses.replace(model, vocab_size=vocab_size)
+    if model.vocab_size < tokenizer["vocab_size"]:
+        raise InputError(f"--model.vocab-size {model.vocab_size} is below the tokenizer's {tokenizer['vocab_size']}")
+    if data.manifest["seq_len"] > model.context:
+        raise InputError(f"records of {data.manifest['seq_len']} tokens exceed --model.context {model.context}")
+    return dataclasses.replace(config, model=model)
+
+
+def open_run_tokenizer(folder: Path, sha256: str) -> None:
+    """InputError unless the run's tokenizer is the one with this hash."""
+    from codex_jax.text.tokenizers import load_tokenizer
+
+    theirs = load_tokenizer(str(folder / "tokenizer"))
+    if theirs.sha256 != sha256:
+        raise InputError(
+            f"the data's tokenizer ({sha256[:12]}) is not the one {folder} was trained with ({theirs.sha256[:12]}): "
+            f"build the data with --tokenizer {folder}/tokenizer"
+        )
+
+
+def prepare_folder(config: TrainConfig, data: RecordDataset, resume: bool) -> None:
+    """Makes the run folder with config.json and tokenizer/; InputError where it holds another run."""
+    folder = config.folder
+    if (folder / "config.json").exists() and not resume:
+        raise InputError(f"{folder} holds a run already: add --resume to go on with it, or choose another --run-dir")
+    if resume:
+        theirs = checkpoint.read_config(folder)
+        open_run_tokenizer(folder, data.manifest["tokenizer"]["sha256"])
+        if theirs.model != config.model:
+            raise InputError(f"{folder} was trained with another model than this experiment's: {theirs.model}")
+        return
+    if jax.process_index():
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(data.tokenizer_dir, folder / "tokenizer", dirs_exist_ok=True)
+        checkpoint.write_config(folder, config)
+    except OSError as error:
+        raise InputError(f"cannot write the run folder {folder}: {error.strerror}") from None
+
+
+def validation(config: TrainConfig, data: RecordDataset, mesh: Any, eval_step: Any, params: Any) -> dict[str, float]:
+    """The validation loss in nats a target and, where every token counts, in bits per byte of text."""
+    split = data.manifest["splits"].get(config.data.validation_split)
+    if not split or not split["records"]:
+        return {}
+    host, hosts = jax.process_index(), jax.process_count()
+    rows = config.batch_size // hosts
+    total = weight = 0.0
+    batches = 0
+    for batch in data.sequential(config.data.validation_split, config.batch_size):
+        local = {name: array[host * rows : (host + 1) * rows] for name, array in batch.items()}
+        loss, count = eval_step(params, to_global(mesh, local))
+        total, weight, batches = total + float(loss), weight + float(count), batches + 1
+        if batches == config.eval_batches:
+            break
+    values = {"validation_loss": total / max(weight, 1.0)}
+    if "loss_mask" not in batch:
+        seen = min(1.0, batches * config.batch_size / split["records"])
+        values["bits_per_byte"] = total / seen / split["bytes"] / math.log(2)
+    return values
+
+
+def train(config: TrainConfig, resume: bool = False) -> dict[str, float]:
+    """Trains the run to its last step and returns its last validation values."""
+    validate(config)
+    data = open_dataset(config.data.path)
+    if not data.manifest["splits"].get(config.data.train_split, {}).get("records"):
+        raise InputError(f"{config.data.path} has no records in split {config.data.train_split!r}")
+    config = resolve(config, data)
+    mesh = make_mesh(config.mesh)
+    ways = mesh.shape["data"] * mesh.shape["fsdp"] * config.accumulation
+    if config.batch_size % ways:
+        raise InputError(f"--batch-size {config.batch_size} must be a multiple of data x fsdp x accumulation = {ways}")
+    prepare_folder(config, data, resume)
+
+    model, optimizer = GPT(config.model), make_optimizer(config.optimizer, config.steps)
+    eot = data.manifest["tokenizer"]["eot"]
+    schedule = learning_rate(config.optimizer, config.steps)
+    manager = checkpoint.open_manager(config.folder, config.keep_checkpoints)
+    with on_mesh(mesh):
+        state = start(config, model, optimizer, mesh, manager if resume else None)
+        first = int(state.step)
+        if first >= config.steps:
+            print(f"{config.folder} is at step {first} of {config.steps} already", file=sys.stderr)
+            return {}
+        train_step = make_train_step(model, optimizer, mesh, eot, config.accumulation)
+        eval_step = make_eval_step(model, eot)
+        seq_tokens = config.batch_size * data.manifest["seq_len"]
+        values: dict[str, float] = {}
+        with MetricsLog(config.folder, first) as log, terminal.progress(config.name, config.steps) as report:
+            report(first)
+            if first == 0:
+                values = validation(config, data, mesh, eval_step, state.params)
+                log.write(0, **values)
+            clock = time.monotonic()
+            pending: tuple[int, Any] | None = None
+            for step, batch in batches(config, data, first):
+                state, metrics = train_step(state, to_global(mesh, batch))
+                # Step n is under way while the metrics of step n - 1 are read.
+                if pending:
+                    clock = log_step(log, report, pending, config, schedule, seq_tokens, clock)
+                pending = (step + 1, metrics)
+                done = step + 1
+                if done % config.checkpoint_every == 0 and done < config.steps:
+                    checkpoint.save(manager, state, done)
+                if config.eval_every and done % config.eval_every == 0 and done < config.steps:
+                    log.write(done, **validation(config, data, mesh, eval_step, state.params))
+            assert pending is not None
+            log_step(log, report, pending, config, schedule, seq_tokens, clock)
+            checkpoint.save(manager, state, config.steps)
+            values = validation(config, data, mesh, eval_step, state.params)
+            log.write(config.steps, **values)
+    manager.wait_until_finished()
+    manager.close()
+    return values
+
+
+def start(config: TrainConfig, model: GPT, optimizer: Any, mesh: Any, resumed: Any) -> TrainState:
+    """The state to begin from: 1. the run's newest checkpoint, 2. another run's parameters, 3. the seed."""
+    shapes, placed = state_shardings(model, optimizer, mesh)
+    if resumed is not None:
+        return checkpoint.restore(resumed, checkpoint.newest_step(config.folder), shapes, placed)
+    state = init_state(model, optimizer, mesh, config.seed)
+    if config.init_from:
+        params, _ = checkpoint.restore_params(Path(config.init_from), shapes.params, placed.params)
+        state = state._replace(params=params)
+    return state
+
+
+def batches(config: TrainConfig, data: RecordDataset, first: int) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """(step, this host's rows): a pure function of seed and step, so that resuming needs no state."""
+    for step in range(first, config.steps):
+        yield (
+            step,
+            data.batch(
+                config.data.train_split,
+                config.seed,
+                step,
+                config.batch_size,
+                host=jax.process_index(),
+                hosts=jax.process_count(),
+            ),
+        )
+
+
+def log_step(
+    log: MetricsLog, report: Any, pending: Any, config: TrainConfig, schedule: Any, seq_tokens: int, clock: float
+) -> float:
+    """Moves the bar, and writes a line at every log_every steps; returns the new start of the interval."""
+    step, metrics = pending
+    logged = step % config.log_every == 0 or step == config.steps
+    if not logged:
+        report(1)
+        return clock
+    values = {name: float(value) for name, value in metrics.items()}
+    if not math.isfinite(values["loss"]):
+        raise InputError(
+            f"the loss is not finite at step {step}: lower --optimizer.peak-learning-rate, "
+            "then --resume from the last checkpoint"
+        )
+    now = time.monotonic()
+    interval = (step - 1) % config.log_every + 1
+    speed = seq_tokens * interval / (now - clock)
+    log.write(step, **values, learning_rate=float(schedule(step - 1)), tokens_per_second=speed)
+    report(1, f"loss {values['loss']:.3f}  {speed:,.0f} tokens/s")
+    return now
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    resume = "--resume" in args
+    args = [arg for arg in args if arg != "--resume"]
+
+    def body() -> int:
+        if not args or args[0].startswith("-"):
+            print(__doc__)
+            cli.parse(TrainConfig, args or ["--help"])
+            raise InputError("name an experiment file first, such as experiments/tiny.py")
+        config = cli.parse(TrainConfig, args[1:], default=load_experiment(Path(args[0])))
+        began = time.monotonic()
+        values = train(config, resume)
+        shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
+        print(f"{config.folder}: {shown}  {time.monotonic() - began:.0f} s")
+        return 0
+
+    return cli.guarded(body)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.exit(main())
