@@ -1,4 +1,5 @@
 import dataclasses
+from functools import partial
 
 import flax.linen as nn
 import jax
@@ -28,6 +29,7 @@ def params():
     )
 
 
+@partial(jax.jit, static_argnums=2)
 def logits(params, tokens, config=CONFIG):
     segments, positions = segments_and_positions(tokens, EOT)
     return GPT(config).apply({"params": params}, tokens, segments, positions)
@@ -63,10 +65,9 @@ def test_cached_decoding_agrees_with_the_full_forward_at_every_position(params):
     padded = jnp.asarray(np.pad(docs[:1, :9], ((0, 0), (0, 3)), constant_values=5))
     _, (keys, values) = logits(params, padded)
     prefix, suffix = Prefix(keys[:, 0], values[:, 0], jnp.asarray(9)), empty_suffix(CONFIG, batch=3, slots=20)
+    decode = jax.jit(lambda *args: GPT(CONFIG).apply({"params": params}, *args, method=GPT.decode))
     for position in range(9, docs.shape[1]):
-        step, suffix = GPT(CONFIG).apply(
-            {"params": params}, jnp.asarray(docs[:, position]), prefix, suffix, method=GPT.decode
-        )
+        step, suffix = decode(jnp.asarray(docs[:, position]), prefix, suffix)
         np.testing.assert_allclose(step, full[:, position], atol=2e-5)
 
 

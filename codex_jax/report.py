@@ -1,0 +1,272 @@
+"""python -m codex_jax.report RUN_OR_RESULTS... --out DIR: report.md, results.json and two figures."""
+
+import json
+import os
+import sys
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from codex_jax import cli
+from codex_jax.errors import InputError
+
+KS = (1, 10, 100)  # the paper's
+RESAMPLES = 2000  # bootstrap resamples of the problems of one block count
+SUFFIXES = ("_results.jsonl", ".jsonl")  # of a results file's name, to find its short name
+
+NOTE = "mean log p and sum log p choose one sample a problem by it; the oracle chooses one that passes if any does.\n"
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Args:
+    """Tables (Markdown) and figures (PNG, SVG) of what score wrote.
+
+    Each input is a *_results.jsonl, a results.json, or a run folder (whose validation bits per byte are read);
+    NAME=PATH names it, as in base=runs/demo/base.jsonl_results.jsonl.
+    """
+
+    inputs: tyro.conf.Positional[tuple[str, ...]]  # RUN_OR_RESULTS..., each [NAME=]PATH
+    out: Path  # folder to write report.md, results.json, headline.png/.svg and blocks.png/.svg to
+    problems: Path | None = None  # problems JSONL whose `blocks` apply where the results carry none
+    seconds: Path | None = None  # JSON file {STAGE: seconds} to show
+
+
+def read_json_lines(path: Path) -> list[Json]:
+    """The objects of a JSONL file; InputError names the line that is none."""
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path}: {error}") from None
+    rows = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict):
+            raise InputError(f"{path}:{number} is not a JSON object: write it with python -m codex_jax.score")
+        rows.append(row)
+    return rows
+
+
+def read_json(path: Path) -> Json:
+    """One JSON object; InputError where the file holds none."""
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path}: {error}") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{path} must hold one JSON object")
+    return value
+
+
+def pass_at_k(total: int, correct: int, k: int) -> float:
+    """1 - C(n-c, k) / C(n, k) as a product, which neither overflows nor cancels (paper section 2.1)."""
+    if total - correct < k:
+        return 1.0
+    return 1.0 - float(np.prod(1.0 - k / np.arange(total - correct + 1, total + 1)))
+
+
+def summarize(rows: list[Json], source: Path, blocks: dict[str, int] | None = None) -> Json:
+    """The values of one results file, as fractions; blocks: task_id to block count where rows carry none."""
+    by_task: dict[str, list[Json]] = defaultdict(list)
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row.get("task_id"), str) or not isinstance(row.get("passed"), bool):
+            raise InputError(f"{source}: result {number} lacks task_id or passed: write it with codex_jax.score")
+        by_task[row["task_id"]].append(row)
+    if not by_task:
+        raise InputError(f"{source} holds no results")
+    counts = [(len(task), sum(row["passed"] for row in task)) for task in by_task.values()]
+    values: Json = {"problems": len(by_task), "samples": len(rows)}
+    for k in KS:
+        if min(n for n, _ in counts) >= k:
+            values[f"pass@{k}"] = float(np.mean([pass_at_k(n, c, k) for n, c in counts]))
+    for key in ("mean_logp", "sum_logp"):
+        if all(isinstance(row.get(key), (int, float)) for row in rows):
+            picks = [max(task, key=lambda row: row[key]) for task in by_task.values()]
+            values[key] = float(np.mean([pick["passed"] for pick in picks]))
+    values["oracle"] = float(np.mean([c > 0 for _, c in counts]))
+
+    rates: dict[int, list[float]] = defaultdict(list)
+    for (task_id, task), (n, c) in zip(by_task.items(), counts, strict=True):
+        length = task[0].get("blocks", (blocks or {}).get(task_id))
+        if isinstance(length, list):
+            length = len(length)
+        if isinstance(length, int):
+            rates[length].append(c / n)
+    if rates:
+        values["by_blocks"] = {str(k): float(np.mean(rates[k])) for k in sorted(rates)}
+        values["by_blocks_95"] = {str(k): bootstrap(rates[k]) for k in sorted(rates)}
+    return values
+
+
+def bootstrap(rates: list[float]) -> list[float]:
+    """[low, high]: the 95% interval of the mean over resampled problems, which are what varies."""
+    draws = np.random.default_rng(0).choice(np.array(rates), (RESAMPLES, len(rates)))
+    low, high = np.quantile(draws.mean(axis=1), [0.025, 0.975])
+    return [float(low), float(high)]
+
+
+def read_blocks(path: Path) -> dict[str, int]:
+    """task_id to the number of chained blocks, of a problems file."""
+    found = {}
+    for row in read_json_lines(path):
+        blocks = row.get("blocks")
+        if isinstance(blocks, (int, list)) and "task_id" in row:
+            found[row["task_id"]] = len(blocks) if isinstance(blocks, list) else blocks
+    return found
+
+
+def bits_per_byte(run: Path) -> dict[str, float] | None:
+    """The first and last validation bits per byte of a run folder; None where it measured none."""
+    rows = read_json_lines(run / "metrics.jsonl")
+    values = [row["bits_per_byte"] for row in rows if isinstance(row.get("bits_per_byte"), (int, float))]
+    return {"before": values[0], "after": values[-1]} if values else None
+
+
+def short_name(path: Path) -> str:
+    """The name of an unnamed input: base of base.jsonl_results.jsonl."""
+    name = path.name
+    for suffix in SUFFIXES:
+        name = name.removesuffix(suffix)
+    return name
+
+
+def check_results(results: Json, source: Path) -> Json:
+    """The same object; InputError where a value that is shown is not a number."""
+    for name, entry in results.items():
+        if not isinstance(entry, dict):
+            raise InputError(f"{source}: {name!r} must be an object, as report writes it")
+        shown = {**entry, **entry["by_blocks"]} if isinstance(entry.get("by_blocks"), dict) else entry
+        for key, value in shown.items():
+            if not isinstance(value, (int, float)) and key not in ("by_blocks", "by_blocks_95"):
+                raise InputError(f"{source}: {name}.{key} must be a number, not {value!r}")
+    return results
+
+
+def collect(args: Args) -> Json:
+    """results.json's object, from all inputs."""
+    results: Json = {}
+    blocks = read_blocks(args.problems) if args.problems else None
+    for text in args.inputs:
+        label, equals, rest = text.partition("=")
+        name, path = (label, Path(rest)) if equals else ("", Path(text))
+        if path.is_dir():
+            measured = bits_per_byte(path)
+            if measured:
+                results.setdefault("bits_per_byte", measured)
+        elif path.suffix == ".json":
+            results.update(check_results(read_json(path), path))
+        else:
+            name = name or short_name(path)
+            if name in results:
+                raise InputError(f"two inputs are called {name!r}: write NAME=PATH")
+            results[name] = summarize(read_json_lines(path), path, blocks)
+    if args.seconds:
+        results.update(check_results({"seconds": read_json(args.seconds)}, args.seconds))
+    if not models(results):
+        raise InputError("no scored results: give at least one *_results.jsonl written by python -m codex_jax.score")
+    return results
+
+
+def models(results: Json) -> dict[str, Json]:
+    """The models among the entries of results.json."""
+    return {name: entry for name, entry in results.items() if isinstance(entry, dict) and "pass@1" in entry}
+
+
+def percent(value: float | None) -> str:
+    """0.1234 as 12.3%."""
+    return "" if value is None else f"{100 * value:.1f}%"
+
+
+def tables(results: Json) -> list[tuple[str, list[list[str]]]]:
+    """(title, rows with the header first), for Markdown and for the terminal alike."""
+    found = models(results)
+    names = {
+        **{f"pass@{k}": f"pass@{k}" for k in KS},
+        "mean_logp": "mean log p",
+        "sum_logp": "sum log p",
+        "oracle": "oracle",
+    }
+    made = [
+        (
+            "Pass rates",
+            [["model", *names.values()]]
+            + [[name, *(percent(entry.get(key)) for key in names)] for name, entry in found.items()],
+        )
+    ]
+    counted = {name: entry["by_blocks"] for name, entry in found.items() if entry.get("by_blocks")}
+    if counted:
+        lengths = sorted({int(k) for entry in counted.values() for k in entry})
+        rows = [[str(k), *(percent(entry.get(str(k))) for entry in counted.values())] for k in lengths]
+        made.append(("pass@1 by number of chained blocks", [["blocks", *counted], *rows]))
+    if results.get("bits_per_byte"):
+        pair = results["bits_per_byte"]
+        made.append(
+            (
+                "Validation bits per byte of pretraining",
+                [["before", "after"], [f"{pair['before']:.3f}", f"{pair['after']:.3f}"]],
+            )
+        )
+    if results.get("seconds"):
+        rows = [[stage, f"{value:.0f}"] for stage, value in results["seconds"].items()]
+        made.append(("Time", [["stage", "seconds"], *rows]))
+    return made
+
+
+def markdown(results: Json, figures: list[str]) -> str:
+    """report.md's text."""
+    parts = ["# Results\n", *(f"![{name}]({name}.png)\n" for name in figures), NOTE]
+    for title, (header, *rows) in tables(results):
+        lines = ["| " + " | ".join(cells) + " |" for cells in [header, ["---"] * len(header), *rows]]
+        parts.append(f"## {title}\n\n" + "\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes path whole or not at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+def main(args: Args) -> None:
+    """The command."""
+    from codex_jax.figures import blocks_figure, headline_figure, save_figure
+
+    results = collect(args)
+    drawn = {"headline": headline_figure(models(results)), "blocks": blocks_figure(models(results))}
+    figures = {name: figure for name, figure in drawn.items() if figure is not None}
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+        for name, figure in figures.items():
+            save_figure(figure, args.out / name)
+        write_text(args.out / "results.json", json.dumps(results, indent=2) + "\n")
+        write_text(args.out / "report.md", markdown(results, list(figures)))
+    except OSError as error:
+        raise InputError(f"cannot write to {args.out}: {error.strerror}") from None
+
+    console = Console()
+    for title, (header, *rows) in tables(results):
+        table = Table(title=title)
+        for cell in header:
+            table.add_column(cell, no_wrap=True)
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+    for path in ["report.md", "results.json", *(f"{name}.png" for name in figures)]:
+        print(args.out / path)
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main, Args))
