@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tensorboardX.proto import event_pb2
+from tensorboardX.record_writer import RecordWriter  # an independent writer of the format
+
+from codex_jax.records.example import decode, encode
+from codex_jax.records.order import permute, places
+from codex_jax.records.tfrecord import frame, masked_crc, unframe
+
+
+@given(st.binary(max_size=300))
+def test_records_come_back(payload):
+    assert unframe(frame(payload)) == payload
+
+
+def test_frame_is_what_another_writer_makes(tmp_path):
+    path = str(tmp_path / "events")
+    writer = RecordWriter(path)
+    payload = event_pb2.Event(step=3).SerializeToString()
+    writer.write(payload)
+    writer.close()
+    assert Path(path).read_bytes() == frame(payload)
+    assert masked_crc(b"") == 0xA282EAD8
+
+
+def test_every_flipped_bit_is_caught():
+    record = frame(b"some tokens")
+    for at in range(len(record) * 8):
+        broken = bytearray(record)
+        broken[at // 8] ^= 1 << at % 8
+        with pytest.raises(ValueError, match="corrupt"):
+            unframe(bytes(broken))
+    with pytest.raises(ValueError, match="corrupt"):
+        unframe(record[:-1])
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=8), st.binary(max_size=300), min_size=1, max_size=3))
+def test_examples_come_back(features):
+    assert decode(encode(features)) == features
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 10, 1000, 4097])
+def test_each_epoch_is_a_permutation_of_its_own(size):
+    orders = [permute(np.arange(size), size, seed, epoch) for seed, epoch in ((0, 0), (0, 1), (1, 0))]
+    for order in orders:
+        assert sorted(order) == list(range(size))
+    if size >= 1000:
+        assert all((a != b).mean() > 0.9 for a, b in ((orders[0], orders[1]), (orders[0], orders[2])))
+        # No trace of the old neighbours: displacements are spread over the whole range.
+        assert abs(np.abs(orders[0] - np.arange(size)).mean() / size - 1 / 3) < 0.03
+
+
+def test_a_stream_is_the_same_in_any_pieces():
+    whole = places(0, 50, 7, 3)
+    assert np.array_equal(np.concatenate([places(0, 9, 7, 3), places(9, 30, 7, 3), places(39, 11, 7, 3)]), whole)
+    assert sorted(whole[7:14]) == list(range(7))
