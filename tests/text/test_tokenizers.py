@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codex_jax.errors import InputError
+from codex_jax.text.tokenizers import P50k, SentencePiece, load_tokenizer, train_sentencepiece
+
+TEXTS = [path.read_text() for path in sorted(Path(__file__).parents[2].glob("codex_jax/**/*.py"))]
+HARD = ["", " ", "\t\r\n\f\v", "a\u2581b \u2581\u2581", "\0", "a\0\0b", "\U0001f600é"]
+HARD += ["<|endoftext|>", " " * 30, "\n" * 5]
+TOKENIZERS = {"p50k": P50k(), "sentencepiece": train_sentencepiece(TEXTS, 600)}
+
+
+@pytest.fixture(params=TOKENIZERS)
+def tokenizer(request):
+    return TOKENIZERS[request.param]
+
+
+def check(tokenizer, text):
+    ids = tokenizer.encode(text)
+    assert tokenizer.eot not in ids
+    assert b"".join(map(tokenizer.token_bytes, ids)) == text.encode()
+    assert tokenizer.decode(ids) == text
+
+
+@pytest.mark.parametrize("text", HARD + TEXTS[:5])
+def test_lossless(tokenizer, text):
+    check(tokenizer, text)
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+@settings(max_examples=1000, deadline=None)
+@given(text=st.text(st.characters(exclude_categories=["Cs"])) | st.text(" \t\n\r\f\0\u2581ab_()"))
+def test_lossless_on_any_text(name, text):
+    check(TOKENIZERS[name], text)
+
+
+def test_saved_tokenizer_is_the_same(tokenizer, tmp_path):
+    tokenizer.save(tmp_path)
+    again = load_tokenizer(str(tmp_path))
+    assert (again.kind, again.sha256, again.vocab_size) == (tokenizer.kind, tokenizer.sha256, tokenizer.vocab_size)
+    assert again.encode(TEXTS[1]) == tokenizer.encode(TEXTS[1])
+
+
+def test_space_runs_are_one_token(tokenizer):
+    for run in range(2, 25):
+        assert len(tokenizer.encode("a" + " " * run + "\n")) <= 4
+    assert tokenizer.vocab_size in (600, 50_281)
+
+
+def test_p50k_ids():
+    # Ids that OpenAI's table gives: the run of 2 spaces is 50257, of 4 50259, "def" is 4299.
+    assert P50k().encode("def f():\n     return") == [4299, 277, 33529, 198, 50259, 1441]
+
+
+def test_same_text_same_model():
+    assert train_sentencepiece(TEXTS, 600).sha256 == TOKENIZERS["sentencepiece"].sha256
+
+
+def test_bad_input(tmp_path):
+    with pytest.raises(InputError, match="vocabulary of 50000"):
+        train_sentencepiece(["a b c\n"], 50_000)
+    with pytest.raises(InputError, match="too small"):
+        train_sentencepiece(TEXTS, 200)
+    with pytest.raises(InputError, match="no tokenizer"):
+        load_tokenizer(str(tmp_path / "none"))
+    (tmp_path / "x.model").write_bytes(b"nonsense")
+    with pytest.raises(InputError, match="SentencePiece"):
+        load_tokenizer(str(tmp_path / "x.model"))
+    TOKENIZERS["sentencepiece"].save(tmp_path / "t")
+    (tmp_path / "t" / "tokenizer.model").write_bytes(train_sentencepiece(TEXTS, 500)._model)
+    with pytest.raises(InputError, match="is not the tokenizer"):
+        load_tokenizer(str(tmp_path / "t"))
+    assert isinstance(TOKENIZERS["sentencepiece"], SentencePiece)
