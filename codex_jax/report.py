@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from codex_jax import cli
+from codex_jax.benchmarks.pass_at_k import mean_pass_at_k
 from codex_jax.errors import InputError
 
 KS = (1, 10, 100)  # the paper's
@@ -70,13 +71,6 @@ def read_json(path: Path) -> Json:
     return value
 
 
-def pass_at_k(total: int, correct: int, k: int) -> float:
-    """1 - C(n-c, k) / C(n, k) as a product, which neither overflows nor cancels (paper section 2.1)."""
-    if total - correct < k:
-        return 1.0
-    return 1.0 - float(np.prod(1.0 - k / np.arange(total - correct + 1, total + 1)))
-
-
 def summarize(rows: list[Json], source: Path, blocks: dict[str, int] | None = None) -> Json:
     """The values of one results file, as fractions; blocks: task_id to block count where rows carry none."""
     by_task: dict[str, list[Json]] = defaultdict(list)
@@ -90,7 +84,7 @@ def summarize(rows: list[Json], source: Path, blocks: dict[str, int] | None = No
     values: Json = {"problems": len(by_task), "samples": len(rows)}
     for k in KS:
         if min(n for n, _ in counts) >= k:
-            values[f"pass@{k}"] = float(np.mean([pass_at_k(n, c, k) for n, c in counts]))
+            values[f"pass@{k}"] = mean_pass_at_k(counts, k)
     for key in ("mean_logp", "sum_logp"):
         if all(isinstance(row.get(key), (int, float)) for row in rows):
             picks = [max(task, key=lambda row: row[key]) for task in by_task.values()]

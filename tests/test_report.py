@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from codex_jax import cli
-from codex_jax.report import Args, main, pass_at_k
+from codex_jax.benchmarks.pass_at_k import pass_at_k
+from codex_jax.report import Args, main
 
 
 def rows(task_id, verdicts, logps, blocks=None):
