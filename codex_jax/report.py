@@ -3,22 +3,18 @@
 import json
 import os
 import sys
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tyro
 from rich.console import Console
 from rich.table import Table
 
 from codex_jax import cli
-from codex_jax.benchmarks.pass_at_k import mean_pass_at_k
+from codex_jax.benchmarks.summary import KS, summarize
 from codex_jax.errors import InputError
 
-KS = (1, 10, 100)  # the paper's
-RESAMPLES = 2000  # bootstrap resamples of the problems of one block count
 SUFFIXES = ("_results.jsonl", ".jsonl")  # of a results file's name, to find its short name
 
 NOTE = "mean log p and sum log p choose one sample a problem by it; the oracle chooses one that passes if any does.\n"
@@ -69,46 +65,6 @@ def read_json(path: Path) -> Json:
     if not isinstance(value, dict):
         raise InputError(f"{path} must hold one JSON object")
     return value
-
-
-def summarize(rows: list[Json], source: Path, blocks: dict[str, int] | None = None) -> Json:
-    """The values of one results file, as fractions; blocks: task_id to block count where rows carry none."""
-    by_task: dict[str, list[Json]] = defaultdict(list)
-    for number, row in enumerate(rows, 1):
-        if not isinstance(row.get("task_id"), str) or not isinstance(row.get("passed"), bool):
-            raise InputError(f"{source}: result {number} lacks task_id or passed: write it with codex_jax.score")
-        by_task[row["task_id"]].append(row)
-    if not by_task:
-        raise InputError(f"{source} holds no results")
-    counts = [(len(task), sum(row["passed"] for row in task)) for task in by_task.values()]
-    values: Json = {"problems": len(by_task), "samples": len(rows)}
-    for k in KS:
-        if min(n for n, _ in counts) >= k:
-            values[f"pass@{k}"] = mean_pass_at_k(counts, k)
-    for key in ("mean_logp", "sum_logp"):
-        if all(isinstance(row.get(key), (int, float)) for row in rows):
-            picks = [max(task, key=lambda row: row[key]) for task in by_task.values()]
-            values[key] = float(np.mean([pick["passed"] for pick in picks]))
-    values["oracle"] = float(np.mean([c > 0 for _, c in counts]))
-
-    rates: dict[int, list[float]] = defaultdict(list)
-    for (task_id, task), (n, c) in zip(by_task.items(), counts, strict=True):
-        length = task[0].get("blocks", (blocks or {}).get(task_id))
-        if isinstance(length, list):
-            length = len(length)
-        if isinstance(length, int):
-            rates[length].append(c / n)
-    if rates:
-        values["by_blocks"] = {str(k): float(np.mean(rates[k])) for k in sorted(rates)}
-        values["by_blocks_95"] = {str(k): bootstrap(rates[k]) for k in sorted(rates)}
-    return values
-
-
-def bootstrap(rates: list[float]) -> list[float]:
-    """[low, high]: the 95% interval of the mean over resampled problems, which are what varies."""
-    draws = np.random.default_rng(0).choice(np.array(rates), (RESAMPLES, len(rates)))
-    low, high = np.quantile(draws.mean(axis=1), [0.025, 0.975])
-    return [float(low), float(high)]
 
 
 def read_blocks(path: Path) -> dict[str, int]:

