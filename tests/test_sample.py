@@ -1,0 +1,75 @@
+import json
+
+import pytest
+
+from codex_jax import cli, corpus, sample, train
+from codex_jax.benchmarks.problem import Problem, write_problems
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    root = tmp_path_factory.mktemp("sample")
+    for n in range(12):
+        (root / "src" / f"r{n}").mkdir(parents=True)
+        (root / "src" / f"r{n}" / "m.py").write_text(f"def function_{n}(x):\n    return x * {n} + {n}\n" * 3)
+    args = [f"dir:{root}/src", "--out", f"{root}/data", "--tokenizer", "train:320", "--seq-len", "64"]
+    assert cli.run(corpus.main, corpus.Args, args) == 0
+    (root / "x.py").write_text(
+        "from codex_jax.config import ModelConfig, TrainConfig\n"
+        "config = TrainConfig(model=ModelConfig(layers=2, width=32, heads=2, context=64), steps=3, batch_size=2)\n"
+    )
+    assert train.main([f"{root}/x.py", "--run-dir", f"{root}/run", "--data.path", f"{root}/data"]) == 0
+    problems = [Problem(f"t/{n}", f"def f{n}(x):\n", f"f{n}", "", "") for n in range(2)]
+    write_problems(root / "p.jsonl", problems)
+    write_problems(root / "long.jsonl", [Problem("t/long", "x = 1\n" * 90, "x", "", "")])
+    return root
+
+
+def run(root, *flags):
+    return cli.run(sample.main, sample.Args, ["--run", f"{root}/run", "--max-new-tokens", "12", *flags])
+
+
+def test_samples_do_not_depend_on_the_batch_or_the_other_problems(made):
+    for name, batch in (("a", "5"), ("b", "2")):
+        flags = ["--problems", f"{made}/p.jsonl", "--n", "5", "--batch", batch, "--out", f"{made}/{name}.jsonl"]
+        assert run(made, *flags) == 0
+    rows = [json.loads(line) for line in (made / "a.jsonl").read_text().splitlines()]
+    others = [json.loads(line) for line in (made / "b.jsonl").read_text().splitlines()]
+    assert [row["completion"] for row in rows] == [row["completion"] for row in others]
+    assert [(row["task_id"], row["sample"]) for row in rows] == [(f"t/{n}", s) for n in range(2) for s in range(5)]
+    assert {"task_id", "completion", "sample", "tokens", "mean_logp", "sum_logp", "finish"} == rows[0].keys()
+    assert {row["finish"] for row in rows} <= {"stop", "eot", "length"}
+
+
+def test_prompt_is_printed_with_its_completion(made, capsys):
+    assert run(made, "--prompt", "def f(", "--n", "2") == 0
+    out = capsys.readouterr().out
+    assert out.count("def f(") >= 2
+    assert "[sample 1: " in out
+
+
+def test_bad_input_leaves_nothing(made, capsys):
+    problems = ["--problems", f"{made}/p.jsonl", "--out", f"{made}/new.jsonl"]
+    for flags, message in (
+        (["--problems", f"{made}/long.jsonl", "--out", f"{made}/new.jsonl"], "t/long: a prompt of"),
+        (["--prompt", "x = 1\n" * 90], "leaves no room"),
+        ([*problems, "--temperature", "-1"], "--temperature"),
+        ([*problems, "--top-p", "0"], "--top-p"),
+        ([*problems, "--n", "0"], "--n must"),
+        ([*problems, "--run", f"{made}/none"], "not a run folder"),
+        ([*problems[:2]], "--out"),
+        ([], "--prompt"),
+        ([*problems[:2], "--out", "/proc/x/new.jsonl"], "cannot write"),
+    ):
+        assert run(made, *flags) == 2
+        err = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+        assert len(err) == 1
+        assert message in err[0]
+    assert not list(made.glob("new.jsonl*"))
+
+
+def test_run_without_a_checkpoint(made, capsys):
+    (made / "bare").mkdir(exist_ok=True)
+    (made / "bare" / "config.json").write_text((made / "run" / "config.json").read_text())
+    assert run(made, "--prompt", "x", "--run", f"{made}/bare") == 2
+    assert "has no checkpoint" in capsys.readouterr().err
