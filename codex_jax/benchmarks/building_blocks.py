@@ -116,4 +116,5 @@ def split_chains(
     short = [chain for chains in by_length[:2] for chain in chains]
     long = [chain for chains in by_length[2:] for chain in (chains[n] for n in rng.permutation(len(chains))[:train])]
     rng.shuffle(long)
-    return short + long[: train - len(short)], long[train - len(short) :][:validation], held
+    cut = max(0, train - len(short))  # all short chains are kept, even where fewer were asked for
+    return short + long[:cut], long[cut:][:validation], held

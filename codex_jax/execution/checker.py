@@ -7,8 +7,8 @@ from codex_jax.execution.program import receive, send
 from codex_jax.execution.wire import WireError, decode, encode
 
 
-class ProgramError(Exception):
-    """The program stopped, or answered with something that is not plain data."""
+class ProgramError(BaseException):
+    """The program stopped, or answered with something that is not plain data; no test's `except Exception` hides it."""
 
 
 def _answer(replies: int) -> tuple:
@@ -24,9 +24,10 @@ def _answer(replies: int) -> tuple:
         kind = getattr(builtins, message[1], None)
         if isinstance(kind, type) and issubclass(kind, Exception):
             try:
-                raise kind(message[2])
-            except TypeError:
+                raised = kind(message[2])
+            except TypeError:  # such as UnicodeDecodeError, which wants five arguments
                 raise ProgramError(f"{message[1]}: {message[2]}") from None
+            raise raised
         raise ProgramError(f"{message[1]}: {message[2]}")
     return message
 
@@ -34,15 +35,24 @@ def _answer(replies: int) -> tuple:
 def check(prompt: str, solution: str, test: str, calls: int, replies: int) -> str:
     """ "passed" or "failed: REASON". The prompt and the reference solution define the helpers that tests use."""
 
-    def candidate(*args: Any, **kwargs: Any) -> Any:
+    broken: list[ProgramError] = []  # remembered, as a test may have a bare `except:`
+
+    def call(args: tuple, kwargs: dict[str, Any]) -> Any:
         try:
             send(calls, encode((args, kwargs)))
         except OSError:
             raise ProgramError("program ended") from None
         message = _answer(replies)
-        if len(message) != 2 or message[0] != "value":
-            raise ProgramError("not an answer")
-        return message[1]
+        if len(message) == 2 and message[0] == "value":
+            return message[1]
+        raise ProgramError(str(message[1]) if len(message) == 2 and message[0] == "refused" else "not an answer")
+
+    def candidate(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return call(args, kwargs)
+        except ProgramError as error:
+            broken.append(error)
+            raise
 
     try:
         scope: dict[str, Any] = {"__name__": "checker"}
@@ -50,6 +60,8 @@ def check(prompt: str, solution: str, test: str, calls: int, replies: int) -> st
         if _answer(replies) != ("ready",):
             raise ProgramError("not an answer")
         scope["check"](candidate)
+        if broken:
+            raise broken[0]
     except BaseException as error:
         text = " ".join(str(error).split())[:200]
         return f"failed: {type(error).__name__}" + (f": {text}" if text else "")

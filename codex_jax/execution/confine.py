@@ -1,7 +1,7 @@
 """What a program may do: the one place where limits are laid on, before its first line runs.
 
 Here: a session of its own, no descriptors but its two pipes, no environment, a scratch folder, limits on CPU time,
-memory, file size and processes, no new privileges, and nobody's identity where we are root.
+memory, file size and processes, no new privileges, and where we are root a user id of the worker's own.
 """
 
 import ctypes
@@ -10,7 +10,7 @@ import resource
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-NOBODY = 65_534
+FIRST_USER, USERS = 61_184, 4_335  # of nobody's: the range that systemd gives out for a service's lifetime
 PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 4, 36, 38
 
 
@@ -23,6 +23,11 @@ class Limits:
     file: int = 16 << 20
     processes: int = 64
     descriptors: int = 32
+
+
+def own_user() -> int:
+    """A user id that no other live worker has, so that programs of two workers cannot signal each other."""
+    return FIRST_USER + os.getpid() % USERS
 
 
 def prctl(option: int, value: int) -> None:
@@ -46,7 +51,7 @@ def keep_descriptors(kept: Iterable[int]) -> None:
     os.closerange(start, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
-def confine(limits: Limits, scratch: str, kept: Iterable[int]) -> None:
+def confine(limits: Limits, scratch: str, kept: Iterable[int], user: int) -> None:
     """Lays all limits on this process, for good; OSError where one cannot be laid, and then nothing may run."""
     os.setsid()
     keep_descriptors(kept)
@@ -66,8 +71,8 @@ def confine(limits: Limits, scratch: str, kept: Iterable[int]) -> None:
         resource.setrlimit(name, (value, value))
     if os.geteuid() == 0:
         os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
     prctl(PR_SET_NO_NEW_PRIVS, 1)
 
 

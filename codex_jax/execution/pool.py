@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from codex_jax.benchmarks.problem import Problem
+from codex_jax.execution.program import pack
 
 GRACE = 10.0  # seconds past the sample's own limit before a worker counts as stuck
 
@@ -39,16 +40,21 @@ class _Worker:
         """The result, or None where the worker is no longer of use."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        request = {
+        program = {
             "prompt": problem.prompt,
             "completion": completion,
             "entry_point": problem.entry_point,
-            "canonical_solution": problem.canonical_solution,
-            "test": problem.test,
             "timeout": timeout,
         }
+        # A message of its own, which never enters the memory that the program is forked from.
+        checker = {
+            "prompt": problem.prompt,
+            "canonical_solution": problem.canonical_solution,
+            "test": problem.test,
+        }
         try:
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+            for message in (program, checker):
+                self._process.stdin.write(pack(json.dumps(message).encode()))
             self._process.stdin.flush()
             if not select.select([self._process.stdout], [], [], timeout + GRACE)[0]:
                 return None

@@ -12,9 +12,14 @@ from codex_jax.execution.wire import MAX_BYTES, WireError, decode, encode
 HEADER = struct.Struct("<I")
 
 
-def send(descriptor: int, data: bytes) -> None:
+def pack(data: bytes) -> bytes:
     """One message, behind its length."""
-    view = memoryview(HEADER.pack(len(data)) + data)
+    return HEADER.pack(len(data)) + data
+
+
+def send(descriptor: int, data: bytes) -> None:
+    """Writes one message, all of it."""
+    view = memoryview(pack(data))
     while view:
         view = view[os.write(descriptor, view) :]
 
@@ -60,7 +65,12 @@ def serve(source: str, entry_point: str, calls: int, replies: int) -> None:
     while function is not None:
         args, kwargs = decode(receive(calls))
         try:
-            message = encode(("value", function(*args, **kwargs)))
+            value = function(*args, **kwargs)
         except BaseException as error:
             message = _failure(error)
+        else:
+            try:
+                message = encode(("value", value))
+            except BaseException as error:
+                message = encode(("refused", f"cannot return {type(value).__name__}: {error}"[:200]))
         send(replies, message)
