@@ -21,12 +21,11 @@ BUCKET = 64  # prompts are padded to multiples of it, so that few lengths are co
 
 
 class Progress(NamedTuple):
-    """The loop's state. tokens, logps: [B, S]; keys, stop_state, done, lengths: [B]; logits: [B, V]; step: []."""
+    """The loop's state. tokens, logps: [B, S]; stop_state, done, lengths: [B]; logits: [B, V]; step: []."""
 
     step: Array
     suffix: Suffix
     logits: Array
-    keys: Array
     tokens: Array
     logps: Array
     stop_state: Array
@@ -91,16 +90,16 @@ class Sampler:
 
     def sample(self, prompt: str, keys: Array, batch: int) -> Iterator[Sample]:
         """One completion a key ([n] of jax.random.key's); `batch` at a time."""
-        for prefix, progress, count in self._batches(prompt, keys, batch):
-            yield from self._finished(self._run(prefix, progress, self._room(prompt)), count)
+        for prefix, part, progress, count in self._batches(prompt, keys, batch):
+            yield from self._finished(self._run(prefix, part, progress, self._room(prompt)), count)
 
     def stream(self, prompt: str, key: Array, every: int = 4) -> Iterator[str | Sample]:
         """The text of one completion in pieces as it grows, then the Sample."""
         shown, hold = "", max((len(stop) for stop in self.how.stops), default=0)
         room = self._room(prompt)
-        for prefix, progress, _ in self._batches(prompt, key[None], 1):
+        for prefix, part, progress, _ in self._batches(prompt, key[None], 1):
             for limit in range(every, room + every, every):
-                progress = self._run(prefix, progress, min(limit, room))
+                progress = self._run(prefix, part, progress, min(limit, room))
                 (sample,) = self._finished(progress, 1)
                 over = bool(progress.done[0]) or int(progress.step) >= room
                 # What may yet become a stop string, or the rest of a character, is held back.
@@ -114,7 +113,7 @@ class Sampler:
     def _room(self, prompt: str) -> int:
         return min(self.how.max_new_tokens, self.config.context - len(self.encode(prompt)))
 
-    def _batches(self, prompt: str, keys: Array, batch: int) -> Iterator[tuple[Prefix, Progress, int]]:
+    def _batches(self, prompt: str, keys: Array, batch: int) -> Iterator[tuple[Prefix, Array, Progress, int]]:
         tokens = self.encode(prompt)
         padded = min(-(-len(tokens) // BUCKET) * BUCKET, self.config.context)
         row = np.full((1, padded), self.tokenizer.eot, np.int32)
@@ -128,11 +127,11 @@ class Sampler:
                 part = jnp.concatenate([part, jnp.repeat(part[-1:], batch - count)])
             yield (
                 prefix,
+                part,
                 Progress(
                     step=jnp.zeros((), jnp.int32),
                     suffix=empty_suffix(self.config, batch, slots),
                     logits=jnp.repeat(logits[None], batch, axis=0),
-                    keys=part,
                     tokens=jnp.full((batch, slots), self.tokenizer.eot, jnp.int32),
                     logps=jnp.zeros((batch, slots)),
                     stop_state=jnp.zeros(batch, jnp.int32),
@@ -142,9 +141,9 @@ class Sampler:
                 count,
             )
 
-    def _run(self, prefix: Prefix, progress: Progress, limit: int) -> Progress:
+    def _run(self, prefix: Prefix, keys_B: Array, progress: Progress, limit: int) -> Progress:
         how = self.how
-        return self._advance(self.params, progress, prefix, self._table, limit, how.temperature, how.top_p)
+        return self._advance(self.params, progress, prefix, keys_B, self._table, limit, how.temperature, how.top_p)
 
     def _finished(self, progress: Progress, count: int) -> Iterator[Sample]:
         tokens, logps, lengths = (np.asarray(x) for x in (progress.tokens, progress.logps, progress.lengths))
@@ -175,6 +174,7 @@ def _advance(
     params: Any,
     state: Progress,
     prefix: Prefix,
+    keys_B: Array,
     table: Array,
     limit: Array,
     temperature: Array,
@@ -185,7 +185,7 @@ def _advance(
     def body(state: Progress) -> Progress:
         step = state.step
         logits = state.logits[:, :vocab_size]
-        keys = jax.vmap(lambda key: jax.random.fold_in(key, step))(state.keys)
+        keys = jax.vmap(lambda key: jax.random.fold_in(key, step))(keys_B)
         token = jnp.where(state.done, eot, draw(keys, logits, temperature, top_p))
         logp = jnp.take_along_axis(jax.nn.log_softmax(logits), token[:, None], axis=1)[:, 0]
         stop_state = jnp.where(state.done, state.stop_state, table[state.stop_state, token])
@@ -195,7 +195,6 @@ def _advance(
             step=step + 1,
             suffix=suffix,
             logits=next_logits,
-            keys=state.keys,
             tokens=state.tokens.at[:, step].set(token),
             logps=state.logps.at[:, step].set(jnp.where(state.done, 0.0, logp)),
             stop_state=stop_state,

@@ -21,38 +21,23 @@ def attend(query_BTHD: Array, key_BSHD: Array, value_BSHD: Array, mask: Array) -
     return jnp.einsum("bhts,bshd->bthd", weights.astype(value_BSHD.dtype), value_BSHD)
 
 
-def attend_prefix_and_suffix(
-    query_BHD: Array,
-    prefix_key_PHD: Array,
-    prefix_value_PHD: Array,
-    prefix_mask_P: Array,
-    suffix_key_BSHD: Array,
-    suffix_value_BSHD: Array,
-    suffix_mask_S: Array,
-) -> Array:
-    """One new token of each of B samples over a prefix they share and a suffix of their own; -> [B, H, D].
+def attend_cached(query_BHD: Array, key_BHD: Array, value_BHD: Array, prefix: tuple, suffix: tuple) -> Array:
+    """One new token of each of B samples over a prefix they share, a suffix of their own and itself; -> [B, H, D].
 
-    The prefix is read once for all samples (they are folded into the query axis) and the two softmaxes are
-    merged exactly by log-sum-exp: both parts are scaled by their own maximum, then weighted by exp(max).
+    prefix: (key [P, H, D], value, length int32 []); suffix: (key [B, H, S, D], value, length int32 []). All samples
+    are folded into the query axis of the prefix's products, so it is read once; one softmax runs over all scores.
     """
-    scale = query_BHD.shape[-1] ** -0.5
-    query = query_BHD * scale
-
-    def part(scores: Array, mask: Array) -> tuple[Array, Array, Array]:
-        scores = jnp.where(mask, scores, -1e30)
-        peak = scores.max(-1, keepdims=True)
-        weights = jnp.where(mask, jnp.exp(scores - peak), 0.0)
-        return weights, peak, weights.sum(-1, keepdims=True)
-
-    f32 = jnp.float32
+    prefix_key_PHD, prefix_value_PHD, prefix_length = prefix
+    suffix_key_BHSD, suffix_value_BHSD, suffix_length = suffix
+    places, slots = prefix_key_PHD.shape[0], suffix_key_BHSD.shape[2]
+    query = query_BHD * query_BHD.shape[-1] ** -0.5
+    f32, dtype = jnp.float32, value_BHD.dtype
     prefix_scores = jnp.einsum("bhd,phd->bhp", query, prefix_key_PHD, preferred_element_type=f32)
-    suffix_scores = jnp.einsum("bhd,bshd->bhs", query, suffix_key_BSHD, preferred_element_type=f32)
-    prefix_weights, prefix_peak, prefix_sum = part(prefix_scores, prefix_mask_P)
-    suffix_weights, suffix_peak, suffix_sum = part(suffix_scores, suffix_mask_S)
-    peak = jnp.maximum(prefix_peak, suffix_peak)
-    dtype = prefix_value_PHD.dtype
-    prefix_out = jnp.einsum("bhp,phd->bhd", prefix_weights.astype(dtype), prefix_value_PHD)
-    suffix_out = jnp.einsum("bhs,bshd->bhd", suffix_weights.astype(dtype), suffix_value_BSHD)
-    prefix_share, suffix_share = jnp.exp(prefix_peak - peak), jnp.exp(suffix_peak - peak)
-    out = prefix_out * prefix_share + suffix_out * suffix_share
-    return (out / (prefix_sum * prefix_share + suffix_sum * suffix_share)).astype(dtype)
+    suffix_scores = jnp.einsum("bhd,bhsd->bhs", query, suffix_key_BHSD, preferred_element_type=f32)
+    own_score = jnp.einsum("bhd,bhd->bh", query, key_BHD, preferred_element_type=f32)[..., None]
+    seen = jnp.concatenate([jnp.arange(places) < prefix_length, jnp.arange(slots) < suffix_length, jnp.ones(1, bool)])
+    scores = jnp.concatenate([prefix_scores, suffix_scores, own_score], axis=-1)
+    weights = jax.nn.softmax(jnp.where(seen, scores, -1e30), axis=-1).astype(dtype)
+    out = jnp.einsum("bhp,phd->bhd", weights[..., :places], prefix_value_PHD)
+    out += jnp.einsum("bhs,bhsd->bhd", weights[..., places:-1], suffix_value_BHSD)
+    return out + weights[..., -1:] * value_BHD

@@ -24,16 +24,26 @@ class Prefix(NamedTuple):
 class Suffix(NamedTuple):
     """Each sample's own keys and values.
 
-    key, value: [layers, B, S, heads, head_dim] in the compute dtype; length: int32 [], the places in use.
+    key, value: [layers, B, heads, S, head_dim] in the compute dtype, so that a head's places lie side by side;
+    length: int32 [], the places in use.
     """
 
     key: Array
     value: Array
     length: Array
 
+    def append(self, key: Array, value: Array) -> "Suffix":
+        """With one more place, of [layers, B, heads, head_dim], for all layers at once: in place where donated."""
+        start = (0, 0, 0, self.length, 0)
+        return Suffix(
+            jax.lax.dynamic_update_slice(self.key, key[:, :, :, None], start),
+            jax.lax.dynamic_update_slice(self.value, value[:, :, :, None], start),
+            self.length + 1,
+        )
+
 
 def empty_suffix(config: ModelConfig, batch: int, slots: int) -> Suffix:
     """`slots` free places for each of `batch` samples."""
-    shape = (config.layers, batch, slots, config.heads, config.width // config.heads)
+    shape = (config.layers, batch, config.heads, slots, config.width // config.heads)
     dtype = jnp.dtype(config.compute_dtype)
     return Suffix(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype), jnp.zeros((), jnp.int32))

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from codex_jax.config import ModelConfig
-from codex_jax.model.attention import attend, attend_prefix_and_suffix, mask_of_packed
+from codex_jax.model.attention import attend, attend_cached, mask_of_packed
 from codex_jax.model.cache import Prefix, Suffix
 
 Array = jax.Array
@@ -65,7 +65,7 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, mask: Array | None, cache: tuple | None, lengths: tuple | None) -> tuple:
-        """x: [B, T, C] (T is 1 with a cache) -> (x, (key, value)): the layer's keys and values, new or updated."""
+        """x: [B, T, C] (T is 1 with a cache) -> (x, (key, value)) of the new tokens, [B, T, H, D] or [B, H, D]."""
         config = self.config
         dtype = dtype_of(config)
         residual_std = INIT_STD / (2 * config.layers) ** 0.5  # GPT-2's scaling of residual projections
@@ -80,19 +80,9 @@ class Block(nn.Module):
         else:
             assert lengths is not None
             prefix_key, prefix_value, suffix_key, suffix_value = cache
-            prefix_length, suffix_length = lengths
-            suffix_key = jax.lax.dynamic_update_slice_in_dim(suffix_key, key, suffix_length, axis=1)
-            suffix_value = jax.lax.dynamic_update_slice_in_dim(suffix_value, value, suffix_length, axis=1)
-            out = attend_prefix_and_suffix(
-                query[:, 0],
-                prefix_key,
-                prefix_value,
-                jnp.arange(prefix_key.shape[0]) < prefix_length,
-                suffix_key,
-                suffix_value,
-                jnp.arange(suffix_key.shape[1]) <= suffix_length,
-            )[:, None]
-            key, value = suffix_key, suffix_value
+            prefix, suffix = (prefix_key, prefix_value, lengths[0]), (suffix_key, suffix_value, lengths[1])
+            key, value = key[:, 0], value[:, 0]
+            out = attend_cached(query[:, 0], key, value, prefix, suffix)[:, None]
         x = x + _dense(config, config.width, ("heads", "head", "embed"), "out", residual_std, inputs=2)(out)
 
         h = _layer_norm("mlp_norm")(x).astype(dtype)
@@ -146,7 +136,7 @@ class GPT(nn.Module):
         x = self._embed(token_B[:, None], jnp.full((token_B.shape[0], 1), position))
         layers = (prefix.key, prefix.value, suffix.key, suffix.value)
         x, (keys, values) = self.blocks(x, None, layers, (prefix.length, suffix.length))
-        return self._logits(x)[:, 0], Suffix(keys, values, suffix.length + 1)
+        return self._logits(x)[:, 0], suffix.append(keys, values)
 
     def _embeddings(self) -> tuple[Array, Array]:
         # Linen hands parameters out unboxed; its types do not say so.
