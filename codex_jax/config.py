@@ -23,6 +23,7 @@ class ModelConfig:
     vocab_size: int = 0  # 0: taken from the data's tokenizer, rounded up to a multiple of 128
     compute_dtype: Literal["float32", "bfloat16"] = "float32"  # parameters, softmax and loss are float32
     remat: RematPolicy = "none"  # what the backward pass computes again: nothing, a whole layer, all but products
+    unroll: int = 1  # layers a turn of the scan over them: on a CPU all of a small model is faster, slower to compile
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def from_dict(cls: type, values: dict[str, Any]) -> Any:
 def validate(config: TrainConfig) -> None:
     """InputError for settings that cannot train, naming the flag."""
     model = config.model
-    for name in ("layers", "width", "heads", "context"):
+    for name in ("layers", "width", "heads", "context", "unroll"):
         if getattr(model, name) < 1:
             raise InputError(f"--model.{name} must be at least 1, not {getattr(model, name)}")
     if model.width % model.heads:

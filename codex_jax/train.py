@@ -53,7 +53,8 @@ def resolve(config: TrainConfig, data: RecordDataset) -> TrainConfig:
         theirs = checkpoint.read_config(source)
         open_run_tokenizer(source, tokenizer["sha256"])
         # Speed settings are this run's; the shape is the other's.
-        model = dataclasses.replace(theirs.model, compute_dtype=model.compute_dtype, remat=model.remat)
+        ours = {name: getattr(model, name) for name in ("compute_dtype", "remat", "unroll")}
+        model = dataclasses.replace(theirs.model, **ours)
     elif model.vocab_size == 0:
         model = dataclasses.replace(model, vocab_size=vocab_size)
     if model.vocab_size < tokenizer["vocab_size"]:

@@ -1,7 +1,7 @@
 """The paper's study of limits: docstrings that chain k of 13 one-line string operations (section 6, appendix C)."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,13 +67,20 @@ BLOCKS = (
 INTRODUCTION = "Takes a string and returns the result of these manipulations, in this order:"
 LETTERS = np.array(list("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" + "eaio" * 4 + " " * 20 + "!?.,"))
 CHECKS = 6  # inputs a problem is tested on
+# So that a chain can be trained on more than once without a repeated document.
+NAMES = tuple(
+    f"{verb}_{noun}"
+    for verb in ("transform", "process", "convert", "modify", "rewrite", "edit", "change", "update")
+    for noun in ("string", "text", "sentence", "line", "words", "message")
+)
+LENGTH_SHARES = (0.07, 0.22, 0.32, 0.39)  # of the training problems: short chains are few, and seen more often
 
 
-def make_problem(chain: Chain, rng: np.random.Generator) -> Problem:
+def make_problem(chain: Chain, rng: np.random.Generator, name: str = "string_manipulation") -> Problem:
     """The problem of a chain, in HumanEval's form; the expected values are computed here, not by the solution."""
     blocks = [BLOCKS[n] for n in chain]
     bullets = "".join(f"    -{block.description}\n" for block in blocks)
-    prompt = f'def string_manipulation(s: str):\n    """\n    {INTRODUCTION}\n{bullets}    """\n'
+    prompt = f'def {name}(s: str):\n    """\n    {INTRODUCTION}\n{bullets}    """\n'
     solution = "".join(f"    {block.code}\n" for block in blocks) + "    return s\n"
     asserts = []
     for n in range(CHECKS):
@@ -82,19 +89,27 @@ def make_problem(chain: Chain, rng: np.random.Generator) -> Problem:
         for block in blocks:
             result = block.apply(result)
         asserts.append(f"    assert candidate({text!r}) == {result!r}\n")
-    name = "building_blocks/" + "-".join(str(n) for n in chain)
-    return Problem(
-        name, prompt, "string_manipulation", solution, "def check(candidate):\n" + "".join(asserts), len(chain)
-    )
+    task_id = f"building_blocks/{'-'.join(map(str, chain))}/{name}"
+    return Problem(task_id, prompt, name, solution, "def check(candidate):\n" + "".join(asserts), len(chain))
+
+
+def make_problems(chains: Iterable[Chain], rng: np.random.Generator) -> Iterator[Problem]:
+    """A problem a chain; one that comes again has another function name, from a random first one on."""
+    first: dict[Chain, int] = {}
+    for chain in chains:
+        first[chain] = first.get(chain, int(rng.integers(len(NAMES)))) + 1
+        yield make_problem(chain, rng, NAMES[first[chain] % len(NAMES)])
 
 
 def split_chains(
-    seed: int, train: int = 6000, validation: int = 100, heldout: tuple[int, ...] = (6, 8, 8, 8)
-) -> tuple[list[Chain], list[Chain], list[Chain]]:
-    """(train, validation, held-out) ordered chains of 1 to 4 different blocks, heldout[k - 1] of length k.
+    seed: int, train: int = 6000, heldout: tuple[int, ...] = (4, 8, 8, 8)
+) -> tuple[list[Chain], list[Chain]]:
+    """(training, held-out) ordered chains of 1 to 4 different blocks, heldout[k - 1] of length k.
 
-    No chain of the first two has the same blocks, in any order, as a held-out one, nor holds a held-out chain
-    of two blocks or more as a run. Single held-out blocks do occur, inside longer chains.
+    No training chain has the same blocks, in any order, as a held-out one, nor holds a held-out chain of two blocks
+    or more as a run. Held-out single blocks do occur, inside longer chains. Training chains are drawn by
+    LENGTH_SHARES and repeat where there are too few, but no more often than there are NAMES: there may then be
+    fewer than `train`.
     """
     rng = np.random.default_rng(seed)
     held: list[Chain] = []
@@ -109,12 +124,10 @@ def split_chains(
         inside = {chain[i:j] for i in range(len(chain)) for j in range(i + 2, len(chain) + 1)}
         return frozenset(chain) not in held_sets and not inside & runs
 
-    by_length = [
-        [chain for chain in itertools.permutations(range(len(BLOCKS)), length) if allowed(chain)]
-        for length in range(1, len(heldout) + 1)
-    ]
-    short = [chain for chains in by_length[:2] for chain in chains]
-    long = [chain for chains in by_length[2:] for chain in (chains[n] for n in rng.permutation(len(chains))[:train])]
-    rng.shuffle(long)
-    cut = max(0, train - len(short))  # all short chains are kept, even where fewer were asked for
-    return short + long[:cut], long[cut:][:validation], held
+    chosen: list[Chain] = []
+    for length, share in enumerate(LENGTH_SHARES, 1):
+        chains = [chain for chain in itertools.permutations(range(len(BLOCKS)), length) if allowed(chain)]
+        order = rng.permutation(len(chains))
+        count = min(round(share * train), len(NAMES) * len(chains))
+        chosen += [chains[order[n % len(chains)]] for n in range(count)]
+    return [chosen[n] for n in rng.permutation(len(chosen))], held

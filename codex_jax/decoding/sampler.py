@@ -1,5 +1,6 @@
 """Many samples of one prompt: a jitted prefill, then a jitted loop in which all samples share the prompt's cache."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -71,6 +72,8 @@ class Sampler:
     def __init__(self, config: ModelConfig, params: Any, tokenizer: Any, how: Draw) -> None:
         """params: the model's tree; tokenizer: of the run; how: checked here."""
         how.check()
+        # Unrolled layers would each copy their part of the cache.
+        config = dataclasses.replace(config, unroll=1)
         self.config, self.params, self.tokenizer, self.how = config, params, tokenizer, how
         pieces = [tokenizer.token_bytes(n) for n in range(tokenizer.vocab_size)]
         table, self._matched = token_automaton(how.stops, pieces)

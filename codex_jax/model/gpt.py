@@ -120,6 +120,7 @@ class GPT(nn.Module):
             split_rngs={"params": True},
             in_axes=(nn.broadcast, 0, nn.broadcast),
             length=config.layers,
+            unroll=config.unroll,
             metadata_params={nn.PARTITION_NAME: "layers"},
         )(config, name="blocks")
         self.final_norm = _layer_norm("final_norm")

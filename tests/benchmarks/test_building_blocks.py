@@ -1,28 +1,30 @@
 import numpy as np
 import pytest
 
-from codex_jax.benchmarks.building_blocks import BLOCKS, make_problem, split_chains
+from codex_jax.benchmarks.building_blocks import BLOCKS, make_problem, make_problems, split_chains
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_heldout_chains_never_occur_in_training(seed):
-    train, validation, held = split_chains(seed)
-    assert [sum(len(chain) == k for chain in held) for k in (1, 2, 3, 4)] == [6, 8, 8, 8]
-    assert len(set(train)) == len(train) == 6000
-    assert len(validation) == 100
-    assert not set(train) & set(validation)
+    train, held = split_chains(seed)
+    assert [sum(len(chain) == k for chain in held) for k in (1, 2, 3, 4)] == [4, 8, 8, 8]
     held_sets = {frozenset(chain) for chain in held}
-    for chain in train + validation:
+    for chain in train:
         assert frozenset(chain) not in held_sets
         text = "," + ",".join(map(str, chain)) + ","
         assert not any("," + ",".join(map(str, h)) + "," in text for h in held if len(h) > 1)
     assert {block for chain in train for block in chain} == set(range(len(BLOCKS)))
+    assert len(train) == 6000
+    assert len({chain for chain in train if len(chain) == 4}) > 2000
+    problems = list(make_problems(train, np.random.default_rng(seed)))
+    assert len({problem.prompt for problem in problems}) == len(problems)
+    assert not {p.task_id.split("/")[1] for p in problems} & {"-".join(map(str, h)) for h in held}
 
 
 def test_each_reference_solution_passes_its_own_check_and_no_other_block_does():
     rng = np.random.default_rng(0)
     singles = [make_problem((n,), rng) for n in range(len(BLOCKS))]
-    chains = [make_problem(chain, rng) for chain in split_chains(0)[2]]
+    chains = [make_problem(chain, rng) for chain in split_chains(0)[1]]
     for problem in singles + chains:
         scope: dict = {}
         exec(problem.prompt + problem.canonical_solution + problem.test, scope)

@@ -53,8 +53,8 @@ def sampler(params, **how):
 
 def test_same_seed_same_samples_at_any_batch_size(params):
     keys = sample_keys(3, 7, range(10))
-    ours = [[s.completion for s in sampler(params).sample("def", keys, batch)] for batch in (1, 4, 10)]
-    assert ours[0] == ours[1] == ours[2]
+    ours = [[s.completion for s in sampler(params).sample("def", keys, batch)] for batch in (1, 4, 10, 10)]
+    assert ours[0] == ours[1] == ours[2] == ours[3]
     assert len(set(ours[0])) > 5
     assert [s.completion for s in sampler(params).sample("def", sample_keys(4, 7, range(10)), 10)] != ours[0]
 

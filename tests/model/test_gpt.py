@@ -40,10 +40,10 @@ def documents(lengths, seed=0):
     return [np.concatenate([[EOT], rng.integers(1, 64, n - 1)]) for n in lengths]
 
 
-@pytest.mark.parametrize("remat", ["none", "full", "dots"])
-def test_forward_agrees_with_float64_reference(params, remat):
+@pytest.mark.parametrize("speed", [{}, {"remat": "full"}, {"remat": "dots"}, {"unroll": 3}])
+def test_forward_agrees_with_float64_reference(params, speed):
     (doc,) = documents([30])
-    ours, _ = logits(params, jnp.asarray(doc)[None], dataclasses.replace(CONFIG, remat=remat))
+    ours, _ = logits(params, jnp.asarray(doc)[None], dataclasses.replace(CONFIG, **speed))
     theirs = forward(jax.tree.map(np.asarray, params), doc, CONFIG.heads)
     assert np.abs(theirs).max() > 1
     np.testing.assert_allclose(ours[0], theirs, atol=1e-5 * np.abs(theirs).max(), rtol=1e-5)
