@@ -106,10 +106,9 @@ def split_chains(
 ) -> tuple[list[Chain], list[Chain]]:
     """(training, held-out) ordered chains of 1 to 4 different blocks, heldout[k - 1] of length k.
 
-    No training chain has the same blocks, in any order, as a held-out one, nor holds a held-out chain of two blocks
-    or more as a run. Held-out single blocks do occur, inside longer chains. Training chains are drawn by
-    LENGTH_SHARES and repeat where there are too few, but no more often than there are NAMES: there may then be
-    fewer than `train`.
+    No training chain has the same blocks, in any order, as a held-out one; parts of longer chains are free, or
+    single blocks could not be held out. Training chains are drawn by LENGTH_SHARES and repeat where there are too
+    few, but no more often than there are NAMES: there may then be fewer than `train`.
     """
     rng = np.random.default_rng(seed)
     held: list[Chain] = []
@@ -118,15 +117,10 @@ def split_chains(
         for n in rng.choice(len(sets), count, replace=False):
             held.append(tuple(int(block) for block in rng.permutation(sets[n])))
     held_sets = {frozenset(chain) for chain in held}
-    runs = {chain for chain in held if len(chain) > 1}
-
-    def allowed(chain: Chain) -> bool:
-        inside = {chain[i:j] for i in range(len(chain)) for j in range(i + 2, len(chain) + 1)}
-        return frozenset(chain) not in held_sets and not inside & runs
-
     chosen: list[Chain] = []
     for length, share in enumerate(LENGTH_SHARES, 1):
-        chains = [chain for chain in itertools.permutations(range(len(BLOCKS)), length) if allowed(chain)]
+        chains = [chain for chain in itertools.permutations(range(len(BLOCKS)), length)]
+        chains = [chain for chain in chains if frozenset(chain) not in held_sets]
         order = rng.permutation(len(chains))
         count = min(round(share * train), len(NAMES) * len(chains))
         chosen += [chains[order[n % len(chains)]] for n in range(count)]
