@@ -119,8 +119,8 @@ def split_chains(
     held_sets = {frozenset(chain) for chain in held}
     chosen: list[Chain] = []
     for length, share in enumerate(LENGTH_SHARES, 1):
-        chains = [chain for chain in itertools.permutations(range(len(BLOCKS)), length)]
-        chains = [chain for chain in chains if frozenset(chain) not in held_sets]
+        every = itertools.permutations(range(len(BLOCKS)), length)
+        chains = [chain for chain in every if frozenset(chain) not in held_sets]
         order = rng.permutation(len(chains))
         count = min(round(share * train), len(NAMES) * len(chains))
         chosen += [chains[order[n % len(chains)]] for n in range(count)]

@@ -64,17 +64,24 @@ class RecordDataset:
         batch = {name: np.stack(values) for name, values in rows.items()}
         return {**batch, "tokens": batch["tokens"].astype(np.int32)}
 
+    def _size(self, split: str) -> int:
+        if split not in self.manifest["splits"]:
+            raise InputError(f"{self.folder} has no split {split!r}: it has {', '.join(self.manifest['splits'])}")
+        return self.manifest["splits"][split]["records"]
+
     def batch(self, split: str, seed: int, step: int, batch_size: int, host: int = 0, hosts: int = 1) -> Batch:
         """This host's rows of the global batch of `step`: epochs follow each other, each shuffled anew."""
-        if batch_size % hosts:
+        if batch_size < 1 or batch_size % hosts:
             raise InputError(f"a batch of {batch_size} does not divide over {hosts} hosts")
-        size = self.manifest["splits"][split]["records"]
+        size = self._size(split)
+        if not size:
+            raise InputError(f"{self.folder} has no records in split {split!r}: build it from more repositories")
         rows = batch_size // hosts
         return self.records(split, places(step * batch_size + host * rows, rows, size, seed))
 
     def sequential(self, split: str, batch_size: int) -> Iterator[Batch]:
         """All records once, in order; the last batch is filled with rows of end-of-text, which are padding."""
-        size = self.manifest["splits"][split]["records"]
+        size = self._size(split)
         for start in range(0, size, batch_size):
             batch = self.records(split, np.arange(start, min(start + batch_size, size)))
             missing = batch_size - len(batch["tokens"])
@@ -90,9 +97,7 @@ def open_dataset(path: str | Path) -> RecordDataset:
     versions = sorted(folder.glob("*/manifest.json"), key=_version)
     if not (folder / "manifest.json").is_file():
         if not versions:
-            raise InputError(
-                f"no data set at {folder}: python -m codex_jax.corpus SOURCE --out {folder}"
-            )
+            raise InputError(f"no data set at {folder}: python -m codex_jax.corpus SOURCE --out {folder}")
         folder = versions[-1].parent
     return RecordDataset(folder)
 

@@ -14,7 +14,9 @@ def _mix(values: np.ndarray, key: np.ndarray) -> np.ndarray:
 
 
 def permute(index: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
-    """int64 [N] of the places of `index` (each in range(size)) in the order of this seed and epoch."""
+    """int64 [N] of the places of `index` in the order of this seed and epoch; ValueError unless in range(size)."""
+    if len(index) and not (index.min() >= 0 and index.max() < size):
+        raise ValueError(f"a place outside range({size}) has no place in its permutation")
     half = np.uint64(max(1, -(-(size - 1).bit_length() // 2)))
     mask = np.uint64((1 << int(half)) - 1)
     keys = np.random.SeedSequence([seed, epoch, size]).generate_state(ROUNDS, np.uint64)

@@ -7,6 +7,7 @@ import sysconfig
 import tokenize
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import parse_qs
 
 from codex_jax.errors import InputError
 from codex_jax.text.document import Document
@@ -38,9 +39,31 @@ def decode_python(data: bytes) -> str | None:
     """Source text by its PEP 263 declaration, or None."""
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-        return data.decode(encoding)
+        text = data.decode(encoding)
+        return text if _is_utf8(text) else None
     except (SyntaxError, UnicodeDecodeError, LookupError):
         return None
+
+
+def _is_utf8(text: str) -> bool:
+    # Some encodings, and JSON's escapes, let lone surrogates through.
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def open_lines(path: Path) -> Iterator[str]:
+    """The lines of a text file, or of a .gz of one; InputError where it cannot be read to its end."""
+    number = 0
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+            for line in file:
+                number += 1
+                yield line
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path} after line {number}: {error}") from None
 
 
 def _python_files(root: Path, skip: set[str]) -> Iterator[Document | None]:
@@ -71,6 +94,43 @@ def directory(argument: str) -> Iterator[Document | None]:
     return _python_files(root, {"__pycache__", ".git"})
 
 
+@register("jsonl")
+def json_lines(argument: str) -> Iterator[Document | None]:
+    """jsonl:PATH?text=content&repo=repo_name: a document a line, in these columns; path= and license= where there are.
+
+    A line that is not an object, or has no text, is counted as not decodable; one without a repo is its own.
+    """
+    name, _, query = argument.partition("?")
+    columns = {"text": "content", "repo": "repo_name", "path": "path", "license": "license"}
+    for key, values in parse_qs(query, keep_blank_values=True).items():
+        if key not in columns:
+            raise InputError(f"jsonl:{argument}: no column is called {key!r}: give {', '.join(columns)}")
+        columns[key] = values[-1]
+    path = Path(name)
+    if not path.is_file():
+        raise InputError(f"no file {name!r}: give jsonl:PATH?text=COLUMN&repo=COLUMN")
+    return _json_lines(path, columns)
+
+
+def _json_lines(path: Path, columns: dict[str, str]) -> Iterator[Document | None]:
+    for number, line in enumerate(open_lines(path), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        values = {key: row.get(column) for key, column in columns.items()} if isinstance(row, dict) else {}
+        text = values.get("text")
+        if not isinstance(text, str) or not _is_utf8(text):
+            yield None
+            continue
+        place = f"{path.name}:{number}"
+        found = {key: value if isinstance(value, str) and value else "" for key, value in values.items()}
+        repo, name = found["repo"] or place, found["path"] or place
+        yield Document(f"{repo}/{name}:{number}", repo, name, text, license=found["license"])
+
+
 @register("problems")
 def problems(argument: str) -> Iterator[Document | None]:
     """problems:FILE.jsonl[.gz] in HumanEval's form: the prompt carries no loss, the solution does."""
@@ -81,11 +141,15 @@ def problems(argument: str) -> Iterator[Document | None]:
 
 
 def _problems(path: Path) -> Iterator[Document]:
-    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                values = json.loads(line)
-                task = values["task_id"]
-                yield Document(task, task, task, values["canonical_solution"], values["prompt"])
-            except (ValueError, KeyError, TypeError) as error:
-                raise InputError(f"{path} line {number} is not a problem ({error!r})") from None
+    for number, line in enumerate(open_lines(path), 1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+            task, prompt, solution = (values[name] for name in ("task_id", "prompt", "canonical_solution"))
+            usable = all(isinstance(value, str) and _is_utf8(value) for value in (task, prompt, solution))
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path} line {number} is not a problem ({error!r})") from None
+        if not usable:
+            raise InputError(f"{path} line {number} is not a problem: task_id, prompt and solution must be text")
+        yield Document(task, task, task, solution, prompt)

@@ -87,3 +87,12 @@ def test_whole_pairs_are_never_cut_and_only_completions_count():
     assert records[1][0].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 0, 0]
     with pytest.raises(ValueError, match="do not fit"):
         list(pack_whole([([1] * 5, [2] * 4)], 9, 0))
+
+
+def test_bad_batches(tmp_path):
+    build(tmp_path / "d" / "1.0.0", counts=(0,))
+    data = open_dataset(tmp_path / "d")
+    for split, size, message in (("train", 4, "no records"), ("nope", 4, "no split"), ("train", 0, "does not divide")):
+        with pytest.raises(InputError, match=message):
+            data.batch(split, 0, 0, size)
+    assert list(data.sequential("train", 4)) == []
