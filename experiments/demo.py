@@ -42,9 +42,9 @@ class Args:
     out: Path = Path("runs/demo")  # folder for data, runs, samples and the report
     seed: int = 0
     steps: int = config.steps  # of pretraining
-    supervised_steps: int = 300  # of fine-tuning
-    # The paper takes a tenth of pretraining's rate. After so short a pretraining there is more to learn.
-    supervised_learning_rate: float = 1e-3
+    supervised_steps: int = 340  # of fine-tuning
+    # The paper takes a tenth of pretraining's rate; after so short a pretraining there is more to learn.
+    supervised_learning_rate: float = 2e-3
     n: int = 100  # samples a held-out problem
 
 
