@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -17,11 +18,13 @@ Args = TypeVar("Args")
 def parse(args_type: type[Args], argv: list[str] | None = None, default: Args | None = None) -> Args:
     """Parses argv (default: sys.argv[1:]) into the dataclass args_type; InputError names a bad flag."""
     stderr = io.StringIO()
+    main = sys.modules["__main__"].__spec__
+    prog = f"python -m {main.name}" if main else f"python {os.path.relpath(sys.argv[0])}"
     try:
         with contextlib.redirect_stderr(stderr):
             if default is None:
-                return tyro.cli(args_type, args=argv)
-            return tyro.cli(args_type, args=argv, default=default)
+                return tyro.cli(args_type, prog=prog, args=argv)
+            return tyro.cli(args_type, prog=prog, args=argv, default=default)
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
@@ -38,6 +41,9 @@ def guarded(body: Callable[[], int | None]) -> int:
     except InputError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader of our output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

@@ -1,7 +1,7 @@
 """python -m codex_jax.corpus SOURCE... --out DIR/NAME --tokenizer SPEC: source files to sharded TFRecords."""
 
 import hashlib
-import json
+import re
 import shutil
 import sys
 import time
@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import tyro
 from rich.console import Console
@@ -18,7 +17,9 @@ from rich.table import Table
 
 from codex_jax import cli, terminal
 from codex_jax.errors import InputError
-from codex_jax.records.writer import Record, shard_name, token_dtype, write_shard
+from codex_jax.records.manifest import Manifest, Split, TokenizerEntry, digest, write_manifest
+from codex_jax.records.metadata import write_metadata
+from codex_jax.records.writer import Record, record_bytes, shard_name, token_dtype, write_shard
 from codex_jax.text.dedupe import content_hash
 from codex_jax.text.document import Document
 from codex_jax.text.filters import reason_to_drop
@@ -93,9 +94,9 @@ def _tokenize(document: Document) -> Tokens:
 
 def write_split(
     folder: Path, args: Args, split: str, documents: list[tuple[Document, Tokens]], tokenizer: Tokenizer
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[Split, list[str]]:
     """Writes a split's shards -> (its entry in the manifest, the shards' SHA-256). Shards go by document hash."""
-    counts, digests = [], []
+    counts, hashes = [], []
     for shard in range(args.shards):
         mine = [pair for pair in documents if int.from_bytes(_order(pair[0])[:8]) % args.shards == shard]
         records: Iterator[Record]
@@ -106,20 +107,20 @@ def write_split(
             stream = pack_stream((text for _, (_, text) in mine), args.seq_len, tokenizer.eot)
             records = ({"tokens": tokens} for tokens in stream)
         path = folder / shard_name(args.out.name, split, shard, args.shards)
-        count, digest = write_shard(path, records, token_dtype(tokenizer.vocab_size))
+        count, sha256 = write_shard(path, records, token_dtype(tokenizer.vocab_size))
         counts.append(count)
-        digests.append(digest)
-    entry = {
-        "records": sum(counts),
-        "shards": counts,
-        "documents": len(documents),
-        "tokens": sum(len(prompt) + len(text) + 1 for _, (prompt, text) in documents),
-        "bytes": sum(len((document.prompt + document.text).encode()) for document, _ in documents),
-    }
-    return entry, digests
+        hashes.append(sha256)
+    entry = Split(
+        records=sum(counts),
+        shards=counts,
+        documents=len(documents),
+        tokens=sum(len(prompt) + len(text) + 1 for _, (prompt, text) in documents),
+        bytes=sum(len((document.prompt + document.text).encode()) for document, _ in documents),
+    )
+    return entry, hashes
 
 
-def build(args: Args, folder: Path) -> dict[str, Any]:
+def build(args: Args, folder: Path) -> Manifest:
     """Writes the data set into folder and returns its manifest, which is written last."""
     documents, dropped, read, size = collect(args)
     sizes: Counter[str] = Counter()
@@ -148,51 +149,42 @@ def build(args: Args, folder: Path) -> dict[str, Any]:
                 pairs.append((document, tokens))
     if not pairs:
         raise InputError(f"no problem fits a record of {args.seq_len} tokens: raise --seq-len")
-    entries: dict[str, Any] = {}
-    digests: list[str] = []
+    entries: dict[str, Split] = {}
+    hashes: list[str] = []
     for split in ("train", "validation", "test"):
         mine = [pair for pair in pairs if splits[pair[0].repo] == split]
-        entries[split], hashes = write_split(folder, args, split, mine, tokenizer)
-        digests += hashes
-    first = next(folder.glob("*.tfrecord-*"))
-    counts = {
-        shard_name(args.out.name, s, n, args.shards): c for s in entries for n, c in enumerate(entries[s]["shards"])
-    }
-    record_bytes = max(
-        ((folder / name).stat().st_size // count for name, count in counts.items() if count),
-        default=first.stat().st_size,
+        entries[split], made = write_split(folder, args, split, mine, tokenizer)
+        hashes += made
+    dtype, masked = token_dtype(tokenizer.vocab_size), bool(pairs[0][0].prompt)
+    manifest = Manifest(
+        name=args.out.name,
+        version=args.version,
+        digest=digest(tokenizer.sha256, args.seq_len, hashes),
+        sources=list(args.sources),
+        tokenizer=TokenizerEntry(
+            kind=tokenizer.kind, sha256=tokenizer.sha256, vocab_size=tokenizer.vocab_size, eot=tokenizer.eot
+        ),
+        seq_len=args.seq_len,
+        dtype=dtype.str,
+        record_bytes=record_bytes(args.seq_len, dtype, masked),
+        documents=read,
+        bytes=size,
+        splits=entries,
+        dropped=dict(sorted(dropped.items())),
     )
-    manifest = {
-        "name": args.out.name,
-        "version": args.version,
-        "digest": hashlib.sha256(json.dumps([tokenizer.sha256, args.seq_len, digests]).encode()).hexdigest(),
-        "sources": list(args.sources),
-        "tokenizer": {
-            "kind": tokenizer.kind,
-            "sha256": tokenizer.sha256,
-            "vocab_size": tokenizer.vocab_size,
-            "eot": tokenizer.eot,
-        },
-        "seq_len": args.seq_len,
-        "dtype": token_dtype(tokenizer.vocab_size).str,
-        "record_bytes": record_bytes,
-        "documents": read,
-        "bytes": size,
-        "splits": entries,
-        "dropped": dict(sorted(dropped.items())),
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    write_metadata(folder, manifest, masked)
+    write_manifest(folder, manifest)
     return manifest
 
 
-def show(manifest: dict[str, Any], seconds: float) -> None:
+def show(manifest: Manifest, seconds: float) -> None:
     """The table at the end."""
     table = Table(title=f"{manifest['name']} {manifest['version']}: {manifest['documents']} documents read")
     for column in ("split", "documents", "bytes", "tokens", "tokens/byte", "records"):
         table.add_column(column, justify="left" if column == "split" else "right")
     for name, split in manifest["splits"].items():
         share = split["tokens"] / max(split["bytes"], 1)
-        numbers = [f"{split[key]:,}" for key in ("documents", "bytes", "tokens")]
+        numbers = [f"{number:,}" for number in (split["documents"], split["bytes"], split["tokens"])]
         table.add_row(name, *numbers, f"{share:.3f}", f"{split['records']:,}")
     Console().print(table)
     reasons = ", ".join(f"{reason} {count}" for reason, count in manifest["dropped"].items()) or "none"
@@ -207,6 +199,8 @@ def main(args: Args) -> None:
     for name in ("seq_len", "workers", "shards"):
         if getattr(args, name) < 1:
             raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(args, name)}")
+    if not re.fullmatch(r"[A-Za-z]\w*", args.out.name) or not re.fullmatch(r"\d+\.\d+\.\d+", args.version):
+        raise InputError(f"{args.out.name} {args.version}: a name is letters, digits and _, a version like 1.0.0")
     final, staging = args.out / args.version, args.out / f".{args.version}.incomplete"
     if final.exists():
         raise InputError(f"{final} is there already: choose another --out or --version, or remove it")

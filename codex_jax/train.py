@@ -123,7 +123,8 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, float]:
     """Trains the run to its last step and returns its last validation values."""
     validate(config)
     data = open_dataset(config.data.path)
-    if not data.manifest["splits"].get(config.data.train_split, {}).get("records"):
+    training = data.manifest["splits"].get(config.data.train_split)
+    if not training or not training["records"]:
         raise InputError(f"{config.data.path} has no records in split {config.data.train_split!r}")
     config = resolve(config, data)
     mesh = make_mesh(config.mesh)

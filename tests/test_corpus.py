@@ -26,6 +26,12 @@ def test_records_hold_the_documents_and_nothing_depends_on_the_workers(tmp_path)
     ours, theirs = open_dataset(tmp_path / "a"), open_dataset(tmp_path / "b" / "a")
     assert ours.manifest["digest"] == theirs.manifest["digest"]
     assert ours.manifest["dropped"] == {"duplicate": 1, "not_decodable": 1}
+    info = json.loads((ours.folder / "dataset_info.json").read_text())
+    assert {split["name"]: [int(n) for n in split["shardLengths"]] for split in info["splits"]} == {
+        name: split["shards"] for name, split in ours.manifest["splits"].items()
+    }
+    features = json.loads((ours.folder / "features.json").read_text())["featuresDict"]["features"]
+    assert list(features) == ["tokens"]
     tokenizer = load_tokenizer(str(ours.tokenizer_dir))
     found = set()
     for split in ours.manifest["splits"]:

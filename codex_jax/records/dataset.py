@@ -1,14 +1,13 @@
 """Reading: a batch is a pure function of (seed, step), for any number of hosts, and resuming costs nothing."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from codex_jax.errors import InputError
 from codex_jax.records.example import decode
+from codex_jax.records.manifest import read_manifest
 from codex_jax.records.order import places
 from codex_jax.records.tfrecord import unframe
 from codex_jax.records.writer import shard_name
@@ -22,13 +21,9 @@ class RecordDataset:
     def __init__(self, folder: Path) -> None:
         """folder: the one that holds manifest.json; InputError where shards are missing or cut short."""
         self.folder = folder
-        try:
-            self.manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
-            self._dtype = np.dtype(self.manifest["dtype"])
-            self._seq_len = int(self.manifest["seq_len"])
-            self._splits = {name: self._open(name) for name in self.manifest["splits"]}
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{folder}/manifest.json is broken ({error}): build the data set again") from None
+        self.manifest = read_manifest(folder)
+        self._dtype = np.dtype(self.manifest["dtype"])
+        self._splits = {name: self._open(name) for name in self.manifest["splits"]}
 
     @property
     def tokenizer_dir(self) -> Path:

@@ -18,6 +18,21 @@ def token_dtype(vocab_size: int) -> np.dtype:
     return np.dtype("<u2" if vocab_size <= 65_535 else "<u4")
 
 
+def record_bytes(seq_len: int, dtype: np.dtype, masked: bool) -> int:
+    """The size in a file of every record: all have the same."""
+    record = {"tokens": np.zeros(seq_len + 1, np.int32)}
+    if masked:
+        record["loss_mask"] = np.zeros(seq_len + 1, np.uint8)
+    return len(_framed(record, dtype))
+
+
+def _framed(record: Record, dtype: np.dtype) -> bytes:
+    features = {"tokens": record["tokens"].astype(dtype).tobytes()}
+    if "loss_mask" in record:
+        features["loss_mask"] = record["loss_mask"].astype(np.uint8).tobytes()
+    return frame(encode(features))
+
+
 def shard_name(name: str, split: str, shard: int, shards: int) -> str:
     """TFDS's file name of a shard."""
     return f"{name}-{split}.tfrecord-{shard:05d}-of-{shards:05d}"
@@ -29,10 +44,7 @@ def write_shard(path: Path, records: Iterable[Record], dtype: np.dtype) -> tuple
     digest, count = hashlib.sha256(), 0
     with temporary.open("wb") as file:
         for record in records:
-            features = {"tokens": record["tokens"].astype(dtype).tobytes()}
-            if "loss_mask" in record:
-                features["loss_mask"] = record["loss_mask"].astype(np.uint8).tobytes()
-            data = frame(encode(features))
+            data = _framed(record, dtype)
             digest.update(data)
             file.write(data)
             count += 1

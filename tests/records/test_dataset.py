@@ -5,13 +5,12 @@ import pytest
 
 from codex_jax.errors import InputError
 from codex_jax.records.dataset import open_dataset
-from codex_jax.records.writer import shard_name, token_dtype, write_shard
-from codex_jax.text.packing import pack_stream, pack_whole
+from codex_jax.records.writer import record_bytes, shard_name, token_dtype, write_shard
 
 
 def build(folder, counts=(13, 0, 10), seq_len=8):
     folder.mkdir(parents=True)
-    number, size = 0, 0
+    number, size = 0, record_bytes(seq_len, token_dtype(500), masked=True)
     for shard, count in enumerate(counts):
         rows = []
         for _ in range(count):
@@ -19,14 +18,14 @@ def build(folder, counts=(13, 0, 10), seq_len=8):
             number += 1
         path = folder / shard_name("d", "train", shard, len(counts))
         write_shard(path, rows, token_dtype(500))
-        size = path.stat().st_size // count if count else size
+        assert path.stat().st_size == count * size
     manifest = {
         "name": "d",
         "seq_len": seq_len,
         "dtype": "<u2",
         "record_bytes": size,
-        "tokenizer": {"eot": 0},
-        "splits": {"train": {"records": number, "shards": list(counts)}},
+        "tokenizer": {"eot": 0, "sha256": "x", "vocab_size": 500},
+        "splits": {"train": {"records": number, "shards": list(counts), "bytes": 0}},
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
@@ -65,28 +64,13 @@ def test_damage_is_caught(tmp_path):
     shard.unlink()
     with pytest.raises(InputError, match="missing"):
         open_dataset(tmp_path / "d")
+    manifest = tmp_path / "d" / "1.0.0" / "manifest.json"
+    for text in ("", "[]", "{}", manifest.read_text().replace("23", "24", 1)):
+        manifest.write_text(text)
+        with pytest.raises(InputError, match="broken"):
+            open_dataset(tmp_path / "d")
     with pytest.raises(InputError, match="no data set"):
         open_dataset(tmp_path / "none")
-
-
-def test_stream_predicts_every_target_once():
-    documents = [[5, 6, 7], [8], [9] * 11]
-    records = list(pack_stream(documents, 4, 0))
-    flat = [0, 5, 6, 7, 0, 8, 0, *[9] * 11, 0]
-    targets = [token for record in records for token in record[1:].tolist()]
-    assert targets[: len(flat) - 1] == flat[1:]
-    assert not any(targets[len(flat) - 1 :])
-    assert [int(a[-1]) for a in records[:-1]] == [int(b[0]) for b in records[1:]]
-
-
-def test_whole_pairs_are_never_cut_and_only_completions_count():
-    pairs = [([5, 6], [7]), ([8], [9, 9]), ([1], [2, 3, 4, 5, 6, 7])]
-    records = list(pack_whole(pairs, 9, 0))
-    assert records[0][0].tolist() == [0, 5, 6, 7, 0, 8, 9, 9, 0, 0]
-    assert records[0][1].tolist() == [0, 0, 0, 1, 1, 0, 1, 1, 1, 0]
-    assert records[1][0].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 0, 0]
-    with pytest.raises(ValueError, match="do not fit"):
-        list(pack_whole([([1] * 5, [2] * 4)], 9, 0))
 
 
 def test_bad_batches(tmp_path):

@@ -1,9 +1,7 @@
 import pytest
 
-from codex_jax.text.dedupe import content_hash
 from codex_jax.text.document import Document
 from codex_jax.text.filters import reason_to_drop
-from codex_jax.text.split import split_by_repository
 
 
 def document(text, prompt=""):
@@ -33,25 +31,3 @@ def test_each_filter(text, reason):
 def test_solutions_only_have_to_be_there():
     assert reason_to_drop(document("()[]{}", "def f():")) == ""
     assert reason_to_drop(document("", "def f():")) == "empty"
-
-
-def test_duplicates_differ_in_whitespace_alone():
-    assert content_hash(document("a  b\n\tc")) == content_hash(document("a b c"))
-    assert content_hash(document("a b c")) != content_hash(document("a bc"))
-    assert content_hash(document("b", "a")) != content_hash(document("a b"))
-
-
-def test_splits_are_by_repository_and_near_their_share():
-    sizes = {f"r{n}": 100 + n for n in range(400)}
-    splits = split_by_repository(sizes, 0)
-    total = sum(sizes.values())
-    for name in ("validation", "test"):
-        share = sum(sizes[repo] for repo in sizes if splits[repo] == name) / total
-        assert 0.045 < share <= 0.05
-    assert splits == split_by_repository(dict(reversed(sizes.items())), 0)
-    assert splits != split_by_repository(sizes, 1)
-
-
-def test_few_repositories():
-    assert set(split_by_repository({"a": 1, "b": 1}, 0).values()) == {"train"}
-    assert sorted(split_by_repository({"a": 5, "b": 5, "c": 5}, 0).values()) == ["test", "train", "validation"]

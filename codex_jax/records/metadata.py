@@ -1,0 +1,42 @@
+"""features.json and dataset_info.json, by which TensorFlow Datasets and tf.data open the same shards."""
+
+from pathlib import Path
+
+import numpy as np
+
+from codex_jax.records.manifest import Manifest
+
+TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
+
+
+def write_metadata(folder: Path, manifest: Manifest, masked: bool) -> None:
+    """Writes both beside the shards; masked: whether the records carry a loss_mask. Needs no TensorFlow."""
+    # Imported here, as it takes longer than all else that reads records.
+    import tensorflow_datasets as tfds
+
+    raw = tfds.features.Tensor(shape=(), dtype=np.object_)
+    features = {"tokens": raw, **({"loss_mask": raw} if masked else {})}
+    splits = [
+        tfds.core.SplitInfo(
+            name=name,
+            shard_lengths=split["shards"],
+            num_bytes=split["records"] * manifest["record_bytes"],
+            filename_template=tfds.core.ShardedFileTemplate(
+                dataset_name=manifest["name"],
+                data_dir=folder,
+                split=name,
+                filetype_suffix="tfrecord",
+                template=TEMPLATE,
+            ),
+        )
+        for name, split in manifest["splits"].items()
+    ]
+    tfds.folder_dataset.write_metadata(
+        data_dir=folder,
+        features=tfds.features.FeaturesDict(features),
+        split_infos=splits,
+        version=manifest["version"],
+        filename_template=TEMPLATE,
+        check_data=False,
+        description=f"{manifest['seq_len'] + 1} tokens a record as {manifest['dtype']}; see manifest.json",
+    )
