@@ -28,10 +28,15 @@ def parse(args_type: type[Args], argv: list[str] | None = None, default: Args | 
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        # tyro draws a box: its first inner lines are the message.
-        lines = [re.sub(r"[│╭╮╰╯─]+", " ", line).strip() for line in stderr.getvalue().splitlines()]
-        message = " ".join([line for line in lines if line and not line.endswith("error")][:2])
-        raise InputError(f"{message or 'cannot read the arguments'} (see --help)") from None
+        raise InputError(f"{_one_line(stderr.getvalue())} (see --help)") from None
+
+
+def _one_line(box: str) -> str:
+    # tyro draws a box with ruled sections below a title; those that repeat the help are left out.
+    inner = [line.strip("│ ") for line in box.splitlines() if not line.startswith(("╭", "╰"))]
+    sections = [" ".join(part.split()) for part in re.split(r"─{3,}", "\n".join(inner))]
+    kept = [part for part in sections if part and not part.startswith(("Argument helptext", "For full helptext"))]
+    return "; ".join(kept)[:300] or "cannot read the arguments"
 
 
 def guarded(body: Callable[[], int | None]) -> int:

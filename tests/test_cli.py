@@ -17,6 +17,13 @@ def test_bad_flag_is_one_line_and_two(capsys):
     assert "many" in err
 
 
+def test_unknown_flag_is_named_with_what_was_meant(capsys):
+    assert cli.run(lambda args: 0, Args, ["--step", "3"]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "Unrecognized options: --step, 3; Perhaps you meant: --steps" in err
+
+
 def test_input_error_is_one_line_and_two(capsys):
     def main(args):
         raise InputError("no such\nfolder")
