@@ -33,8 +33,9 @@ def parse(args_type: type[Args], argv: list[str] | None = None, default: Args | 
 
 def _one_line(box: str) -> str:
     # tyro draws a box with ruled sections below a title; those that repeat the help are left out.
-    inner = [line.strip("│ ") for line in box.splitlines() if not line.startswith(("╭", "╰"))]
-    sections = [" ".join(part.split()) for part in re.split(r"─{3,}", "\n".join(inner))]
+    # Where the terminal has no box characters, it is drawn in ASCII.
+    inner = [line.strip("│| ") for line in box.splitlines() if not line.startswith(("╭", "╰", "+"))]
+    sections = [" ".join(part.split()) for part in re.split(r"[─-]{4,}", "\n".join(inner))]
     kept = [part for part in sections if part and not part.startswith(("Argument helptext", "For full helptext"))]
     return "; ".join(kept)[:300] or "cannot read the arguments"
 

@@ -63,6 +63,8 @@ def read_samples(path: Path, problems: dict[str, Problem], skip_bad: bool) -> li
                     print(f"{path} line {number} skipped: {reason}", file=sys.stderr)
                 else:
                     raise InputError(f"{path} line {number}: {reason} (--skip-bad scores the rest)")
+    except FileNotFoundError:
+        raise InputError(f"no samples file {path}: write one with python -m codex_jax.sample") from None
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path} after line {number}: {error}") from None
     if not rows:
