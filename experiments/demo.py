@@ -25,7 +25,7 @@ config = TrainConfig(
     data=DataConfig(path="runs/demo/data/stdlib"),
     # So small a model bears a higher rate than the paper's; the warm-up is shortened with the run.
     optimizer=OptimizerConfig(peak_learning_rate=2e-3, warmup_steps=30),
-    steps=150,
+    steps=110,
     batch_size=16,
     accumulation=4,  # a microbatch that fits the processor's cache is faster
     eval_batches=10,
@@ -42,7 +42,7 @@ class Args:
     out: Path = Path("runs/demo")  # folder for data, runs, samples and the report
     seed: int = 0
     steps: int = config.steps  # of pretraining
-    supervised_steps: int = 340  # of fine-tuning
+    supervised_steps: int = 400  # of fine-tuning
     # The paper takes a tenth of pretraining's rate; after so short a pretraining there is more to learn.
     supervised_learning_rate: float = 2e-3
     n: int = 100  # samples a held-out problem
