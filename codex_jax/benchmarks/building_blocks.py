@@ -70,7 +70,7 @@ CHECKS = 6  # inputs a problem is tested on
 # So that a chain can be trained on more than once without a repeated document.
 NAMES = tuple(
     f"{verb}_{noun}"
-    for verb in ("transform", "process", "convert", "modify", "rewrite", "edit", "change", "update", "prepare", "format")
+    for verb in ("transform", "process", "convert", "modify", "rewrite", "edit", "change", "update", "prepare", "fix")
     for noun in ("string", "text", "sentence", "line", "words", "message", "title", "paragraph", "note", "phrase")
 )
 LENGTH_SHARES = (0.15, 0.25, 0.3, 0.3)  # of the training problems: short chains are few, and seen more often
