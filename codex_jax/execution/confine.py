@@ -1,7 +1,8 @@
 """What a program may do: the one place where limits are laid on, before its first line runs.
 
 Here: a session of its own, no descriptors but its two pipes, no environment, a scratch folder, limits on CPU time,
-memory, file size and processes, no new privileges, and where we are root a user id of the worker's own.
+memory, file size and processes, no new privileges, no signals, sockets or exec, and where we are root a user id of
+the worker's own.
 """
 
 import ctypes
@@ -9,6 +10,8 @@ import os
 import resource
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from codex_jax.execution.seccomp import deny_system_calls
 
 FIRST_USER, USERS = 61_184, 4_335  # of nobody's: the range that systemd gives out for a service's lifetime
 PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 4, 36, 38
@@ -74,6 +77,7 @@ def confine(limits: Limits, scratch: str, kept: Iterable[int], user: int) -> Non
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)
     prctl(PR_SET_NO_NEW_PRIVS, 1)
+    deny_system_calls(_LIBC)
 
 
 def protect() -> None:
