@@ -1,8 +1,8 @@
 """What a program may do: the one place where limits are laid on, before its first line runs.
 
 Here: a session of its own, no descriptors but its two pipes, no environment, a scratch folder, limits on CPU time,
-memory, file size and processes, no new privileges, no signals, sockets or exec, and where we are root a user id of
-the worker's own.
+memory, file size and processes, no new privileges, no signals, sockets or exec, no files but Python's
+library (where the kernel has Landlock), and where we are root a user id of the worker's own.
 """
 
 import ctypes
@@ -11,6 +11,7 @@ import resource
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from codex_jax.execution.landlock import readable, restrict_files
 from codex_jax.execution.seccomp import deny_system_calls
 
 FIRST_USER, USERS = 61_184, 4_335  # of nobody's: the range that systemd gives out for a service's lifetime
@@ -40,6 +41,7 @@ def prctl(option: int, value: int) -> None:
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
+_READABLE = readable()
 
 
 def keep_descriptors(kept: Iterable[int]) -> None:
@@ -77,6 +79,7 @@ def confine(limits: Limits, scratch: str, kept: Iterable[int], user: int) -> Non
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)
     prctl(PR_SET_NO_NEW_PRIVS, 1)
+    restrict_files(_LIBC, scratch, _READABLE)
     deny_system_calls(_LIBC)
 
 

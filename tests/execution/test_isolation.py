@@ -44,7 +44,9 @@ def test_no_test_in_the_memory_of_the_program(program):
     good = problem, problem.canonical_solution
     first, stolen, last = results(good, (problem, program), good)
     assert (first, last) == ("passed", "passed")
-    assert stolen == ("failed: AssertionError" if program is FRAMES else "failed: LookupError: nothing found")
+    # With Landlock a program cannot even ask where its memory lies.
+    kept = {FRAMES: ["failed: AssertionError"], HEAP: ["failed: LookupError: nothing found", "failed: PermissionError"]}
+    assert any(stolen.startswith(result) for result in kept[program])
 
 
 def test_a_builtin_exception_keeps_its_type():
