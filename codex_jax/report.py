@@ -5,7 +5,6 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import tyro
 from rich.console import Console
@@ -14,12 +13,11 @@ from rich.table import Table
 from codex_jax import cli
 from codex_jax.benchmarks.summary import KS, summarize
 from codex_jax.errors import InputError
+from codex_jax.jsonl import Json, read_objects
 
 SUFFIXES = ("_results.jsonl", ".jsonl")  # of a results file's name, to find its short name
 
 NOTE = "mean log p and sum log p choose one sample a problem by it; the oracle chooses one that passes if any does.\n"
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -36,26 +34,6 @@ class Args:
     seconds: Path | None = None  # JSON file {STAGE: seconds} to show
 
 
-def read_json_lines(path: Path) -> list[Json]:
-    """The objects of a JSONL file; InputError names the line that is none."""
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path}: {error}") from None
-    rows = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError:
-            row = None
-        if not isinstance(row, dict):
-            raise InputError(f"{path}:{number} is not a JSON object: write it with python -m codex_jax.score")
-        rows.append(row)
-    return rows
-
-
 def read_json(path: Path) -> Json:
     """One JSON object; InputError where the file holds none."""
     try:
@@ -70,7 +48,7 @@ def read_json(path: Path) -> Json:
 def read_blocks(path: Path) -> dict[str, int]:
     """task_id to the number of chained blocks, of a problems file."""
     found = {}
-    for row in read_json_lines(path):
+    for row in list(read_objects(path)):
         blocks = row.get("blocks")
         if isinstance(blocks, (int, list)) and "task_id" in row:
             found[row["task_id"]] = len(blocks) if isinstance(blocks, list) else blocks
@@ -79,7 +57,7 @@ def read_blocks(path: Path) -> dict[str, int]:
 
 def bits_per_byte(run: Path) -> dict[str, float] | None:
     """The first and last validation bits per byte of a run folder; None where it measured none."""
-    rows = read_json_lines(run / "metrics.jsonl")
+    rows = list(read_objects(run / "metrics.jsonl"))
     values = [row["bits_per_byte"] for row in rows if isinstance(row.get("bits_per_byte"), (int, float))]
     return {"before": values[0], "after": values[-1]} if values else None
 
@@ -121,7 +99,7 @@ def collect(args: Args) -> Json:
             name = name or short_name(path)
             if name in results:
                 raise InputError(f"two inputs are called {name!r}: write NAME=PATH")
-            results[name] = summarize(read_json_lines(path), path, blocks)
+            results[name] = summarize(list(read_objects(path)), path, blocks)
     if args.seconds:
         results.update(check_results({"seconds": read_json(args.seconds)}, args.seconds))
     if not models(results):

@@ -1,11 +1,11 @@
 """python -m codex_jax.sample: completions of a benchmark's prompts to JSONL, or of one prompt to the terminal."""
 
 import dataclasses
-import json
 import os
 import sys
 import time
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from codex_jax.config import MeshConfig
 from codex_jax.decoding.sampler import Draw, Sample, Sampler, sample_keys
 from codex_jax.decoding.stop import PAPER_STOPS
 from codex_jax.errors import InputError
+from codex_jax.jsonl import Json, write_objects
 from codex_jax.model.gpt import GPT
 from codex_jax.parallel.mesh import make_mesh
 from codex_jax.text.tokenizers import load_tokenizer
@@ -56,9 +57,9 @@ def load_sampler(run: Path, how: Draw) -> Sampler:
     return Sampler(config.model, params, tokenizer, how)
 
 
-def line(task_id: str, number: int, sample: Sample) -> str:
+def to_row(task_id: str, number: int, sample: Sample) -> Json:
     """One line of samples.jsonl."""
-    return json.dumps({"task_id": task_id, "sample": number, **dataclasses.asdict(sample)}) + "\n"
+    return {"task_id": task_id, "sample": number, **dataclasses.asdict(sample)}
 
 
 def sample_problems(args: Args, sampler: Sampler) -> None:
@@ -70,23 +71,24 @@ def sample_problems(args: Args, sampler: Sampler) -> None:
         except InputError as error:
             raise InputError(f"{problem.task_id}: {error}") from None
     assert args.out is not None
-    temporary = args.out.with_name(args.out.name + ".tmp")
     began, tokens = time.monotonic(), 0
-    try:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w") as file, terminal.progress("sample", len(problems) * args.n) as report:
+
+    def rows() -> Iterator[Json]:
+        nonlocal tokens
+        with terminal.progress("sample", len(problems) * args.n) as report:
             for problem in problems:
                 # By name, so that a problem's samples do not depend on the others in the file.
                 keys = sample_keys(args.seed, zlib.crc32(problem.task_id.encode()), range(args.n))
                 for number, sample in enumerate(sampler.sample(problem.prompt, keys, min(args.batch, args.n))):
-                    file.write(line(problem.task_id, number, sample))
                     tokens += sample.tokens
                     report(1, f"{tokens / (time.monotonic() - began):,.0f} tokens/s")
-        temporary.rename(args.out)
+                    yield to_row(problem.task_id, number, sample)
+
+    try:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        write_objects(args.out, rows())
     except OSError as error:
         raise InputError(f"cannot write {args.out}: {error.strerror}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
     seconds = time.monotonic() - began
     print(f"{args.out}: {len(problems)} problems x {args.n} samples, {tokens:,} tokens, {seconds:.0f} s")
 

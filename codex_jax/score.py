@@ -1,6 +1,5 @@
 """python -m codex_jax.score samples.jsonl --problems humaneval|FILE: runs every sample against its problem's test."""
 
-import gzip
 import json
 import os
 import sys
@@ -8,7 +7,6 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import tyro
 from rich.console import Console
@@ -19,8 +17,7 @@ from codex_jax.benchmarks.problem import Problem, load_problems
 from codex_jax.benchmarks.summary import KS, summarize
 from codex_jax.errors import InputError
 from codex_jax.execution.pool import run_samples
-
-Json = dict[str, Any]
+from codex_jax.jsonl import Json, parse, read_lines, write_objects
 
 
 @dataclass(frozen=True)
@@ -49,70 +46,44 @@ def parse_ks(text: str) -> list[int]:
 
 def read_samples(path: Path, problems: dict[str, Problem], skip_bad: bool) -> list[Json]:
     """The samples that can be run; InputError names the first that cannot, unless such are skipped."""
+    if not path.is_file():
+        raise InputError(f"no samples file {path}: write one with python -m codex_jax.sample")
     rows: list[Json] = []
-    number = 0
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
-                reason, row = _sample(line, problems)
-                if not reason:
-                    rows.append(row)
-                elif skip_bad:
-                    print(f"{path} line {number} skipped: {reason}", file=sys.stderr)
-                else:
-                    raise InputError(f"{path} line {number}: {reason} (--skip-bad scores the rest)")
-    except FileNotFoundError:
-        raise InputError(f"no samples file {path}: write one with python -m codex_jax.sample") from None
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path} after line {number}: {error}") from None
+    for number, line in read_lines(path):
+        reason, row = parse(line, ("task_id", "completion"))
+        if not reason and row["task_id"] not in problems:
+            reason = f"unknown task_id {row['task_id']!r}: is it another benchmark's?"
+        if not reason:
+            rows.append(row)
+        elif skip_bad:
+            print(f"{path} line {number} skipped: {reason}", file=sys.stderr)
+        else:
+            raise InputError(f"{path} line {number}: {reason} (--skip-bad scores the rest)")
     if not rows:
         raise InputError(f"{path} holds no samples to score")
     return rows
 
 
-def _sample(line: str, problems: dict[str, Problem]) -> tuple[str, Json]:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        return f"not JSON: {error}", {}
-    if not isinstance(row, dict):
-        return "not an object", {}
-    for name in ("task_id", "completion"):
-        if not isinstance(row.get(name), str):
-            return f"{name!r} is missing or not text", {}
-    if row["task_id"] not in problems:
-        return f"unknown task_id {row['task_id']!r}: is it another benchmark's?", {}
-    return "", row
-
-
 def score(args: Args, rows: list[Json], problems: dict[str, Problem], out: Path) -> list[Json]:
     """Runs the samples and writes out, whole or not at all; each row gains result, passed and blocks."""
     results: list[Json] = [{} for _ in rows]
-    temporary = out.with_name(out.name + ".tmp")
+    if not os.access(out.parent, os.W_OK):
+        raise InputError(f"cannot write {out}: the folder is not writable")
+    began, passed = time.monotonic(), 0
+    with terminal.progress("score", len(rows)) as report:
+        pairs = ((problems[row["task_id"]], row["completion"]) for row in rows)
+        for done, verdict in enumerate(run_samples(pairs, args.workers, args.timeout), 1):
+            row = {**rows[verdict.index], "result": verdict.result, "passed": verdict.passed}
+            blocks = problems[row["task_id"]].blocks
+            if blocks is not None:
+                row["blocks"] = blocks
+            results[verdict.index] = row
+            passed += verdict.passed
+            report(1, f"passed {passed}  {done / (time.monotonic() - began):,.0f} samples/s")
     try:
-        file = temporary.open("w", encoding="utf-8")
+        write_objects(out, results)
     except OSError as error:
         raise InputError(f"cannot write {out}: {error.strerror}") from None
-    began, passed = time.monotonic(), 0
-    try:
-        with file, terminal.progress("score", len(rows)) as report:
-            pairs = ((problems[row["task_id"]], row["completion"]) for row in rows)
-            for done, verdict in enumerate(run_samples(pairs, args.workers, args.timeout), 1):
-                row = {**rows[verdict.index], "result": verdict.result, "passed": verdict.passed}
-                blocks = problems[row["task_id"]].blocks
-                if blocks is not None:
-                    row["blocks"] = blocks
-                results[verdict.index] = row
-                passed += verdict.passed
-                report(1, f"passed {passed}  {done / (time.monotonic() - began):,.0f} samples/s")
-            file.writelines(json.dumps(row) + "\n" for row in results)
-        temporary.rename(out)
-    except OSError as error:
-        raise InputError(f"cannot write {out}: {error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
     return results
 
 

@@ -3,17 +3,15 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from codex_jax.benchmarks.pass_at_k import mean_pass_at_k
 from codex_jax.errors import InputError
+from codex_jax.jsonl import Json
 
 KS = (1, 10, 100)  # the paper's
 RESAMPLES = 2000  # bootstrap resamples of the problems of one block count
-
-Json = dict[str, Any]
 
 
 def summarize(rows: list[Json], source: Path, blocks: dict[str, int] | None = None, ks: Sequence[int] = KS) -> Json:

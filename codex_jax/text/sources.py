@@ -1,8 +1,6 @@
 """Where documents come from: a registry of sources by prefix, each a generator of documents."""
 
-import gzip
 import io
-import json
 import sysconfig
 import tokenize
 from collections.abc import Callable, Iterator
@@ -10,6 +8,7 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 from codex_jax.errors import InputError
+from codex_jax.jsonl import parse, read_lines, read_objects
 from codex_jax.text.document import Document
 
 Source = Callable[[str], Iterator[Document | None]]  # None: a file that cannot be decoded
@@ -52,18 +51,6 @@ def _is_utf8(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def open_lines(path: Path) -> Iterator[str]:
-    """The lines of a text file, or of a .gz of one; InputError where it cannot be read to its end."""
-    number = 0
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
-            for line in file:
-                number += 1
-                yield line
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path} after line {number}: {error}") from None
 
 
 def _python_files(root: Path, skip: set[str]) -> Iterator[Document | None]:
@@ -113,14 +100,9 @@ def json_lines(argument: str) -> Iterator[Document | None]:
 
 
 def _json_lines(path: Path, columns: dict[str, str]) -> Iterator[Document | None]:
-    for number, line in enumerate(open_lines(path), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError:
-            row = None
-        values = {key: row.get(column) for key, column in columns.items()} if isinstance(row, dict) else {}
+    for number, line in read_lines(path):
+        _, row = parse(line)
+        values = {key: row.get(column) for key, column in columns.items()}
         text = values.get("text")
         if not isinstance(text, str) or not _is_utf8(text):
             yield None
@@ -141,15 +123,8 @@ def problems(argument: str) -> Iterator[Document | None]:
 
 
 def _problems(path: Path) -> Iterator[Document]:
-    for number, line in enumerate(open_lines(path), 1):
-        if not line.strip():
-            continue
-        try:
-            values = json.loads(line)
-            task, prompt, solution = (values[name] for name in ("task_id", "prompt", "canonical_solution"))
-            usable = all(isinstance(value, str) and _is_utf8(value) for value in (task, prompt, solution))
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path} line {number} is not a problem ({error!r})") from None
-        if not usable:
-            raise InputError(f"{path} line {number} is not a problem: task_id, prompt and solution must be text")
+    for row in read_objects(path, ("task_id", "prompt", "canonical_solution")):
+        task, prompt, solution = row["task_id"], row["prompt"], row["canonical_solution"]
+        if not all(map(_is_utf8, (task, prompt, solution))):
+            raise InputError(f"{path}: problem {task!r} is not UTF-8 text")
         yield Document(task, task, task, solution, prompt)

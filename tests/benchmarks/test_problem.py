@@ -27,8 +27,8 @@ def test_bad_files(tmp_path):
     whole = path.read_text()
     for text, message in (
         ("", "no problems"),
-        (whole + "{", "line 2 is not JSON"),
-        (whole + "[]\n", "line 2 is not an object"),
+        (whole + "{", "line 2: not JSON"),
+        (whole + "[]\n", "line 2: not an object"),
         (whole + whole, "twice"),
         ('{"task_id": "a"}\n', "'prompt' is missing"),
     ):

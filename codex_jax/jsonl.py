@@ -1,0 +1,63 @@
+"""JSON lines, plain or in a .gz: read with every fault named, written whole or not at all."""
+
+import gzip
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from codex_jax.errors import InputError
+
+Json = dict[str, Any]
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """(number from 1, line) of those that are not blank; InputError where the file cannot be read to its end."""
+    number = 0
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield number, line
+    except FileNotFoundError:
+        raise InputError(f"no file {path}") from None
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path} after line {number}: {error}") from None
+
+
+def parse(line: str, text_fields: Iterable[str] = ()) -> tuple[str, Json]:
+    """("", the object), or (why not, {}): not JSON, not an object, or one of text_fields not there or not text."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return f"not JSON ({error})", {}
+    if not isinstance(row, dict):
+        return "not an object", {}
+    for name in text_fields:
+        if not isinstance(row.get(name), str):
+            return f"{name!r} is missing or not text", {}
+    return "", row
+
+
+def read_objects(path: Path, text_fields: Iterable[str] = ()) -> Iterator[Json]:
+    """All of a file's objects; InputError names the first line that parse refuses."""
+    text_fields = tuple(text_fields)
+    for number, line in read_lines(path):
+        reason, row = parse(line, text_fields)
+        if reason:
+            raise InputError(f"{path} line {number}: {reason}")
+        yield row
+
+
+def write_objects(path: Path, rows: Iterable[Json]) -> None:
+    """To a temporary name beside it, synced and renamed; OSError where that fails, with nothing left."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    finally:
+        temporary.unlink(missing_ok=True)
