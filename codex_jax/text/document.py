@@ -1,4 +1,4 @@
-"""One source file, or one prompt with its solution."""
+"""What a source yields: a source file or a problem, or word of one that could not be read."""
 
 from dataclasses import dataclass
 
@@ -13,3 +13,11 @@ class Document:
     text: str
     prompt: str = ""
     license: str = ""
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A document that is left out before any filter sees it; the reason is counted in the report."""
+
+    id: str
+    reason: str
