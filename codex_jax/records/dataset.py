@@ -1,28 +1,65 @@
 """Reading: a batch is a pure function of (seed, step), for any number of hosts, and resuming costs nothing."""
 
+import mmap
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from codex_jax.errors import InputError
-from codex_jax.records.example import decode
-from codex_jax.records.manifest import read_manifest
-from codex_jax.records.order import places
-from codex_jax.records.tfrecord import unframe
+from codex_jax.records.example import decode, layout
+from codex_jax.records.manifest import NAME, Manifest, read_manifest
+from codex_jax.records.order import host_rows, places
+from codex_jax.records.tfrecord import FOOTER_BYTES, HEADER_BYTES, frame, payload_crcs, stored_crcs, unframe
 from codex_jax.records.writer import shard_name
 
 Batch = dict[str, np.ndarray]
+
+
+class Dataset(Protocol):
+    """What training knows of its data: one data set or a mixture."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest that decides tokenizer, seq_len and validation."""
+        ...
+
+    @property
+    def tokenizer_dir(self) -> Path:
+        """The folder of the tokenizer the records were made with."""
+        ...
+
+    def check(self, split: str) -> None:
+        """InputError unless the split has records to train on."""
+        ...
+
+    def batch(self, split: str, seed: int, step: int, batch_size: int, host: int = 0, hosts: int = 1) -> Batch:
+        """This host's rows of the global batch of `step`: a pure function of its arguments."""
+        ...
+
+    def sequential(self, split: str, batch_size: int, host: int = 0, hosts: int = 1) -> Iterator[Batch]:
+        """This host's rows of batches that hold each record once, in order."""
+        ...
 
 
 class RecordDataset:
     """A data set that codex_jax.corpus wrote; the files are mapped, not read, when it is opened."""
 
     def __init__(self, folder: Path) -> None:
-        """folder: the one that holds manifest.json; InputError where shards are missing or cut short."""
+        """folder: the one that holds manifest.json; InputError where shards are missing, cut short or too many."""
         self.folder = folder
         self.manifest = read_manifest(folder)
-        self._dtype = np.dtype(self.manifest["dtype"])
+        self._dtype, template, self._values = self._layout()
+        fixed = np.ones(len(template), bool)
+        fixed[-FOOTER_BYTES:] = False
+        for value in self._values.values():
+            fixed[value] = False
+        # The bytes that are the same in every record: its framing's header, and the Example's tags and names.
+        self._fixed = np.flatnonzero(fixed)
+        self._expected = template[self._fixed]
+        self._refuse_strangers()
         self._splits = {name: self._open(name) for name in self.manifest["splits"]}
 
     @property
@@ -30,67 +67,137 @@ class RecordDataset:
         """The folder of the tokenizer the records were made with."""
         return self.folder / "tokenizer"
 
+    @property
+    def masked(self) -> bool:
+        """Whether the records have a loss_mask."""
+        return "loss_mask" in self._values
+
+    def _layout(self) -> tuple[np.dtype, np.ndarray, dict[str, slice]]:
+        # The manifest has the size of a record, and that tells whether there is a loss_mask.
+        manifest, length = self.manifest, self.manifest["seq_len"] + 1
+        if manifest["dtype"] in ("<u2", "<u4"):
+            dtype = np.dtype(manifest["dtype"])
+            tokens = {"tokens": length * dtype.itemsize}
+            for sizes in (tokens, {**tokens, "loss_mask": length}):
+                payload, values = layout(sizes)
+                template = np.frombuffer(frame(payload), np.uint8)
+                if len(template) == manifest["record_bytes"]:
+                    at = HEADER_BYTES
+                    return dtype, template, {n: slice(v.start + at, v.stop + at) for n, v in values.items()}
+        raise InputError(
+            f"{self.folder / NAME} is broken: records of {manifest['record_bytes']} bytes do not hold "
+            f"{length} tokens of {manifest['dtype']}: build the data set again"
+        )
+
+    def _shards(self, split: str) -> list[Path]:
+        shards = len(self.manifest["splits"][split]["shards"])
+        return [self.folder / shard_name(self.manifest["name"], split, shard, shards) for shard in range(shards)]
+
+    def _refuse_strangers(self) -> None:
+        # Other readers take every file that is named like a shard, so that those of another build would be mixed in.
+        ours = {path.name for split in self.manifest["splits"] for path in self._shards(split)}
+        pattern = re.compile(rf"{re.escape(self.manifest['name'])}-.+\.tfrecord-\d+-of-\d+")
+        found = sorted(path.name for path in self.folder.iterdir() if pattern.fullmatch(path.name))
+        if strangers := [name for name in found if name not in ours]:
+            listed = ", ".join(strangers[:3]) + (f" and {len(strangers) - 3} more" if len(strangers) > 3 else "")
+            raise InputError(f"{self.folder} holds shards of another build, which its manifest lacks: remove {listed}")
+
     def _open(self, split: str) -> tuple[list[np.ndarray], np.ndarray]:
         counts = self.manifest["splits"][split]["shards"]
-        maps = []
-        for shard, count in enumerate(counts):
-            path = self.folder / shard_name(self.manifest["name"], split, shard, len(counts))
-            wanted = count * self.manifest["record_bytes"]
+        record_bytes, maps = self.manifest["record_bytes"], []
+        for path, count in zip(self._shards(split), counts, strict=True):
+            wanted = count * record_bytes
             size = path.stat().st_size if path.is_file() else -1
             if size != wanted:
                 state = "missing" if size < 0 else f"{size} bytes and not {wanted}"
                 raise InputError(f"{path} is {state}: build the data set again")
-            data = np.memmap(path, np.uint8, "r") if size else np.zeros(0, np.uint8)
-            maps.append(data.reshape(count, self.manifest["record_bytes"]))
+            maps.append(_map(path, size).reshape(count, record_bytes))
         return maps, np.cumsum([0, *counts])
 
     def records(self, split: str, index: np.ndarray) -> Batch:
         """The records at these places: {"tokens": int32 [N, seq_len + 1], "loss_mask": uint8, where stored}."""
         maps, starts = self._splits[split]
-        rows: dict[str, list[np.ndarray]] = {}
-        for place in index:
-            shard = int(np.searchsorted(starts, place, "right")) - 1
-            try:
-                features = decode(unframe(maps[shard][place - starts[shard]].tobytes()))
-            except ValueError as error:
-                raise InputError(f"{self.folder} {split} record {place}: {error}: build the data set again") from None
-            for name, data in features.items():
-                rows.setdefault(name, []).append(np.frombuffer(data, self._dtype if name == "tokens" else np.uint8))
-        batch = {name: np.stack(values) for name, values in rows.items()}
-        return {**batch, "tokens": batch["tokens"].astype(np.int32)}
+        shards = np.searchsorted(starts, index, "right") - 1
+        within = (index - starts[shards]).tolist()
+        rows = [maps[shard][place] for shard, place in zip(shards, within, strict=True)]
+        records = np.concatenate([np.empty(0, np.uint8), *rows]).reshape(len(rows), self.manifest["record_bytes"])
+        sound = (records[:, self._fixed] == self._expected).all(axis=1) & (
+            payload_crcs(records) == stored_crcs(records)
+        )
+        if not sound.all():
+            row = int(np.argmin(sound))
+            fault = f"{self.folder} {split} record {index[row]}: {_fault(records[row].tobytes())}"
+            raise InputError(f"{fault}: build the data set again")
+        batch = {"tokens": records[:, self._values["tokens"]].view(self._dtype).astype(np.int32)}
+        if self.masked:
+            batch["loss_mask"] = records[:, self._values["loss_mask"]].copy()
+        return batch
 
-    def _size(self, split: str) -> int:
+    def size(self, split: str) -> int:
+        """The number of records; InputError where there is no such split."""
         if split not in self.manifest["splits"]:
             raise InputError(f"{self.folder} has no split {split!r}: it has {', '.join(self.manifest['splits'])}")
         return self.manifest["splits"][split]["records"]
 
+    def check(self, split: str) -> None:
+        """InputError unless the split has records to train on."""
+        if not self.size(split):
+            raise InputError(f"{self.folder} has no records in split {split!r}: build it from more repositories")
+
+    def stream(self, split: str, seed: int, index: np.ndarray) -> Batch:
+        """The records at these places of the endless stream of shuffled epochs; InputError as batch()."""
+        self.check(split)
+        return self.records(split, places(index, self.size(split), seed))
+
     def batch(self, split: str, seed: int, step: int, batch_size: int, host: int = 0, hosts: int = 1) -> Batch:
         """This host's rows of the global batch of `step`: epochs follow each other, each shuffled anew."""
-        if batch_size < 1 or batch_size % hosts:
-            raise InputError(f"a batch of {batch_size} does not divide over {hosts} hosts")
-        size = self._size(split)
-        if not size:
-            raise InputError(f"{self.folder} has no records in split {split!r}: build it from more repositories")
-        rows = batch_size // hosts
-        return self.records(split, places(step * batch_size + host * rows, rows, size, seed))
+        return self.stream(split, seed, host_rows(step, batch_size, host, hosts))
 
-    def sequential(self, split: str, batch_size: int) -> Iterator[Batch]:
-        """All records once, in order; the last batch is filled with rows of end-of-text, which are padding."""
-        size = self._size(split)
-        for start in range(0, size, batch_size):
-            batch = self.records(split, np.arange(start, min(start + batch_size, size)))
-            missing = batch_size - len(batch["tokens"])
-            fill = {"tokens": self.manifest["tokenizer"]["eot"], "loss_mask": 0}
-            yield {
-                name: np.pad(rows, ((0, missing), (0, 0)), constant_values=fill[name]) for name, rows in batch.items()
-            }
+    def sequential(self, split: str, batch_size: int, host: int = 0, hosts: int = 1) -> Iterator[Batch]:
+        """This host's rows of all records once, in order; the last batch is filled with rows of end-of-text."""
+        size = self.size(split)
+        fill = {"tokens": self.manifest["tokenizer"]["eot"], "loss_mask": 0}
+        for step in range(-(-size // batch_size)):
+            index = host_rows(step, batch_size, host, hosts)
+            batch = self.records(split, index[index < size])
+            missing = ((0, len(index) - len(batch["tokens"])), (0, 0))
+            yield {name: np.pad(rows, missing, constant_values=fill[name]) for name, rows in batch.items()}
 
 
-def open_dataset(path: str | Path) -> RecordDataset:
-    """path: DIR/NAME (its newest version), DIR/NAME/VERSION; InputError where there is none."""
-    folder = Path(path)
+def _map(path: Path, size: int) -> np.ndarray:
+    if not size:  # which cannot be mapped
+        return np.empty(0, np.uint8)
+    try:
+        with path.open("rb") as file:
+            return np.frombuffer(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ), np.uint8)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _fault(record: bytes) -> str:
+    try:
+        decode(unframe(record))
+    except ValueError as error:
+        return str(error)
+    return "its fields are not those that the manifest tells"
+
+
+def open_dataset(path: str | Path) -> Dataset:
+    """path: DIR/NAME (its newest version) or DIR/NAME/VERSION, or a mixture's PATH@WEIGHT,PATH@WEIGHT,...
+
+    InputError where there is none, or where the parts of a mixture do not fit together.
+    """
+    from codex_jax.records.mixture import Mixture, split_spec  # which is made of this module's data sets
+
+    if Path(path).is_dir():
+        return _open_one(Path(path))
+    parts = [(_open_one(Path(part)), weight) for part, weight in split_spec(str(path))]
+    return parts[0][0] if len(parts) == 1 else Mixture(parts)
+
+
+def _open_one(folder: Path) -> RecordDataset:
     versions = sorted(folder.glob("*/manifest.json"), key=_version)
-    if not (folder / "manifest.json").is_file():
+    if not (folder / NAME).is_file():
         if not versions:
             raise InputError(f"no data set at {folder}: python -m codex_jax.corpus SOURCE --out {folder}")
         folder = versions[-1].parent

@@ -16,13 +16,24 @@ def _field(number: int, data: bytes) -> bytes:
     return _varint(number << 3 | 2) + _varint(len(data)) + data
 
 
+def _entry(name: str, value: bytes) -> bytes:
+    return _field(1, _field(1, name.encode()) + _field(2, _field(1, _field(1, value))))
+
+
 def encode(features: Mapping[str, bytes]) -> bytes:
     """Example(features=Features(feature={name: Feature(bytes_list=[value])})), names in sorted order."""
-    entries = b"".join(
-        _field(1, _field(1, name.encode()) + _field(2, _field(1, _field(1, features[name]))))
-        for name in sorted(features)
-    )
-    return _field(1, entries)
+    return _field(1, b"".join(_entry(name, features[name]) for name in sorted(features)))
+
+
+def layout(sizes: Mapping[str, int]) -> tuple[bytes, dict[str, slice]]:
+    """For values of these sizes in bytes: (encode() of zeros, where in it each value lies)."""
+    blank = encode({name: bytes(size) for name, size in sizes.items()})
+    entries = {name: len(_entry(name, bytes(sizes[name]))) for name in sorted(sizes)}
+    end, places = len(blank) - sum(entries.values()), {}
+    for name, length in entries.items():
+        end += length  # a value is the last of its entry
+        places[name] = slice(end - sizes[name], end)
+    return blank, places
 
 
 def _fields(data: bytes) -> list[tuple[int, bytes]]:

@@ -1,11 +1,20 @@
 """A pseudo-random permutation of range(n) that is computed, not stored: a Feistel network with cycle walking."""
 
+import functools
+
 import numpy as np
+
+from codex_jax.errors import InputError
 
 ROUNDS = 6
 
 
-def _mix(values: np.ndarray, key: np.ndarray) -> np.ndarray:
+@functools.lru_cache(maxsize=64)
+def _keys(seed: int, epoch: int, size: int) -> tuple[np.uint64, ...]:
+    return tuple(np.random.SeedSequence([seed, epoch, size]).generate_state(ROUNDS, np.uint64))
+
+
+def _mix(values: np.ndarray, key: np.uint64) -> np.ndarray:
     # splitmix64's finalizer.
     values = values + key
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -19,12 +28,11 @@ def permute(index: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
         raise ValueError(f"a place outside range({size}) has no place in its permutation")
     half = np.uint64(max(1, -(-(size - 1).bit_length() // 2)))
     mask = np.uint64((1 << int(half)) - 1)
-    keys = np.random.SeedSequence([seed, epoch, size]).generate_state(ROUNDS, np.uint64)
     out = np.asarray(index, np.uint64).copy()
     todo = np.arange(len(out))
     while len(todo):
         left, right = out[todo] >> half, out[todo] & mask
-        for key in keys:
+        for key in _keys(seed, epoch, size):
             left, right = right, left ^ (_mix(right, key) & mask)
         out[todo] = left << half | right
         # The network permutes a power of four; walk on until back inside.
@@ -32,11 +40,19 @@ def permute(index: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
     return out.astype(np.int64)
 
 
-def places(start: int, count: int, size: int, seed: int) -> np.ndarray:
-    """int64 [count]: records start .. start + count of the endless stream of shuffled epochs of `size` records."""
-    stream = np.arange(start, start + count)
-    out = np.empty(count, np.int64)
-    for epoch in np.unique(stream // size):
-        rows = stream // size == epoch
-        out[rows] = permute(stream[rows] % size, size, seed, int(epoch))
+def places(stream: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """int64 [N]: the records at these places of the endless stream of shuffled epochs of `size` records."""
+    epochs, within = np.divmod(stream, size)
+    out = np.empty(len(stream), np.int64)
+    for epoch in np.unique(epochs):
+        rows = epochs == epoch
+        out[rows] = permute(within[rows], size, seed, int(epoch))
     return out
+
+
+def host_rows(step: int, batch_size: int, host: int, hosts: int) -> np.ndarray:
+    """int64 [batch_size // hosts]: this host's places in the stream of all batches; InputError on a remainder."""
+    if batch_size < 1 or batch_size % hosts:
+        raise InputError(f"a batch of {batch_size} does not divide over {hosts} hosts")
+    rows = batch_size // hosts
+    return np.arange(rows) + (step * batch_size + host * rows)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tensorboardX.proto import event_pb2
 from tensorboardX.record_writer import RecordWriter  # an independent writer of the format
 
-from codex_jax.records.example import decode, encode
+from codex_jax.records.example import decode, encode, layout
 from codex_jax.records.order import permute, places
 from codex_jax.records.tfrecord import frame, masked_crc, unframe
 
@@ -43,6 +43,15 @@ def test_examples_come_back(features):
     assert decode(encode(features)) == features
 
 
+@given(st.dictionaries(st.text(min_size=1, max_size=8), st.binary(max_size=300), min_size=1, max_size=3))
+def test_layout_tells_where_each_value_lies(features):
+    blank, places = layout({name: len(value) for name, value in features.items()})
+    filled = bytearray(blank)
+    for name, value in features.items():
+        filled[places[name]] = value
+    assert bytes(filled) == encode(features)
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 10, 1000, 4097])
 def test_each_epoch_is_a_permutation_of_its_own(size):
     orders = [permute(np.arange(size), size, seed, epoch) for seed, epoch in ((0, 0), (0, 1), (1, 0))]
@@ -55,6 +64,9 @@ def test_each_epoch_is_a_permutation_of_its_own(size):
 
 
 def test_a_stream_is_the_same_in_any_pieces():
-    whole = places(0, 50, 7, 3)
-    assert np.array_equal(np.concatenate([places(0, 9, 7, 3), places(9, 30, 7, 3), places(39, 11, 7, 3)]), whole)
+    whole = places(np.arange(50), 7, 3)
+    pieces = np.split(np.arange(50), [9, 39])
+    assert np.array_equal(np.concatenate([places(piece, 7, 3) for piece in pieces]), whole)
+    shuffled = np.random.default_rng(0).permutation(50)
+    assert np.array_equal(places(shuffled, 7, 3), whole[shuffled])
     assert sorted(whole[7:14]) == list(range(7))
