@@ -30,7 +30,10 @@ class ModelConfig:
 class DataConfig:
     """Where the training records lie."""
 
-    path: str = ""  # DIR/NAME or DIR/NAME/VERSION, as written by codex_jax.corpus
+    # DIR/NAME or DIR/NAME/VERSION, as written by codex_jax.corpus, or a mixture by weight: PATH@2,OTHER@1 takes two
+    # thirds of the sequences from PATH, exactly so in every 65,536, and its validation is PATH's.
+    path: str = ""
+
     train_split: str = "train"
     validation_split: str = "validation"
 

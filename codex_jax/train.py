@@ -5,6 +5,7 @@ EXPERIMENT.py is a Python file with `config = TrainConfig(...)`; every field is 
 """
 
 import dataclasses
+import itertools
 import math
 import os
 import runpy
@@ -12,18 +13,19 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from codex_jax import cli, terminal
 from codex_jax.config import TrainConfig, validate
 from codex_jax.errors import InputError
 from codex_jax.model.gpt import GPT
 from codex_jax.parallel.mesh import make_mesh
-from codex_jax.records.dataset import RecordDataset, open_dataset
+from codex_jax.records.dataset import Batch, Dataset, open_dataset
+from codex_jax.records.prefetch import prefetch
 from codex_jax.training import checkpoint
 from codex_jax.training.metrics import MetricsLog
 from codex_jax.training.optimizer import learning_rate, make_optimizer
@@ -43,7 +45,25 @@ def load_experiment(path: Path) -> TrainConfig:
     return config
 
 
-def resolve(config: TrainConfig, data: RecordDataset) -> TrainConfig:
+def open_data(config: TrainConfig) -> Dataset:
+    """The run's data; InputError where it has nothing to train on, or its tokenizer folder is not the manifest's."""
+    from codex_jax.text.tokenizers import load_tokenizer
+
+    data = open_dataset(config.data.path)
+    data.check(config.data.train_split)
+    held, splits = config.data.validation_split, data.manifest["splits"]
+    if held not in splits:
+        raise InputError(f"{config.data.path} has no split {held!r} to validate on: it has {', '.join(splits)}")
+    theirs, wanted = load_tokenizer(str(data.tokenizer_dir)).sha256, data.manifest["tokenizer"]["sha256"]
+    if theirs != wanted:
+        raise InputError(
+            f"{data.tokenizer_dir} ({theirs[:12]}) is not the tokenizer that the records were made with "
+            f"({wanted[:12]}): build the data set again"
+        )
+    return data
+
+
+def resolve(config: TrainConfig, data: Dataset) -> TrainConfig:
     """Fills what the data and the run to start from decide; InputError where they disagree."""
     tokenizer = data.manifest["tokenizer"]
     vocab_size = -(-tokenizer["vocab_size"] // VOCAB_MULTIPLE) * VOCAB_MULTIPLE
@@ -76,7 +96,7 @@ def open_run_tokenizer(folder: Path, sha256: str) -> None:
         )
 
 
-def prepare_folder(config: TrainConfig, data: RecordDataset, resume: bool) -> None:
+def prepare_folder(config: TrainConfig, data: Dataset, resume: bool) -> None:
     """Makes the run folder with config.json and tokenizer/; InputError where it holds another run."""
     folder = config.folder
     if (folder / "config.json").exists() and not resume:
@@ -97,21 +117,20 @@ def prepare_folder(config: TrainConfig, data: RecordDataset, resume: bool) -> No
         raise InputError(f"cannot write the run folder {folder}: {error.strerror}") from None
 
 
-def validation(config: TrainConfig, data: RecordDataset, mesh: Any, eval_step: Any, params: Any) -> dict[str, float]:
+def validation(config: TrainConfig, data: Dataset, mesh: Any, eval_step: Any, params: Any) -> dict[str, float]:
     """The validation loss in nats a target and, where every token counts, in bits per byte of text."""
     split = data.manifest["splits"].get(config.data.validation_split)
     if not split or not split["records"]:
         return {}
-    host, hosts = jax.process_index(), jax.process_count()
-    rows = config.batch_size // hosts
     total = weight = 0.0
     batches = 0
-    for batch in data.sequential(config.data.validation_split, config.batch_size):
-        local = {name: array[host * rows : (host + 1) * rows] for name, array in batch.items()}
-        loss, count = eval_step(params, to_global(mesh, local))
-        total, weight, batches = total + float(loss), weight + float(count), batches + 1
-        if batches == config.eval_batches:
-            break
+    hosts = (jax.process_index(), jax.process_count())
+    local = data.sequential(config.data.validation_split, config.batch_size, *hosts)
+    first = itertools.islice(local, config.eval_batches or None)
+    with closing(prefetch(first, lambda rows: to_global(mesh, rows))) as placed:
+        for batch in placed:
+            loss, count = eval_step(params, batch)
+            total, weight, batches = total + float(loss), weight + float(count), batches + 1
     values = {"validation_loss": total / max(weight, 1.0)}
     if "loss_mask" not in batch:
         seen = min(1.0, batches * config.batch_size / split["records"])
@@ -122,10 +141,7 @@ def validation(config: TrainConfig, data: RecordDataset, mesh: Any, eval_step: A
 def train(config: TrainConfig, resume: bool = False) -> dict[str, float]:
     """Trains the run to its last step and returns its last validation values."""
     validate(config)
-    data = open_dataset(config.data.path)
-    training = data.manifest["splits"].get(config.data.train_split)
-    if not training or not training["records"]:
-        raise InputError(f"{config.data.path} has no records in split {config.data.train_split!r}")
+    data = open_data(config)
     config = resolve(config, data)
     mesh = make_mesh(config.mesh)
     ways = mesh.shape["data"] * mesh.shape["fsdp"] * config.accumulation
@@ -147,15 +163,20 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, float]:
         eval_step = make_eval_step(model, eot)
         seq_tokens = config.batch_size * data.manifest["seq_len"]
         values: dict[str, float] = {}
-        with MetricsLog(config.folder, first) as log, terminal.progress(config.name, config.steps) as report:
+        placed = prefetch(batches(config, data, first), lambda item: (item[0], to_global(mesh, item[1])))
+        with (
+            MetricsLog(config.folder, first) as log,
+            terminal.progress(config.name, config.steps) as report,
+            closing(placed),
+        ):
             report(first)
             if first == 0:
                 values = validation(config, data, mesh, eval_step, state.params)
                 log.write(0, **values)
             clock = time.monotonic()
             pending: tuple[int, Any] | None = None
-            for step, batch in batches(config, data, first):
-                state, metrics = train_step(state, to_global(mesh, batch))
+            for step, batch in placed:
+                state, metrics = train_step(state, batch)
                 # Step n is under way while the metrics of step n - 1 are read.
                 if pending:
                     clock = log_step(log, report, pending, config, schedule, seq_tokens, clock)
@@ -187,20 +208,11 @@ def start(config: TrainConfig, model: GPT, optimizer: Any, mesh: Any, resumed: A
     return state
 
 
-def batches(config: TrainConfig, data: RecordDataset, first: int) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+def batches(config: TrainConfig, data: Dataset, first: int) -> Iterator[tuple[int, Batch]]:
     """(step, this host's rows): a pure function of seed and step, so that resuming needs no state."""
+    split, hosts = config.data.train_split, (jax.process_index(), jax.process_count())
     for step in range(first, config.steps):
-        yield (
-            step,
-            data.batch(
-                config.data.train_split,
-                config.seed,
-                step,
-                config.batch_size,
-                host=jax.process_index(),
-                hosts=jax.process_count(),
-            ),
-        )
+        yield step, data.batch(split, config.seed, step, config.batch_size, *hosts)
 
 
 def log_step(

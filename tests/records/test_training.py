@@ -1,0 +1,65 @@
+"""What training does with its data: splits, tokenizer, mixtures, prefetch."""
+
+import json
+import shutil
+
+import pytest
+
+from codex_jax import train
+from codex_jax.config import DataConfig, TrainConfig
+from codex_jax.errors import InputError
+from codex_jax.text.tokenizers import train_sentencepiece
+from tests.records.made import build
+
+FLAGS = ["--model.layers", "1", "--model.width", "16", "--model.heads", "2", "--model.context", "16"]
+FLAGS += ["--steps", "4", "--batch-size", "4", "--log-every", "1", "--checkpoint-every", "2"]
+FLAGS += ["--data.validation-split", "empty"]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("training")
+    tokenizer = train_sentencepiece([f"def function_{n}(x):\n    return x * {n}\n" for n in range(50)], 320)
+    for name, made in (("a", {}), ("b", {"first": 100}), ("other", {"sha256": "0" * 64}), ("none", {"counts": (0,)})):
+        build(root / name, masked=False, **{"sha256": tokenizer.sha256, "vocab_size": tokenizer.vocab_size, **made})
+        tokenizer.save(root / name / "tokenizer")
+    (root / "x.py").write_text("from codex_jax.config import TrainConfig\nconfig = TrainConfig(name='x')\n")
+    return root
+
+
+def run(root, name, data, *flags):
+    assert train.main([f"{root}/x.py", "--run-dir", f"{root}/{name}", "--data.path", data, *FLAGS, *flags]) == 0
+    rows = [json.loads(line) for line in (root / name / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key != "tokens_per_second"} for row in rows]
+
+
+def test_a_mixture_trains_and_resumes_with_the_same_bits_prefetched_or_not(root, monkeypatch):
+    data = f"{root}/a@2,{root}/b@1"
+    held = ("--data.validation-split", "train", "--eval-batches", "2")
+    whole = run(root, "whole", data, *held)
+    assert {row["step"] for row in whole} == {0, 1, 2, 3, 4}
+    # As after a kill between steps 2 and 4.
+    shutil.copytree(root / "whole", root / "killed")
+    shutil.rmtree(root / "killed" / "checkpoints" / "4")
+    monkeypatch.setattr(train, "prefetch", lambda items, place: (place(item) for item in items))
+    assert run(root, "killed", data, *held, "--resume") == whole
+    assert run(root, "plain", data, *held) == whole
+
+
+@pytest.mark.parametrize(
+    ("path", "split", "message"),
+    [
+        ("other", "empty", "is not the tokenizer that the records were made with"),
+        ("none", "empty", "no records in split 'train'"),
+        ("a", "held", "no split 'held' to validate on: it has train, empty"),
+    ],
+)
+def test_data_that_cannot_train_is_refused(root, path, split, message):
+    with pytest.raises(InputError, match=message):
+        train.open_data(TrainConfig(data=DataConfig(path=f"{root}/{path}", validation_split=split)))
+
+
+def test_a_missing_tokenizer_folder_is_told(tmp_path):
+    build(tmp_path / "d")
+    with pytest.raises(InputError, match="no tokenizer at"):
+        train.open_data(TrainConfig(data=DataConfig(path=f"{tmp_path}/d", validation_split="empty")))
