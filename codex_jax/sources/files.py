@@ -1,0 +1,122 @@
+"""Which files a source's argument names, and how one is opened whatever it is compressed with."""
+
+import bz2
+import glob
+import gzip
+import io
+import lzma
+import os
+import zlib
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from codex_jax.errors import InputError
+
+FAULTS = (OSError, EOFError, zlib.error, lzma.LZMAError)  # what reading a stream raises
+MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+SUFFIXES = {".gz": "gzip", ".tgz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
+# 2 KB of zstd can hold 64 MB: what is fed at once bounds what comes out at once.
+ZSTD_FEED = 2048
+
+
+def find(prefix: str, argument: str, suffixes: tuple[str, ...]) -> list[tuple[str, Path]]:
+    """(name below the folder or the pattern's fixed part, path) of a file, a glob's or a folder's; sorted, never empty.
+
+    Links to files are followed, since downloaded data sets are often made of them; links to folders are not.
+    """
+    path = Path(argument)
+    if argument and path.is_dir():
+        base, found = path, _below(path, suffixes)
+    elif argument and path.is_file():
+        base, found = path.parent, [path]
+    else:
+        parts = path.parts
+        fixed = next((index for index, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+        base, found = Path(*parts[:fixed]), []
+        if fixed < len(parts):
+            try:
+                # Not glob.glob: its ** follows links, round and round.
+                found = list(base.glob("/".join(parts[fixed:])))
+            except ValueError as error:
+                raise InputError(f"{prefix}:{argument}: {error}") from None
+    unique: dict[str, Path] = {}
+    for file in sorted(found):
+        if file.is_file():
+            unique.setdefault(os.path.realpath(file), file)
+    if not unique:
+        raise InputError(f"no file {argument!r}: give {prefix}:PATH of a {' or '.join(suffixes)}, a folder or a glob")
+    return [(file.relative_to(base).as_posix(), file) for file in unique.values()]
+
+
+def _below(root: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    def failed(error: OSError) -> None:
+        raise InputError(f"cannot read {error.filename}: {error.strerror}")
+
+    walk = os.walk(root, onerror=failed)
+    return [Path(folder, name) for folder, _, names in walk for name in names if name.lower().endswith(suffixes)]
+
+
+def compression(path: Path) -> str:
+    """gzip, bzip2, xz, zstd or "", by the first bytes; InputError where the suffix promises one that is not there."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(6)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from None
+    for magic, name in MAGIC.items():
+        if head.startswith(magic):
+            return name
+    if head[1:4] == b"\x2a\x4d\x18" and head[0] >> 4 == 5:  # a frame to be skipped
+        return "zstd"
+    if path.suffix.lower() in SUFFIXES:
+        raise InputError(f"{path} is no {SUFFIXES[path.suffix.lower()]} file: fetch it again")
+    return ""
+
+
+def open_stream(path: Path) -> BinaryIO:
+    """The file's bytes, decompressed; reading raises one of FAULTS where it is corrupt or cut short."""
+    kind = compression(path)
+    if kind == "gzip":
+        return cast(BinaryIO, gzip.open(path, "rb"))
+    if kind == "bzip2":
+        return cast(BinaryIO, bz2.open(path, "rb"))
+    if kind == "xz":
+        return cast(BinaryIO, lzma.open(path, "rb"))
+    file = path.open("rb")
+    return cast(BinaryIO, io.BufferedReader(_Zstd(file), 1 << 17)) if kind == "zstd" else file
+
+
+class _Zstd(io.RawIOBase):
+    """zstandard's own reader takes a file that is cut short for one that has ended."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        import zstandard
+
+        self._file, self._error, self._zstd = file, zstandard.ZstdError, zstandard.ZstdDecompressor()
+        self._frame: zstandard.ZstdDecompressionObj | None = None
+        self._input = self._output = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self._output:
+            data, self._input = self._input or self._file.read(ZSTD_FEED), b""
+            if not data:
+                if self._frame is not None:
+                    raise EOFError("it ends in the middle of a frame")
+                return 0
+            self._frame = self._frame or self._zstd.decompressobj()
+            try:
+                self._output = self._frame.decompress(data)
+            except self._error as error:
+                raise OSError(str(error)) from None
+            if self._frame.eof:
+                self._input, self._frame = self._frame.unused_data, None
+        count = min(len(buffer), len(self._output))
+        buffer[:count], self._output = self._output[:count], self._output[count:]
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
