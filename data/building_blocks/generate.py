@@ -8,7 +8,7 @@ import numpy as np
 
 from codex_jax import cli
 from codex_jax.benchmarks.building_blocks import make_problems, split_chains
-from codex_jax.benchmarks.problem import write_problems
+from codex_jax.benchmarks.problem import Problem, write_problems
 from codex_jax.errors import InputError
 
 
@@ -21,17 +21,22 @@ class Args:
     train: int = 6000  # training problems, chains of 1 to 4 blocks
 
 
+def make_splits(seed: int, train: int) -> dict[str, list[Problem]]:
+    """The problems of "train" and "heldout"."""
+    rng = np.random.default_rng(seed)
+    chains = dict(zip(("train", "heldout"), split_chains(seed, train), strict=True))
+    return {name: list(make_problems(chosen, rng)) for name, chosen in chains.items()}
+
+
 def main(args: Args) -> None:
     """The command."""
     if not 1000 <= args.train <= 12_000:
         raise InputError(f"--train must be from 1000 to 12000, not {args.train}")
-    train, heldout = split_chains(args.seed, args.train)
-    rng = np.random.default_rng(args.seed)
     try:
         args.out.mkdir(parents=True, exist_ok=True)
-        for name, chains in (("train", train), ("heldout", heldout)):
-            write_problems(args.out / f"{name}.jsonl", make_problems(chains, rng))
-            print(f"{args.out}/{name}.jsonl: {len(chains)} problems")
+        for name, problems in make_splits(args.seed, args.train).items():
+            write_problems(args.out / f"{name}.jsonl", problems)
+            print(f"{args.out}/{name}.jsonl: {len(problems)} problems")
     except OSError as error:
         raise InputError(f"cannot write {args.out}: {error.strerror}") from None
 

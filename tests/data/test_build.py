@@ -1,0 +1,102 @@
+"""The commands of the data sets' README.md, without TensorFlow."""
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import tensorflow_datasets as tfds
+
+from codex_jax.benchmarks.apps import long_integers, read_apps
+from codex_jax.benchmarks.problem import TEXT_FIELDS, load_problems
+from tests.benchmarks.test_apps import CALL, STDIN, write
+
+DATA = Path(__file__).parents[2] / "data"
+
+
+def command(script, *args):
+    """Runs a script of data/ -> (exit code, what it wrote to stdout and stderr)."""
+    # In a process of its own, as TFDS registers a builder once.
+    done = subprocess.run(
+        [sys.executable, str(DATA / script), *map(str, args)], capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def rows(folder, name, split):
+    """The examples as text and lists of text."""
+
+    def plain(value):
+        return value.decode() if isinstance(value, bytes) else value
+
+    return [
+        {
+            key: [plain(item) for item in value] if isinstance(value, list) else plain(value)
+            for key, value in row.items()
+        }
+        for row in tfds.data_source(name, data_dir=folder, split=split)
+    ]
+
+
+def test_humaneval(tmp_path):
+    assert command("build.py", "humaneval", "--out", tmp_path) == (0, f"{tmp_path}/humaneval/1.0.0: test 164\n")
+    expected = [asdict(problem) for problem in load_problems("humaneval")]
+    assert rows(tmp_path, "humaneval", "test") == [{name: row[name] for name in TEXT_FIELDS} for row in expected]
+    info = json.loads((tmp_path / "humaneval" / "1.0.0" / "dataset_info.json").read_text())
+    assert info["description"].startswith("# humaneval")
+    code, said = command("build.py", "humaneval", "--out", tmp_path)
+    assert code == 2
+    assert "is there already" in said
+
+
+def test_building_blocks_are_what_generate_writes(tmp_path):
+    assert command("building_blocks/generate.py", "--out", tmp_path / "made")[0] == 0
+    assert command("build.py", "building_blocks", "--out", tmp_path)[0] == 0
+    for split, name in (("train", "train"), ("test", "heldout")):
+        expected = [asdict(problem) for problem in load_problems(str(tmp_path / "made" / f"{name}.jsonl"))]
+        assert rows(tmp_path, "building_blocks", split) == expected
+
+
+@pytest.fixture
+def release(tmp_path):
+    """The folder that holds APPS."""
+    for split in ("train", "test"):
+        write(tmp_path / "release" / "APPS" / split / "0000", solutions=["print(3)"], input_output=STDIN)
+        write(tmp_path / "release" / "APPS" / split / "0001", starter="def add(a, b):\n", input_output=CALL)
+        long = '{"fn_name": "f", "inputs": [[1]], "outputs": [%s]}' % ("7" * 5000)
+        write(tmp_path / "release" / "APPS" / split / "0002", input_output=long)
+    return tmp_path / "release"
+
+
+def test_apps(release, tmp_path):
+    said = f"{tmp_path}/apps/1.0.0: test 3, train 3\n"
+    assert command("build.py", "apps", "--manual-dir", release, "--out", tmp_path) == (0, said)
+    for split in ("train", "test"):
+        found = rows(tmp_path, "apps", split)
+        for row, problem in zip(found, read_apps(release / "APPS" / split), strict=True):
+            with long_integers():
+                tests = {name: tuple(map(json.loads, row[name])) for name in ("inputs", "outputs")}
+            assert {**row, **tests, "solutions": tuple(row["solutions"])} == asdict(problem)
+
+
+def test_bad_input_is_named_and_leaves_nothing(release, tmp_path):
+    out = tmp_path / "out"
+    path = release / "APPS" / "test" / "0001" / "input_output.json"
+    path.write_text("{")
+    (tmp_path / "file").write_text("")
+    for args, message in (
+        (["apps", "--manual-dir", release], f"{path} is not JSON"),
+        (["apps", "--manual-dir", tmp_path], "give the release's APPS/train or APPS/test"),
+        (["apps", "--manual-dir", tmp_path / "none"], "--manual-dir is needed"),
+        (["apps"], "--manual-dir is needed"),
+        (["nope"], "give one of apps, building_blocks, humaneval"),
+    ):
+        code, said = command("build.py", *args, "--out", out)
+        assert code == 2
+        assert message in said.splitlines()[-1]
+        assert not out.exists() or not list(out.iterdir())
+    code, said = command("build.py", "humaneval", "--out", tmp_path / "file")
+    assert code == 2
+    assert "cannot write" in said.splitlines()[-1]
