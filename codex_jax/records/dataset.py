@@ -1,5 +1,6 @@
 """Reading: a batch is a pure function of (seed, step), for any number of hosts, and resuming costs nothing."""
 
+import contextlib
 import mmap
 import re
 from collections.abc import Iterator
@@ -42,6 +43,22 @@ class Dataset(Protocol):
     def sequential(self, split: str, batch_size: int, host: int = 0, hosts: int = 1) -> Iterator[Batch]:
         """This host's rows of batches that hold each record once, in order."""
         ...
+
+
+class _Shard:
+    """A mapped file. rows: uint8 [records, record_bytes]; advise(kind, start, size) is madvise on it."""
+
+    def __init__(self, path: Path, count: int, record_bytes: int) -> None:
+        self.rows = np.empty((0, record_bytes), np.uint8)
+        if not count:  # a file of no bytes cannot be mapped
+            return
+        try:
+            with path.open("rb") as file:
+                pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {error.strerror}") from None
+        self.advise = pages.madvise
+        self.rows = np.frombuffer(pages, np.uint8).reshape(count, record_bytes)
 
 
 class RecordDataset:
@@ -102,28 +119,33 @@ class RecordDataset:
             listed = ", ".join(strangers[:3]) + (f" and {len(strangers) - 3} more" if len(strangers) > 3 else "")
             raise InputError(f"{self.folder} holds shards of another build, which its manifest lacks: remove {listed}")
 
-    def _open(self, split: str) -> tuple[list[np.ndarray], np.ndarray]:
+    def _open(self, split: str) -> tuple[list["_Shard"], np.ndarray]:
         counts = self.manifest["splits"][split]["shards"]
-        record_bytes, maps = self.manifest["record_bytes"], []
+        record_bytes, shards = self.manifest["record_bytes"], []
         for path, count in zip(self._shards(split), counts, strict=True):
             wanted = count * record_bytes
             size = path.stat().st_size if path.is_file() else -1
             if size != wanted:
                 state = "missing" if size < 0 else f"{size} bytes and not {wanted}"
                 raise InputError(f"{path} is {state}: build the data set again")
-            maps.append(_map(path, size).reshape(count, record_bytes))
-        return maps, np.cumsum([0, *counts])
+            shards.append(_Shard(path, count, record_bytes))
+        return shards, np.cumsum([0, *counts])
 
     def records(self, split: str, index: np.ndarray) -> Batch:
         """The records at these places: {"tokens": int32 [N, seq_len + 1], "loss_mask": uint8, where stored}."""
-        maps, starts = self._splits[split]
-        shards = np.searchsorted(starts, index, "right") - 1
-        within = (index - starts[shards]).tolist()
-        rows = [maps[shard][place] for shard, place in zip(shards, within, strict=True)]
-        records = np.concatenate([np.empty(0, np.uint8), *rows]).reshape(len(rows), self.manifest["record_bytes"])
-        sound = (records[:, self._fixed] == self._expected).all(axis=1) & (
-            payload_crcs(records) == stored_crcs(records)
-        )
+        shards, starts = self._splits[split]
+        numbers = np.searchsorted(starts, index, "right") - 1
+        within, which, size = index - starts[numbers], numbers.tolist(), self.manifest["record_bytes"]
+        # All pages are asked for before the first is read, so that a disk fetches them at once and not by faults.
+        first = within * size & -mmap.PAGESIZE
+        lengths = (within * size + size - first).tolist()
+        with contextlib.suppress(OSError):  # it is only advice
+            for number, start, length in zip(which, first.tolist(), lengths, strict=True):
+                shards[number].advise(mmap.MADV_WILLNEED, start, length)
+        rows = [shards[number].rows[place] for number, place in zip(which, within.tolist(), strict=True)]
+        records = np.concatenate([np.empty(0, np.uint8), *rows]).reshape(len(rows), size)
+        sound = (records[:, self._fixed] == self._expected).all(axis=1)
+        sound &= payload_crcs(records) == stored_crcs(records)
         if not sound.all():
             row = int(np.argmin(sound))
             fault = f"{self.folder} {split} record {index[row]}: {_fault(records[row].tobytes())}"
@@ -162,16 +184,6 @@ class RecordDataset:
             batch = self.records(split, index[index < size])
             missing = ((0, len(index) - len(batch["tokens"])), (0, 0))
             yield {name: np.pad(rows, missing, constant_values=fill[name]) for name, rows in batch.items()}
-
-
-def _map(path: Path, size: int) -> np.ndarray:
-    if not size:  # which cannot be mapped
-        return np.empty(0, np.uint8)
-    try:
-        with path.open("rb") as file:
-            return np.frombuffer(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ), np.uint8)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from None
 
 
 def _fault(record: bytes) -> str:

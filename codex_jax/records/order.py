@@ -7,11 +7,7 @@ import numpy as np
 from codex_jax.errors import InputError
 
 ROUNDS = 6
-
-
-@functools.lru_cache(maxsize=64)
-def _keys(seed: int, epoch: int, size: int) -> tuple[np.uint64, ...]:
-    return tuple(np.random.SeedSequence([seed, epoch, size]).generate_state(ROUNDS, np.uint64))
+WINDOW = 8192  # places computed at once and kept: batches follow each other, and one alone takes as long as thousands
 
 
 def _mix(values: np.ndarray, key: np.uint64) -> np.ndarray:
@@ -28,11 +24,12 @@ def permute(index: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
         raise ValueError(f"a place outside range({size}) has no place in its permutation")
     half = np.uint64(max(1, -(-(size - 1).bit_length() // 2)))
     mask = np.uint64((1 << int(half)) - 1)
+    keys = np.random.SeedSequence([seed, epoch, size]).generate_state(ROUNDS, np.uint64)
     out = np.asarray(index, np.uint64).copy()
     todo = np.arange(len(out))
     while len(todo):
         left, right = out[todo] >> half, out[todo] & mask
-        for key in _keys(seed, epoch, size):
+        for key in keys:
             left, right = right, left ^ (_mix(right, key) & mask)
         out[todo] = left << half | right
         # The network permutes a power of four; walk on until back inside.
@@ -40,13 +37,23 @@ def permute(index: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
     return out.astype(np.int64)
 
 
+@functools.lru_cache(maxsize=64)
+def _window(size: int, seed: int, epoch: int, window: int) -> np.ndarray:
+    start = window * WINDOW
+    order = permute(np.arange(start, min(start + WINDOW, size)), size, seed, epoch)
+    order.flags.writeable = False  # it is shared
+    return order
+
+
 def places(stream: np.ndarray, size: int, seed: int) -> np.ndarray:
     """int64 [N]: the records at these places of the endless stream of shuffled epochs of `size` records."""
     epochs, within = np.divmod(stream, size)
+    windows = -(-size // WINDOW)
+    numbers = epochs * windows + within // WINDOW
     out = np.empty(len(stream), np.int64)
-    for epoch in np.unique(epochs):
-        rows = epochs == epoch
-        out[rows] = permute(within[rows], size, seed, int(epoch))
+    for number in np.unique(numbers).tolist():
+        rows = numbers == number
+        out[rows] = _window(size, seed, *divmod(number, windows))[within[rows] % WINDOW]
     return out
 
 

@@ -8,7 +8,7 @@ from tensorboardX.proto import event_pb2
 from tensorboardX.record_writer import RecordWriter  # an independent writer of the format
 
 from codex_jax.records.example import decode, encode, layout
-from codex_jax.records.order import permute, places
+from codex_jax.records.order import _window, permute, places
 from codex_jax.records.tfrecord import frame, masked_crc, unframe
 
 
@@ -70,3 +70,11 @@ def test_a_stream_is_the_same_in_any_pieces():
     shuffled = np.random.default_rng(0).permutation(50)
     assert np.array_equal(places(shuffled, 7, 3), whole[shuffled])
     assert sorted(whole[7:14]) == list(range(7))
+
+
+def test_an_epoch_longer_than_what_is_computed_at_once_is_one_permutation(monkeypatch):
+    whole = permute(np.arange(1000), 1000, 3, 2)
+    monkeypatch.setattr("codex_jax.records.order.WINDOW", 64)
+    _window.cache_clear()
+    assert np.array_equal(places(np.arange(2000, 3000), 1000, 3), whole)
+    _window.cache_clear()
