@@ -118,7 +118,6 @@ def read(kind: str, path: Path, label: str) -> Iterator[Item]:
     seen: Counter[str] = Counter()
     for member in members(path):
         names = parts_of(member.name)
-        id_ = f"{label}/{clean('/'.join(names))}"
         if not member.safe:
             yield Rejected(f"{label}/{clean(member.name)}", "unsafe_member")
             continue

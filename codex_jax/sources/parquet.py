@@ -1,6 +1,7 @@
 """parquet:PATH: a document a row; with no columns named, those of The Stack are looked for."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +31,18 @@ def parquet(argument: str) -> Iterator[Part]:
         yield from split(label, path, given)
 
 
-def _open(path: Path) -> Any:
+@contextmanager
+def _open(path: Path) -> Iterator[Any]:
+    """The file; InputError for what goes wrong with it while it is open."""
     import pyarrow
     from pyarrow.parquet import ParquetFile
 
     try:
-        return ParquetFile(path, buffer_size=BUFFER)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise InputError(f"cannot read {path} as parquet: {_one_line(error)}") from None
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+        with ParquetFile(path, buffer_size=BUFFER) as file:
+            yield file
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"cannot read {path} as parquet: {reason}: fetch it again") from None
 
 
 def choose(path: Path, schema: Any, given: dict[str, str]) -> Columns:
@@ -85,19 +86,14 @@ def split(label: str, path: Path, given: dict[str, str]) -> Iterator[Part]:
 
 def read(path: Path, label: str, columns: Columns, groups: tuple[int, ...], row: int) -> Iterator[Item]:
     """The items of some row groups, of which the first starts at row; InputError where they are corrupt."""
-    import pyarrow
-
     names = [columns.text, columns.repo, columns.path, columns.license]
     needed = sorted({name for name in names if name})
     with _open(path) as file:
-        try:
-            for batch in file.iter_batches(BATCH, row_groups=list(groups), columns=needed, use_threads=False):
-                cells = [batch.column(needed.index(name)) if name else None for name in names]
-                for index in range(batch.num_rows):
-                    yield _item(f"{clean(label)}:{row}", [None if cell is None else cell[index] for cell in cells])
-                    row += 1
-        except (pyarrow.ArrowException, OSError) as error:
-            raise InputError(f"cannot read {path} after row {row}: {_one_line(error)}: fetch it again") from None
+        for batch in file.iter_batches(BATCH, row_groups=list(groups), columns=needed, use_threads=False):
+            cells = [batch.column(batch.schema.names.index(name)) if name else None for name in names]
+            for index in range(batch.num_rows):
+                yield _item(f"{clean(label)}:{row}", [None if cell is None else cell[index] for cell in cells])
+                row += 1
 
 
 def _item(place: str, cells: list[Any]) -> Item:

@@ -76,11 +76,14 @@ def test_bad_files_are_counted(tmp_path):
     Path(os.fsdecode(bytes(tmp_path) + b"/odd\xff.py")).write_text("x = 1\n")
     write(tmp_path / "gone.py")
     write(tmp_path / "swapped.py")
+    write(tmp_path / "pipe.py")
     write(tmp_path / "sub" / "x.py")
     found = parts(f"dir:{tmp_path}")
     (tmp_path / "gone.py").unlink()
     (tmp_path / "swapped.py").unlink()
     (tmp_path / "swapped.py").symlink_to(tmp_path / "sub" / "x.py")
+    (tmp_path / "pipe.py").unlink()
+    os.mkfifo(tmp_path / "pipe.py")
     (tmp_path / "sub").rename(tmp_path / "moved")
     (tmp_path / "sub").symlink_to(tmp_path / "moved")
     items = {item.id: item for part in found for item in part.documents()}
@@ -90,6 +93,7 @@ def test_bad_files_are_counted(tmp_path):
         "large.py": "too_large",
         "gone.py": "unreadable",
         "swapped.py": "unreadable",
+        "pipe.py": "unreadable",
         "sub/x.py": "unreadable",
     }
     assert items["odd\\udcff.py"].repo == "odd\\udcff"

@@ -1,0 +1,51 @@
+"""Archives made by hand, with what tools refuse to put into them."""
+
+import io
+import tarfile
+import zipfile
+
+
+def tar_bytes(entries):
+    """(name, content) pairs, or whole TarInfos, to an uncompressed tar."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for entry in entries:
+            if isinstance(entry, tarfile.TarInfo):
+                tar.addfile(entry)
+            else:
+                name, content = entry
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def special(name, kind, target=""):
+    """A link, device or pipe."""
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+def zip_bytes(entries, method=zipfile.ZIP_DEFLATED):
+    """(name or ZipInfo, content) pairs to a zip."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        for name, content in entries:
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def wheel(folder, name="Some_Pkg", version="1.2", files=(("some_pkg/x.py", b"x = 1\n"),), metadata=""):
+    """A wheel that pip accepts -> its path."""
+    info = f"{name}-{version}.dist-info"
+    head = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    entries = [
+        *files,
+        (f"{info}/METADATA", f"{head}{metadata}\nA long description.\n".encode()),
+        (f"{info}/WHEEL", b"Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n"),
+        (f"{info}/RECORD", b""),
+    ]
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    path.write_bytes(zip_bytes(entries))
+    return path
