@@ -208,7 +208,8 @@ def open_dataset(path: str | Path) -> Dataset:
 
 
 def _open_one(folder: Path) -> RecordDataset:
-    versions = sorted(folder.glob("*/manifest.json"), key=_version)
+    # .VERSION.incomplete is one that is being written.
+    versions = sorted(folder.glob("[!.]*/manifest.json"), key=_version)
     if not (folder / NAME).is_file():
         if not versions:
             raise InputError(f"no data set at {folder}: python -m codex_jax.corpus SOURCE --out {folder}")

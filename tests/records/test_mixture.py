@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codex_jax.errors import InputError
@@ -43,6 +43,7 @@ def test_each_data_set_goes_through_its_own_epochs(mixture):
         assert set(counts) <= {rows // 5000, rows // 5000 + 1}
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**31), st.integers(0, 10**7), st.integers(1, 5))
 def test_global_batches_are_the_same_on_any_number_of_hosts(mixture, seed, step, eighths):
     whole = mixture.batch("train", seed, step, 8 * eighths)
@@ -52,12 +53,14 @@ def test_global_batches_are_the_same_on_any_number_of_hosts(mixture, seed, step,
             assert np.array_equal(np.concatenate([part[name] for part in parts]), whole[name])
 
 
+@settings(deadline=None)
 @given(st.integers(BLOCK // 16 - 30, BLOCK // 16 + 30))
 def test_a_resumed_run_reads_what_an_uninterrupted_one_does(mixture, step):
     rows = [mixture.batch("train", 7, row, 1)["tokens"] for row in range(step * 16, (step + 1) * 16)]
     assert np.array_equal(mixture.batch("train", 7, step, 16)["tokens"], np.concatenate(rows))
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.01, 100), min_size=1, max_size=8))
 def test_quotas_are_the_nearest_whole_shares(weights):
     rows = quotas(weights)

@@ -2,7 +2,7 @@ import threading
 from contextlib import closing
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codex_jax.records.prefetch import prefetch
@@ -12,6 +12,7 @@ def workers():
     return [thread for thread in threading.enumerate() if thread.name.startswith("prefetch")]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(), max_size=20), st.integers(1, 5))
 def test_order_is_kept(items, depth):
     assert list(prefetch(items, lambda item: -item, depth)) == [-item for item in items]
