@@ -13,7 +13,8 @@ import tensorflow_datasets as tfds
 import tyro
 
 from codex_jax import cli
-from codex_jax.records.dataset import open_dataset
+from codex_jax.errors import InputError
+from codex_jax.records.dataset import RecordDataset, open_dataset
 from codex_jax.records.manifest import read_manifest
 
 
@@ -26,7 +27,10 @@ class Args:
 
 def open_builder(path: str) -> tfds.core.DatasetBuilder:
     """A builder that only reads; InputError where there is no whole data set."""
-    return tfds.builder_from_directory(open_dataset(path).folder)
+    data = open_dataset(path)
+    if not isinstance(data, RecordDataset):
+        raise InputError(f"{path} is a mixture: give one data set's DIR/NAME")
+    return tfds.builder_from_directory(data.folder)
 
 
 def read_tokens(builder: tfds.core.DatasetBuilder, split: str, **options: Any) -> Any:
