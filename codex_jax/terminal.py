@@ -7,7 +7,16 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.filesize import decimal
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 PLAIN_SECONDS = 10.0  # between two plain lines
 
@@ -24,13 +33,17 @@ def console() -> Console:
 
 
 @contextmanager
-def progress(label: str, total: int) -> Iterator[Report]:
-    """Yields report(advance, note); total in steps. A bar on a terminal, a line every 10 s otherwise."""
+def progress(label: str, total: int, unit: str = "") -> Iterator[Report]:
+    """Yields report(advance, note); total in steps, or in bytes with the unit "bytes".
+
+    A bar on a terminal, a line every 10 s otherwise.
+    """
+    as_bytes = unit == "bytes"
     if sys.stderr.isatty():
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
+            *((DownloadColumn(), TransferSpeedColumn()) if as_bytes else (MofNCompleteColumn(),)),
             TextColumn("{task.fields[note]}"),
             TimeRemainingColumn(),
         )
@@ -51,7 +64,9 @@ def progress(label: str, total: int) -> Iterator[Report]:
     def line() -> None:
         elapsed = time.monotonic() - start
         left = elapsed / done * (total - done) if done else 0.0
-        print(f"{label} {done}/{total} {latest} elapsed {elapsed:.0f}s left {left:.0f}s", file=sys.stderr)
+        counts = f"{decimal(done)} of {decimal(total)}" if as_bytes else f"{done}/{total}"
+        note = f" {latest}" if latest else ""
+        print(f"{label} {counts}{note} elapsed {elapsed:.0f}s left {left:.0f}s", file=sys.stderr)
 
     def report_plain(advance: int = 1, note: str = "") -> None:
         nonlocal done, latest, printed

@@ -125,3 +125,8 @@ def split_chains(
         count = min(round(share * train), len(NAMES) * len(chains))
         chosen += [chains[order[n % len(chains)]] for n in range(count)]
     return [chosen[n] for n in rng.permutation(len(chosen))], held
+
+
+def heldout_problems(seed: int = 0) -> list[Problem]:
+    """The problems of split_chains' held-out chains; names and checks may differ from those of another run."""
+    return list(make_problems(split_chains(seed)[1], np.random.default_rng(seed)))

@@ -1,8 +1,10 @@
 """Reading: a batch is a pure function of (seed, step), for any number of hosts, and resuming costs nothing."""
 
 import contextlib
+import itertools
 import mmap
 import re
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +19,9 @@ from codex_jax.records.tfrecord import FOOTER_BYTES, HEADER_BYTES, frame, payloa
 from codex_jax.records.writer import shard_name
 
 Batch = dict[str, np.ndarray]
+
+PROBED = 8  # records of a batch that tell whether it lies in memory already
+_NOTHING = np.empty(0, np.uint8)  # so that no rows can be joined too
 
 
 class Dataset(Protocol):
@@ -131,19 +136,27 @@ class RecordDataset:
             shards.append(_Shard(path, count, record_bytes))
         return shards, np.cumsum([0, *counts])
 
+    def _gather(self, split: str, index: np.ndarray) -> np.ndarray:
+        shards, starts = self._splits[split]
+        numbers, size = np.searchsorted(starts, index, "right") - 1, self.manifest["record_bytes"]
+        within, which = index - starts[numbers], numbers.tolist()
+        rows = [shards[number].rows[place] for number, place in zip(which, within.tolist(), strict=True)]
+        out = np.empty((len(rows), size), np.uint8)
+        faults = _major_faults()
+        np.concatenate([_NOTHING, *rows[:PROBED]], out=out[:PROBED].reshape(-1))
+        if _major_faults() > faults:
+            # They came from a disk: it is asked for all others at once, as waiting for each fault takes far longer.
+            first = within * size & -mmap.PAGESIZE
+            wanted = zip(which, first.tolist(), (within * size + size - first).tolist(), strict=True)
+            with contextlib.suppress(OSError):  # it is only advice
+                for number, start, length in itertools.islice(wanted, PROBED, None):
+                    shards[number].advise(mmap.MADV_WILLNEED, start, length)
+        np.concatenate([_NOTHING, *rows[PROBED:]], out=out[PROBED:].reshape(-1))
+        return out
+
     def records(self, split: str, index: np.ndarray) -> Batch:
         """The records at these places: {"tokens": int32 [N, seq_len + 1], "loss_mask": uint8, where stored}."""
-        shards, starts = self._splits[split]
-        numbers = np.searchsorted(starts, index, "right") - 1
-        within, which, size = index - starts[numbers], numbers.tolist(), self.manifest["record_bytes"]
-        # All pages are asked for before the first is read, so that a disk fetches them at once and not by faults.
-        first = within * size & -mmap.PAGESIZE
-        lengths = (within * size + size - first).tolist()
-        with contextlib.suppress(OSError):  # it is only advice
-            for number, start, length in zip(which, first.tolist(), lengths, strict=True):
-                shards[number].advise(mmap.MADV_WILLNEED, start, length)
-        rows = [shards[number].rows[place] for number, place in zip(which, within.tolist(), strict=True)]
-        records = np.concatenate([np.empty(0, np.uint8), *rows]).reshape(len(rows), size)
+        records = self._gather(split, index)
         sound = (records[:, self._fixed] == self._expected).all(axis=1)
         sound &= payload_crcs(records) == stored_crcs(records)
         if not sound.all():
@@ -184,6 +197,10 @@ class RecordDataset:
             batch = self.records(split, index[index < size])
             missing = ((0, len(index) - len(batch["tokens"])), (0, 0))
             yield {name: np.pad(rows, missing, constant_values=fill[name]) for name, rows in batch.items()}
+
+
+def _major_faults() -> int:
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_majflt
 
 
 def _fault(record: bytes) -> str:

@@ -29,6 +29,15 @@ class TokenizerEntry(TypedDict):
     eot: int
 
 
+class Boundaries(TypedDict):
+    """Where the splits end: see codex_jax.text.split. ends: ranks in hexadecimal; repositories: of the small splits."""
+
+    seed: int
+    ends: dict[str, str]
+    repositories: dict[str, list[str]]
+    exceptions: list[str]
+
+
 class Manifest(TypedDict):
     """documents, bytes: what was read; dropped: documents by reason; record_bytes: of one framed record."""
 
@@ -36,6 +45,7 @@ class Manifest(TypedDict):
     version: str
     digest: str
     sources: list[str]
+    settings: dict[str, Any]
     tokenizer: TokenizerEntry
     seq_len: int
     dtype: str
@@ -44,6 +54,7 @@ class Manifest(TypedDict):
     bytes: int
     splits: dict[str, Split]
     dropped: dict[str, int]
+    boundaries: Boundaries
 
 
 def digest(tokenizer_sha256: str, seq_len: int, shard_sha256: list[str]) -> str:
@@ -79,3 +90,14 @@ def _check(values: Any) -> None:
             raise ValueError("its shards do not add up to its records")
     if not all(type(number) is int and number >= 0 for number in numbers) or not all(map(str.strip, texts)):
         raise ValueError("a number or a name is missing")
+
+
+def newest(folder: Path) -> Manifest | None:
+    """The manifest of the newest version in DIR/NAME, or None where there is none."""
+    found = sorted(folder.glob(f"*/{NAME}"), key=version_of)
+    return read_manifest(found[-1].parent) if found else None
+
+
+def version_of(path: Path) -> list[int]:
+    """The numbers of the version whose folder holds this manifest: 1.10.0 is newer than 1.9.0."""
+    return [int(number) for number in path.parent.name.split(".") if number.isdigit()]

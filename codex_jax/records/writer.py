@@ -4,13 +4,15 @@ import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
+import google_crc32c
 import numpy as np
 
-from codex_jax.records.example import encode
-from codex_jax.records.tfrecord import frame
+from codex_jax.records.example import layout
+from codex_jax.records.tfrecord import FOOTER_BYTES, HEADER_BYTES, MASK_DELTA, frame
 
-Record = dict[str, np.ndarray]
+Block = dict[str, np.ndarray]
 
 
 def token_dtype(vocab_size: int) -> np.dtype:
@@ -20,17 +22,26 @@ def token_dtype(vocab_size: int) -> np.dtype:
 
 def record_bytes(seq_len: int, dtype: np.dtype, masked: bool) -> int:
     """The size in a file of every record: all have the same."""
-    record = {"tokens": np.zeros(seq_len + 1, np.int32)}
+    block = {"tokens": np.zeros((1, seq_len + 1), np.int32)}
     if masked:
-        record["loss_mask"] = np.zeros(seq_len + 1, np.uint8)
-    return len(_framed(record, dtype))
+        block["loss_mask"] = np.zeros((1, seq_len + 1), np.uint8)
+    return framed(block, dtype).shape[1]
 
 
-def _framed(record: Record, dtype: np.dtype) -> bytes:
-    features = {"tokens": record["tokens"].astype(dtype).tobytes()}
-    if "loss_mask" in record:
-        features["loss_mask"] = record["loss_mask"].astype(np.uint8).tobytes()
-    return frame(encode(features))
+def framed(block: Block, dtype: np.dtype) -> np.ndarray:
+    """{"tokens": int [N, seq_len + 1], "loss_mask": optional} -> uint8 [N, record_bytes]: whole TFRecords."""
+    values = {"tokens": np.ascontiguousarray(block["tokens"], dtype).view(np.uint8)}
+    if "loss_mask" in block:
+        values["loss_mask"] = np.ascontiguousarray(block["loss_mask"], np.uint8)
+    payload, places = layout({name: value.shape[1] for name, value in values.items()})
+    out = np.tile(np.frombuffer(frame(payload), np.uint8), (len(block["tokens"]), 1))
+    inner = out[:, HEADER_BYTES:-FOOTER_BYTES]
+    for name, place in places.items():
+        inner[:, place] = values[name]
+    crcs = np.fromiter(map(google_crc32c.value, inner), np.uint32, len(inner))
+    masked = ((crcs >> np.uint32(15)) | (crcs << np.uint32(17))) + np.uint32(MASK_DELTA)
+    out[:, -FOOTER_BYTES:] = masked.astype("<u4").view(np.uint8).reshape(-1, FOOTER_BYTES)
+    return out
 
 
 def shard_name(name: str, split: str, shard: int, shards: int) -> str:
@@ -38,17 +49,26 @@ def shard_name(name: str, split: str, shard: int, shards: int) -> str:
     return f"{name}-{split}.tfrecord-{shard:05d}-of-{shards:05d}"
 
 
-def write_shard(path: Path, records: Iterable[Record], dtype: np.dtype) -> tuple[int, str]:
-    """Writes {"tokens": [seq_len + 1], "loss_mask": optional} records -> (number of records, SHA-256 of the file)."""
-    temporary = path.with_name(path.name + ".tmp")
+def write_blocks(file: BinaryIO, blocks: Iterable[Block], dtype: np.dtype) -> tuple[int, str]:
+    """Writes blocks of records to an open file -> (number of records, SHA-256 of what was written)."""
     digest, count = hashlib.sha256(), 0
-    with temporary.open("wb") as file:
-        for record in records:
-            data = _framed(record, dtype)
-            digest.update(data)
-            file.write(data)
-            count += 1
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
+    for block in blocks:
+        data = framed(block, dtype).reshape(-1).data
+        digest.update(data)
+        file.write(data)
+        count += len(block["tokens"])
     return count, digest.hexdigest()
+
+
+def write_shard(path: Path, blocks: Iterable[Block], dtype: np.dtype) -> tuple[int, str]:
+    """Writes a shard, whole or not at all -> (number of records, SHA-256 of the file); OSError where it cannot."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with temporary.open("wb") as file:
+            written = write_blocks(file, blocks, dtype)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return written

@@ -1,52 +1,76 @@
-"""Documents of tokens -> records of seq_len + 1, stride seq_len. End-of-text opens and closes every document."""
+"""Documents of tokens -> records of seq_len + 1, stride seq_len. End-of-text opens and closes every document.
 
-from collections.abc import Iterable, Iterator
+So boundaries between documents can be read off the tokens, and every token after the first end-of-text is a target
+once: a record starts with the last token of the one before.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+BLOCK_TOKENS = 1 << 20  # gathered before records are cut
 
-def pack_stream(documents: Iterable[list[int]], seq_len: int, eot: int) -> Iterator[np.ndarray]:
-    """int32 [seq_len + 1] records through which documents flow; each starts with the last token of the one before.
+Tokens = Sequence[int] | np.ndarray
 
-    Every token after the first end-of-text is a target once. The last record is padded with end-of-text.
-    """
-    held = [eot]
+
+def pack_stream(documents: Iterable[Tokens], seq_len: int, eot: int) -> Iterator[np.ndarray]:
+    """int32 [N, seq_len + 1] blocks of records through which documents flow; the last is padded with end-of-text."""
+    end = np.array([eot], np.int32)
+    held, length = [end], 1
     for document in documents:
-        held += document
-        held.append(eot)
-        while len(held) > seq_len:
-            yield np.array(held[: seq_len + 1], np.int32)
-            held = held[seq_len:]
-    if len(held) > 1:
-        yield np.array(held + [eot] * (seq_len + 1 - len(held)), np.int32)
+        held += [np.asarray(document, np.int32), end]
+        length += len(document) + 1
+        if length > max(BLOCK_TOKENS, seq_len):
+            records, rest = _cut(np.concatenate(held), seq_len)
+            yield records
+            held, length = [rest], len(rest)
+    records, rest = _cut(np.concatenate(held), seq_len)
+    if len(rest) > 1:
+        last = np.pad(rest, (0, seq_len + 1 - len(rest)), constant_values=eot)
+        records = np.concatenate([records, last[None]])
+    if len(records):
+        yield records
+
+
+def _cut(tokens: np.ndarray, seq_len: int) -> tuple[np.ndarray, np.ndarray]:
+    count = (len(tokens) - 1) // seq_len
+    if not count:
+        return np.empty((0, seq_len + 1), np.int32), tokens
+    windows = np.lib.stride_tricks.sliding_window_view(tokens, seq_len + 1)
+    return windows[::seq_len][:count], tokens[count * seq_len :]
 
 
 def pack_whole(
-    documents: Iterable[tuple[list[int], list[int]]], seq_len: int, eot: int
+    documents: Iterable[tuple[Tokens, Tokens]], seq_len: int, eot: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(prompt, completion) pairs -> (int32 tokens, uint8 loss mask), [seq_len + 1] each; no pair is cut.
+    """(prompt, completion) pairs -> (int32 tokens, uint8 loss mask), [N, seq_len + 1] each; no pair is cut.
 
     The mask is 1 on the completion and the end-of-text that closes it. ValueError for a pair that is longer than
     a record (see fits).
     """
+    rows = max(1, BLOCK_TOKENS // (seq_len + 1))
 
-    def padded() -> tuple[np.ndarray, np.ndarray]:
-        padding = seq_len + 1 - len(tokens)
-        return np.array(tokens + [eot] * padding, np.int32), np.array(mask + [0] * padding, np.uint8)
+    def blank() -> tuple[np.ndarray, np.ndarray]:
+        return np.full((rows, seq_len + 1), eot, np.int32), np.zeros((rows, seq_len + 1), np.uint8)
 
-    tokens, mask = [eot], [0]
+    (tokens, mask), row, at = blank(), 0, 1
     for prompt, completion in documents:
-        if not fits(prompt, completion, seq_len):
+        if not fits(len(prompt), len(completion), seq_len):
             raise ValueError(f"{len(prompt) + len(completion)} tokens do not fit a record of {seq_len}")
-        if len(tokens) + len(prompt) + len(completion) > seq_len:
-            yield padded()
-            tokens, mask = [eot], [0]
-        tokens += [*prompt, *completion, eot]
-        mask += [0] * len(prompt) + [1] * (len(completion) + 1)
-    if len(tokens) > 1:
-        yield padded()
+        if at + len(prompt) + len(completion) > seq_len:
+            row, at = row + 1, 1
+            if row == rows:
+                yield tokens, mask
+                (tokens, mask), row = blank(), 0
+        begin, end = at + len(prompt), at + len(prompt) + len(completion)
+        tokens[row, at:begin] = prompt
+        tokens[row, begin:end] = completion
+        mask[row, begin : end + 1] = 1
+        at = end + 1
+    if at > 1:
+        yield tokens[: row + 1], mask[: row + 1]
 
 
-def fits(prompt: list[int], completion: list[int], seq_len: int) -> bool:
-    """Whether a pair, opened and closed by end-of-text, fits seq_len + 1 tokens."""
-    return len(prompt) + len(completion) + 2 <= seq_len + 1
+def fits(prompt: int, completion: int, seq_len: int) -> bool:
+    """Whether so many tokens, opened and closed by end-of-text, fit seq_len + 1."""
+    return prompt + completion + 2 <= seq_len + 1

@@ -1,12 +1,60 @@
-from codex_jax.text.dedupe import content_hash
+import numpy as np
+import pytest
+
+from codex_jax.text.dedupe import BANDS, ROWS, bands, content_hash, jaccard, shingles
 from codex_jax.text.document import Document
 
 
 def document(text, prompt=""):
-    return Document("a/b.py", "a", "b.py", text, prompt)
+    return Document("r/a.py", "r", "a.py", text, prompt)
 
 
-def test_duplicates_differ_in_whitespace_alone():
-    assert content_hash(document("a  b\n\tc")) == content_hash(document("a b c"))
-    assert content_hash(document("a b c")) != content_hash(document("a bc"))
-    assert content_hash(document("b", "a")) != content_hash(document("a b"))
+def test_whitespace_makes_no_difference():
+    assert content_hash(document("x = 1\n\n\ny=2")) == content_hash(document("x=1 \n  y = 2\n"))
+    assert content_hash(document("x = 1")) != content_hash(document("x = 2"))
+    assert content_hash(document("b", "a")) != content_hash(document("ab"))
+    assert content_hash(document("b", "a")) != content_hash(document("", "ab"))
+
+
+def test_jaccard_is_that_of_the_sets():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        one, other = (np.unique(rng.integers(0, 60, rng.integers(1, 50)).astype(np.uint64)) for _ in range(2))
+        expected = len({*one.tolist()} & {*other.tolist()}) / len({*one.tolist()} | {*other.tolist()})
+        assert jaccard(one, other) == expected
+    empty = np.zeros(0, np.uint64)
+    assert jaccard(empty, empty) == 1.0
+    assert jaccard(empty, one) == jaccard(one, empty) == 0.0
+
+
+def test_shingles_are_runs_of_five_words():
+    assert len(shingles("a b c d e f")) == 2
+    assert len(shingles("a b")) == 1
+    assert len(shingles("  \n")) == 0
+    assert len(shingles("a b c d e " * 9)) == 5
+    assert (np.diff(shingles("x = y + z * 3 - q") .astype(object)) > 0).all()
+
+
+@pytest.mark.parametrize("size", [60, 400, 5000])
+@pytest.mark.parametrize("similarity", [0.3, 0.6, 0.8, 0.95])
+def test_sketches_meet_as_often_as_the_formula_says(size, similarity):
+    rng = np.random.default_rng(int(size * similarity))
+    shared = round(2 * size * similarity / (1 + similarity))
+    trials, same, met = 300, 0, 0
+    for _ in range(trials):
+        every = rng.integers(0, 2**64, 2 * size - shared, dtype=np.uint64)
+        one, other = np.sort(every[:size]), np.sort(np.concatenate([every[:shared], every[size:]]))
+        equal = bands(one) == bands(other)
+        same += int(equal.sum())
+        met += bool(equal.any())
+    exact = shared / (2 * size - shared)
+    # A band matches with probability s^rows; bands of small documents depend on each other, so the bound is wide.
+    assert same / (trials * BANDS) == pytest.approx(exact**ROWS, abs=0.06)
+    if similarity >= 0.8:
+        assert met / trials > 0.97
+
+
+def test_sketch_of_little():
+    assert bands(np.zeros(0, np.uint64)).shape == (BANDS,)
+    assert (bands(shingles("a")) == bands(shingles("a\n"))).all()
+    assert not (bands(shingles("a")) == bands(shingles("b"))).any()

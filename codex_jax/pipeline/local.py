@@ -1,0 +1,303 @@
+"""The local engine: the stages in processes of this machine, with files between them, so that a killed build goes on.
+
+Texts and indices (spill.py) lie in WORK until the data set is finished: about the size of the source once as text and
+half of it again as tokens. Memory goes by the number of files: see the README of data/.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from codex_jax import terminal
+from codex_jax.errors import InputError
+from codex_jax.pipeline import finish, tasks
+from codex_jax.pipeline.duplicates import first_copies, near_copies
+from codex_jax.pipeline.settings import Settings
+from codex_jax.pipeline.spill import ROW, TOKEN_ROW, Card, read_band, read_card, read_rows, read_text, stamp, write_card
+from codex_jax.records.manifest import Manifest, Split
+from codex_jax.records.writer import shard_name, token_dtype
+from codex_jax.sources.registry import Part, parts
+from codex_jax.text.dedupe import BANDS
+from codex_jax.text.split import Boundaries, assign, may_train_tokenizer
+from codex_jax.text.tokenizers import TRAINING_BYTES, Tokenizer, load_tokenizer, train_sentencepiece
+
+CHUNK_BYTES = 8 << 20  # of text that one task tokenizes
+PAIRS = 256  # that one task verifies
+
+
+Call = tuple[int, Callable[..., Any], tuple[Any, ...]]  # size in bytes, function, arguments
+
+
+class InterruptedBuildError(InputError):
+    """A build that can go on where it stopped."""
+
+
+@dataclass
+class Index:
+    """All documents that passed the filters: where each lies, and its rows."""
+
+    stems: list[Path] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
+    rows: np.ndarray = field(default_factory=lambda: np.empty(0, ROW))
+
+    @property
+    def starts(self) -> np.ndarray:
+        """int64 [files + 1]: the first row of each texts' file."""
+        return np.cumsum([0, *self.counts])
+
+    def band(self, number: int) -> np.ndarray:
+        """uint64 [N]: one value of every document's sketch."""
+        return np.concatenate(
+            [read_band(stem, number, count) for stem, count in zip(self.stems, self.counts, strict=True)]
+        )
+
+    def place(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """int64 [N] rows -> (their file, their row in it)."""
+        files = np.searchsorted(self.starts, rows, "right") - 1
+        return files, rows - self.starts[files]
+
+
+class Engine:
+    """One build; all of its state is in files, this object only hands tasks to processes."""
+
+    def __init__(self, settings: Settings, folder: Path, name: str, workers: int, earlier: Boundaries | None) -> None:
+        """folder: where the shards are made, with a folder `work` for what lies between the stages."""
+        self.settings, self.folder, self.name, self.earlier = settings, folder, name, earlier
+        self.work = folder / "work"
+        self.work.mkdir(parents=True, exist_ok=True)
+        # Processes are started anew, not forked: this one has threads.
+        self.pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+        self.limit = 4 * workers
+
+    def each(self, label: str, calls: list[Call]) -> Iterator[Any]:
+        """Results of the calls in their order, with a bar in bytes."""
+        with terminal.progress(label, sum(size for size, _, _ in calls), unit="bytes") as report:
+            yield from self.results(calls, report)
+
+    def results(self, calls: list[Call], report: terminal.Report) -> Iterator[Any]:
+        """Results of the calls in their order; few are in flight at once. report: is told their sizes."""
+        left = iter(calls)
+        results: dict[int, Any] = {}
+        flying: dict[Future[Any], tuple[int, int]] = {}
+        started = given = 0
+        while given < len(calls):
+            while len(flying) < self.limit and started < len(calls) and started - given < 8 * self.limit:
+                size, function, arguments = next(left)
+                flying[self.pool.submit(function, *arguments)] = (started, size)
+                started += 1
+            done, _ = wait(flying, return_when=FIRST_COMPLETED)
+            for future in done:
+                number, size = flying.pop(future)
+                results[number] = future.result()
+                report(size)
+            while given in results:
+                yield results.pop(given)
+                given += 1
+
+    def read(self) -> tuple[Index, finish.Tally]:
+        """Stage 1: parts of the sources to texts that passed the filters."""
+        everything: list[tuple[int, Part]] = []
+        for number, spec in enumerate(self.settings.sources):
+            everything += [(number, part) for part in parts(spec)]
+        calls, index = [], Index()
+        for number, (source, part) in enumerate(everything):
+            stem = self.work / f"read-{number:05d}"
+            made_from = stamp(self.settings.of_reading(), source, part.name, part.size)
+            calls.append((part.size, tasks.read_part, (self.settings, source, part, stem, made_from)))
+            index.stems.append(stem)
+        tally, problems = finish.Tally(0, 0, Counter(), []), 0
+        for card in self._readings(calls):
+            index.counts.append(card["kept"])
+            problems += card["problems"]
+            tally.documents += card["documents"]
+            tally.bytes += card["bytes"]
+            tally.dropped.update(card["dropped"])
+            tally.contaminated += [(document, problem) for document, problem in card["contaminated"]]
+        finish.refuse_empty(sum(index.counts), problems, tally, self.settings)
+        index.rows = np.concatenate([read_rows(stem) for stem in index.stems])
+        return index, tally
+
+    def _readings(self, calls: list[Call]) -> Iterator[Card]:
+        done = 0
+        try:
+            for card in self.each("read", calls):
+                done += card["kept"]
+                yield card
+        except InputError as error:
+            # One damaged file must not cost what was read of the others.
+            if not done:
+                raise
+            raise InterruptedBuildError(f"{error}; what is read is kept: give the same command again") from None
+
+    def deduplicate(self, index: Index, tally: finish.Tally) -> np.ndarray:
+        """Stage 2: bool [N], the rows that are no copies."""
+        keep = first_copies(index.rows)
+        tally.dropped["duplicate"] = int((~keep).sum())
+        if self.settings.near_dedupe and not index.rows["prompt"].any():
+            with terminal.progress("compare", BANDS) as report:
+
+                def band(number: int) -> np.ndarray:
+                    report(1)
+                    return index.band(number)
+
+                copies = near_copies(index.rows, keep, BANDS, band, lambda pairs: self.verify(index, pairs))
+            tally.dropped["near_duplicate"] = int(copies.sum())
+            keep &= ~copies
+        tally.dropped = {reason: count for reason, count in tally.dropped.items() if count}
+        return keep
+
+    def verify(self, index: Index, pairs: np.ndarray) -> np.ndarray:
+        """int64 [P, 2] -> bool [P], in the pool."""
+        pairs_order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+        ordered = pairs[pairs_order]
+        files, _ = index.place(ordered.reshape(-1))
+        calls = []
+        for start in range(0, len(ordered), PAIRS):
+            part = files[2 * start : 2 * (start + PAIRS)].reshape(-1, 2)
+            rows = index.rows[ordered[start : start + PAIRS]]
+            stems = {int(file): index.stems[file] for file in np.unique(part)}
+            calls.append((int(rows["text"].sum()), tasks.verify_pairs, (stems, part, rows)))
+        out = np.empty(len(pairs), bool)
+        out[pairs_order] = np.concatenate(list(self.results(calls, lambda *_: None)))
+        return out
+
+    def tokenizer(self, index: Index, keep: np.ndarray) -> Tokenizer:
+        """The tokenizer, loaded or trained on repositories that no small split reaches."""
+        folder = self.folder / "tokenizer"
+        made_from = stamp(self.settings.tokenizer, self.settings.seed, index.rows["key_high"][keep])
+        if read_card(self.work / "tokenizer.json", made_from):
+            return load_tokenizer(str(folder))
+        kind, _, vocab = self.settings.tokenizer.partition(":")
+        if kind == "train":
+            made: Tokenizer = train_sentencepiece(self.training_texts(index, keep), int(vocab))
+        else:
+            made = load_tokenizer(self.settings.tokenizer)
+        made.save(folder)
+        write_card(self.work / "tokenizer.json", {"stamp": made_from})
+        return made
+
+    def training_texts(self, index: Index, keep: np.ndarray) -> Iterator[str]:
+        """Texts in the order of their keys, of the repositories that will be in train."""
+        rows = np.flatnonzero(keep)
+        repos, which = np.unique(index.rows["repo"][rows], return_inverse=True)
+        rows = rows[may_train_tokenizer(repos, self.settings.seed, self.earlier)[which]]
+        rows = rows[np.argsort(index.rows["key_high"][rows], kind="stable")]
+        rows = rows[: int(np.searchsorted(np.cumsum(index.rows["text"][rows]), 2 * TRAINING_BYTES)) + 1]
+        for row, file in zip(rows, index.place(rows)[0], strict=True):
+            with index.stems[file].with_suffix(".texts").open("rb") as texts:
+                yield read_text(texts, index.rows[row])[1]
+
+    def tokenize(self, index: Index, keep: np.ndarray, tokenizer: Tokenizer, tally: finish.Tally) -> np.ndarray:
+        """Stage 3: TOKEN_ROW [N] of all documents; each chunk's tokens lie in a file, in the order of their keys."""
+        calls: list[Call] = []
+        starts = index.starts
+        for file, stem in enumerate(index.stems):
+            rows = index.rows[starts[file] : starts[file + 1]][keep[starts[file] : starts[file + 1]]]
+            ends = np.cumsum(rows["text"].astype(np.int64) + rows["prompt"])
+            cuts = np.searchsorted(ends, np.arange(CHUNK_BYTES, int(ends[-1]) if len(ends) else 0, CHUNK_BYTES)) + 1
+            for part in np.split(rows, np.unique(cuts)):
+                if len(part):
+                    chunk = self.work / f"tokens-{len(calls):06d}"
+                    size = int(part["text"].sum()) + int(part["prompt"].sum())
+                    arguments = (stem, part, chunk, self.folder / "tokenizer", tokenizer.sha256, self.settings.seq_len)
+                    calls.append((size, tasks.tokenize_rows, arguments))
+        longer = 0
+        for card in self.each("tokenize", calls):
+            longer += card["longer_than_record"]
+        if longer:
+            tally.dropped["longer_than_record"] = longer
+        found = [np.fromfile(chunk.with_suffix(".rows"), TOKEN_ROW) for _, _, (_, _, chunk, *_) in calls]
+        for number, rows in enumerate(found):
+            rows["chunk"] = number
+        rows = np.concatenate(found)
+        if not len(rows):
+            raise InputError(f"no problem fits a record of {self.settings.seq_len} tokens: raise --seq-len")
+        return rows
+
+    def names(self, index: Index, boundaries: Boundaries) -> dict[int, str]:
+        """The names of the repositories that the manifest lists."""
+        wanted = {*boundaries.members, *boundaries.exceptions}
+        out: dict[int, str] = {}
+        for stem in index.stems:
+            repos = json.loads(stem.with_suffix(".json").read_text())["repos"]
+            out.update((int(repo, 16), name) for repo, name in repos.items() if int(repo, 16) in wanted)
+        return out
+
+    def write(
+        self, rows: np.ndarray, boundaries: Boundaries, tokenizer: Tokenizer
+    ) -> tuple[dict[str, Split], list[str]]:
+        """Stage 4: the shards of all splits -> (their entries, the SHA-256 of each)."""
+        masked = bool(rows["prompt"].any())
+        dtype = token_dtype(tokenizer.vocab_size)
+        repos, which = np.unique(rows["repo"], return_inverse=True)
+        split_of = assign(repos, boundaries)[which]
+        weights = np.array([self.settings.weight(number) for number in range(len(self.settings.sources))])
+        calls, owners, splits = [], [], {}
+        for split in finish.SPLITS:
+            mine = rows[split_of == split]
+            times = finish.copies(mine["key_high"], weights[mine["source"]] if split == "train" else np.ones(len(mine)))
+            copy = np.arange(int(times.sum())) - np.repeat(np.cumsum(times) - times, times)
+            mine = np.repeat(mine, times)
+            key = finish.key_of_copy(mine["key_high"], copy)
+            mine = mine[np.lexsort((mine["key_low"], key))]
+            key = np.sort(key)
+            tokens = int(mine["text"].sum(dtype=np.int64) + mine["prompt"].sum(dtype=np.int64)) + len(mine)
+            shards = finish.shard_count(self.settings, tokens, dtype.itemsize + masked)
+            edges = np.searchsorted(finish.shard_of(key, shards), np.arange(shards + 1))
+            for shard in range(shards):
+                part = mine[edges[shard] : edges[shard + 1]]
+                path = self.folder / shard_name(self.name, split, shard, shards)
+                layout = (self.settings.seq_len, tokenizer.eot, dtype.str, masked)
+                size = int(part["text"].sum(dtype=np.int64)) * dtype.itemsize
+                calls.append((size, tasks.write_rows, (path, part, self.work, layout, tokenizer.sha256)))
+                owners.append(split)
+            size = int(mine["bytes"].sum(dtype=np.int64))
+            splits[split] = Split(records=0, shards=[], documents=len(mine), tokens=tokens, bytes=size)
+        hashes = []
+        for split, card in zip(owners, self.each("write", calls), strict=True):
+            splits[split]["shards"].append(card["records"])
+            splits[split]["records"] += card["records"]
+            hashes.append(card["sha256"])
+        return splits, hashes
+
+    def run(self) -> Manifest:
+        """All stages; the manifest is written last."""
+        index, tally = self.read()
+        keep = self.deduplicate(index, tally)
+        tokenizer = self.tokenizer(index, keep)
+        rows = self.tokenize(index, keep, tokenizer, tally)
+        repos = np.unique(index.rows["repo"][keep])  # also those whose problems were all longer than a record
+        sizes = (rows["prompt"] + rows["text"] + 1).astype(np.int64)
+        tokens = np.bincount(np.searchsorted(repos, rows["repo"]), sizes, len(repos)).astype(np.int64)
+        boundaries = finish.decide(self.settings, repos, tokens, self.earlier)
+        names = self.names(index, boundaries)
+        splits, hashes = self.write(rows, boundaries, tokenizer)
+        masked = bool(rows["prompt"].any())
+        manifest = finish.make_manifest(
+            self.name, self.settings, tokenizer, tally, splits, hashes, boundaries, names, masked
+        )
+        finish.publish(self.folder, manifest, tally, masked)
+        return manifest
+
+
+def build(settings: Settings, folder: Path, name: str, workers: int, earlier: Boundaries | None) -> Manifest:
+    """Builds a data set in `folder` with so many processes; goes on with what an earlier try left there."""
+    engine = Engine(settings, folder, name, workers, earlier)
+    try:
+        manifest = engine.run()
+    except BrokenProcessPool:
+        raise InterruptedBuildError(
+            "a worker process was killed, perhaps for want of memory: try fewer --workers; what is done is kept"
+        ) from None
+    finally:
+        engine.pool.shutdown(cancel_futures=True)
+    finish.clear(engine.work)
+    return manifest

@@ -1,0 +1,72 @@
+"""What decides the records of a data set; the engines add only where and how it is built."""
+
+import re
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import tyro
+
+from codex_jax.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Equal settings and sources give equal digests, whatever the engine and the number of workers."""
+
+    sources: tyro.conf.Positional[tuple[str, ...]]
+    """stdlib, dir:PATH, git:PATH, jsonl:PATH?text=COLUMN&repo=COLUMN, parquet:PATH, tar:PATH, zip:PATH, wheel:PATH,
+    sdist:PATH, pypi:NAME[==VERSION], pypi:@LIST, problems:FILE"""
+    tokenizer: str  # p50k, PATH.model, a tokenizer folder, or train:VOCAB
+    weights: tuple[float, ...] = ()  # one a source: how often its training documents come; 0.5 takes every other one
+    seq_len: int = 2048  # tokens a record predicts
+    version: str = "1.0.0"  # of the data set
+    seed: int = 0  # of the split
+    shards: int | None = None  # files a split; as many as keep them under shard-bytes unless given
+    shard_bytes: int = 200_000_000  # at most, of tokens in a shard
+    test_tokens: int | None = None  # 5% of all, at most 10 million, unless given
+    validation_tokens: int | None = None  # 5% of all, at most 10 million, unless given
+    near_dedupe: bool = True  # drop near copies too (MinHash, Jaccard 0.8 over 5-word shingles)
+    protect: tuple[str, ...] = ("humaneval", "building_blocks")
+    """Benchmarks whose prompts and solutions must not be in the corpus: humaneval, building_blocks, apps:DIR,
+    FILE.jsonl; "none" for none."""
+    require_parse: bool = False  # drop what the running Python cannot parse
+    licenses: tuple[str, ...] = ()  # keep these SPDX ids alone, or "permissive"; documents of unknown licence go too
+    drop_secrets: bool = False  # drop files that hold a key or token of a known form (extra: secrets)
+
+    def check(self) -> None:
+        """InputError where a value makes no sense."""
+        if not self.sources:
+            raise InputError("name a source, such as stdlib or dir:PATH")
+        for name in ("seq_len", "shard_bytes", "shards"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
+        for name in ("test_tokens", "validation_tokens", "seed"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise InputError(f"--{name.replace('_', '-')} must not be negative, but is {value}")
+        if not re.fullmatch(r"\d+\.\d+\.\d+", self.version):
+            raise InputError(f"--version {self.version}: a version is like 1.0.0")
+        if self.weights and (len(self.weights) != len(self.sources) or not all(0 < w <= 100 for w in self.weights)):
+            raise InputError(f"--weights: give {len(self.sources)} of them, one a source, above 0 and up to 100")
+        kind, _, vocab = self.tokenizer.partition(":")
+        if kind == "train" and not re.fullmatch(r"[0-9]{1,7}", vocab):
+            raise InputError(f"--tokenizer {self.tokenizer}: give train:VOCAB, such as train:1024")
+
+    def weight(self, source: int) -> float:
+        """How often the documents of the source of this number come."""
+        return self.weights[source] if self.weights else 1.0
+
+    def only(self) -> "Settings":
+        """These settings without what a subclass adds."""
+        return Settings(**{field.name: getattr(self, field.name) for field in fields(Settings)})
+
+    def of_reading(self) -> list[object]:
+        """The settings that decide which documents pass the first stage."""
+        return [self.near_dedupe, self.protect, self.require_parse, self.licenses, self.drop_secrets]
+
+
+def check_name(out: Path) -> None:
+    """InputError unless the last part of DIR/NAME may name a data set and its files."""
+    if not re.fullmatch(r"[A-Za-z]\w*", out.name, re.ASCII):
+        raise InputError(f"--out {out}: the name of a data set is letters, digits and _, and starts with a letter")
