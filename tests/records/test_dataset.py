@@ -1,3 +1,4 @@
+import itertools
 import json
 
 import numpy as np
@@ -144,3 +145,11 @@ def test_the_newest_version_is_opened(tmp_path):
         build(tmp_path / "d" / version, counts=(count,))
     assert open_dataset(tmp_path / "d").size("train") == 2
     assert open_dataset(tmp_path / "d" / "1.9.0").size("train") == 3
+
+
+def test_records_that_come_from_a_disk_are_the_same(data, monkeypatch):
+    index = np.random.default_rng(0).permutation(23)
+    whole = data.records("train", index)
+    monkeypatch.setattr("codex_jax.records.dataset._major_faults", itertools.count().__next__)
+    assert np.array_equal(data.records("train", index)["tokens"], whole["tokens"])
+    assert whole["tokens"][:, 0].tolist() == index.tolist()
