@@ -14,7 +14,7 @@ from rich.table import Table
 
 from codex_jax import cli
 from codex_jax.errors import InputError
-from codex_jax.pipeline import finish, local
+from codex_jax.pipeline import finish, local, stats
 from codex_jax.pipeline.settings import Settings, check_name
 from codex_jax.records.manifest import NAME, Manifest
 from codex_jax.text.split import Boundaries
@@ -114,4 +114,6 @@ def main(args: Args) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["stats"]:
+        sys.exit(cli.run(stats.main, stats.Args, sys.argv[2:]))
     sys.exit(cli.run(main, Args))

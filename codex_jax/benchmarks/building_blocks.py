@@ -104,11 +104,12 @@ def make_problems(chains: Iterable[Chain], rng: np.random.Generator) -> Iterator
 def split_chains(
     seed: int, train: int = 6000, heldout: tuple[int, ...] = (4, 8, 8, 8)
 ) -> tuple[list[Chain], list[Chain]]:
-    """(training, held-out) ordered chains of 1 to 4 different blocks, heldout[k - 1] of length k.
+    """(training, held-out) ordered chains of 1 to 4 blocks, heldout[k - 1] of length k and of different blocks.
 
-    No training chain has the same blocks, in any order, as a held-out one; parts of longer chains are free, or
-    single blocks could not be held out. Training chains are drawn by LENGTH_SHARES and repeat where there are too
-    few, but no more often than there are NAMES: there may then be fewer than `train`.
+    No training chain is made of the same blocks, in any order, as a held-out one; parts of longer chains are free, or
+    single blocks could not be held out. A training chain may hold a block twice, by which a block is met in every
+    place. Training chains are drawn by LENGTH_SHARES and come again where there are too few, but no more often than
+    there are NAMES: there may then be fewer than `train`.
     """
     rng = np.random.default_rng(seed)
     held: list[Chain] = []
@@ -119,7 +120,7 @@ def split_chains(
     held_sets = {frozenset(chain) for chain in held}
     chosen: list[Chain] = []
     for length, share in enumerate(LENGTH_SHARES, 1):
-        every = itertools.permutations(range(len(BLOCKS)), length)
+        every = itertools.product(range(len(BLOCKS)), repeat=length)
         chains = [chain for chain in every if frozenset(chain) not in held_sets]
         order = rng.permutation(len(chains))
         count = min(round(share * train), len(NAMES) * len(chains))

@@ -13,7 +13,7 @@ import numpy as np
 
 from codex_jax.errors import InputError
 from codex_jax.records.example import decode, layout
-from codex_jax.records.manifest import NAME, Manifest, read_manifest
+from codex_jax.records.manifest import NAME, Manifest, read_manifest, version_of
 from codex_jax.records.order import host_rows, places
 from codex_jax.records.tfrecord import FOOTER_BYTES, HEADER_BYTES, frame, payload_crcs, stored_crcs, unframe
 from codex_jax.records.writer import shard_name
@@ -226,13 +226,9 @@ def open_dataset(path: str | Path) -> Dataset:
 
 def _open_one(folder: Path) -> RecordDataset:
     # .VERSION.incomplete is one that is being written.
-    versions = sorted(folder.glob("[!.]*/manifest.json"), key=_version)
+    versions = sorted(folder.glob("[!.]*/manifest.json"), key=version_of)
     if not (folder / NAME).is_file():
         if not versions:
             raise InputError(f"no data set at {folder}: python -m codex_jax.corpus SOURCE --out {folder}")
         folder = versions[-1].parent
     return RecordDataset(folder)
-
-
-def _version(manifest: Path) -> list[int]:
-    return [int(number) for number in manifest.parent.name.split(".") if number.isdigit()]

@@ -94,7 +94,7 @@ def _check(values: Any) -> None:
 
 def newest(folder: Path) -> Manifest | None:
     """The manifest of the newest version in DIR/NAME, or None where there is none."""
-    found = sorted(folder.glob(f"*/{NAME}"), key=version_of)
+    found = sorted(folder.glob(f"[!.]*/{NAME}"), key=version_of)
     return read_manifest(found[-1].parent) if found else None
 
 

@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-import google_crc32c
 import numpy as np
 
 from codex_jax.records.example import layout
-from codex_jax.records.tfrecord import FOOTER_BYTES, HEADER_BYTES, MASK_DELTA, frame
+from codex_jax.records.tfrecord import FOOTER_BYTES, HEADER_BYTES, frame, payload_crcs
 
 Block = dict[str, np.ndarray]
 
@@ -38,9 +37,7 @@ def framed(block: Block, dtype: np.dtype) -> np.ndarray:
     inner = out[:, HEADER_BYTES:-FOOTER_BYTES]
     for name, place in places.items():
         inner[:, place] = values[name]
-    crcs = np.fromiter(map(google_crc32c.value, inner), np.uint32, len(inner))
-    masked = ((crcs >> np.uint32(15)) | (crcs << np.uint32(17))) + np.uint32(MASK_DELTA)
-    out[:, -FOOTER_BYTES:] = masked.astype("<u4").view(np.uint8).reshape(-1, FOOTER_BYTES)
+    out[:, -FOOTER_BYTES:] = payload_crcs(out).astype("<u4").view(np.uint8).reshape(-1, FOOTER_BYTES)
     return out
 
 

@@ -54,19 +54,24 @@ class P50k:
 
     kind, eot, vocab_size, sha256 = "p50k", P50K_EOT, 50_281, P50K_SHA256
 
-    def __init__(self) -> None:
-        """InputError where the packaged table is not the published one."""
+    def __init__(self, space_runs: bool = True) -> None:
+        """InputError where the packaged table is not the published one.
+
+        space_runs: False leaves out the runs of spaces that Codex added, for comparison with GPT-3's tokens.
+        """
         data = resources.files("codex_jax.text").joinpath("assets/p50k_base.tiktoken").read_bytes()
         if hashlib.sha256(data).hexdigest() != P50K_SHA256:
             raise InputError("the packaged p50k_base.tiktoken is damaged: install codex_jax again")
         pairs = (line.split() for line in data.splitlines())
         ranks = {base64.b64decode(token): int(rank) for token, rank in pairs}
+        if not space_runs:
+            ranks = {token: rank for token, rank in ranks.items() if rank < P50K_EOT}
         self._encoding = tiktoken.Encoding(
             "p50k_base",
             pat_str=P50K_PATTERN,
             mergeable_ranks=ranks,
             special_tokens={"<|endoftext|>": P50K_EOT},
-            explicit_n_vocab=self.vocab_size,
+            explicit_n_vocab=self.vocab_size if space_runs else None,
         )
 
     def encode(self, text: str) -> list[int]:
@@ -144,12 +149,15 @@ class SentencePiece:
         (folder / "tokenizer.model").write_bytes(self._model)
 
 
-def train_sentencepiece(texts: Iterable[str], vocab_size: int, training_bytes: int = TRAINING_BYTES) -> SentencePiece:
+def train_sentencepiece(
+    texts: Iterable[str], vocab_size: int, training_bytes: int = TRAINING_BYTES, space_runs: bool = True
+) -> SentencePiece:
     """BPE on the first training_bytes of texts, with newline and runs of 2 to 24 spaces as symbols of their own.
 
+    space_runs: False leaves the runs out, for comparison.
     InputError when the vocabulary is larger than the text supports, or too small for the bytes and symbols.
     """
-    symbols = ["\n", *(SPACE_MARK * run for run in range(2, LONGEST_SPACE_RUN + 1))]
+    symbols = ["\n", *(SPACE_MARK * run for run in range(2, LONGEST_SPACE_RUN + 1) if space_runs)]
     least = 256 + len(symbols) + 2
     if vocab_size <= least:
         raise InputError(f"a vocabulary of {vocab_size} is too small: bytes and symbols alone take {least}")

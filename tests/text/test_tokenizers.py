@@ -1,10 +1,15 @@
+import random
 from pathlib import Path
 
 import pytest
+import tiktoken
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiktoken.load import load_tiktoken_bpe as load_bpe
+from tiktoken_ext import openai_public
 
 from codex_jax.errors import InputError
+from codex_jax.text import tokenizers
 from codex_jax.text.tokenizers import P50k, SentencePiece, load_tokenizer, train_sentencepiece
 
 TEXTS = [path.read_text() for path in sorted(Path(__file__).parents[2].glob("codex_jax/**/*.py"))]
@@ -35,6 +40,52 @@ def test_lossless(tokenizer, text):
 @given(text=st.text(st.characters(exclude_categories=["Cs"])) | st.text(" \t\n\r\f\0\u2581ab_()"))
 def test_lossless_on_any_text(name, text):
     check(TOKENIZERS[name], text)
+
+
+SCRIPTS = [*map(ord, " \t\r\n\f\v\0\u2581\u2028\ufeff\u200d'\"()")], (32, 127), (0, 0xD800), (0xE000, 0x110000)
+
+
+def random_text(rng):
+    """Runs of a few kinds of characters, as texts have them; no lone surrogates."""
+    parts = []
+    for _ in range(rng.randint(1, 6)):
+        kind = rng.choice(SCRIPTS)
+        kind = rng.choice(kind) if isinstance(kind, list) else kind
+        run = rng.randint(1, 12)
+        parts += [chr(kind) if isinstance(kind, int) else chr(rng.randrange(*kind)) for _ in range(run)]
+    return "".join(parts)
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+@settings(max_examples=1000, deadline=None)
+@given(seed=st.integers(0, 2**63))
+def test_lossless_on_a_hundred_thousand_texts(name, seed):
+    rng = random.Random(seed)
+    for _ in range(100):
+        check(TOKENIZERS[name], random_text(rng))
+
+
+def test_p50k_is_tiktokens_own(monkeypatch):
+    # tiktoken's definition of p50k_base, with the packaged ranks in place of a download; it checks their hash too.
+    assets = str(Path(tokenizers.__file__).parent / "assets/p50k_base.tiktoken")
+    monkeypatch.setattr(openai_public, "load_tiktoken_bpe", lambda _, expected_hash: load_bpe(assets, expected_hash))
+    theirs = tiktoken.Encoding(**openai_public.p50k_base())
+    ours = P50k()
+    assert (theirs.n_vocab, theirs.eot_token) == (ours.vocab_size, ours.eot)
+    rng = random.Random(0)
+    for text in [*HARD, *TEXTS, *(random_text(rng) for _ in range(2000))]:
+        assert ours.encode(text) == theirs.encode_ordinary(text)
+
+
+def test_without_runs_of_spaces_there_are_more_tokens():
+    text = "def f():\n        return 1\n" * 9
+    for plain, full in (
+        (P50k(space_runs=False), TOKENIZERS["p50k"]),
+        (train_sentencepiece(TEXTS, 600, space_runs=False), TOKENIZERS["sentencepiece"]),
+    ):
+        check(plain, text)
+        assert len(plain.encode(text)) > 1.2 * len(full.encode(text))
+    assert max(P50k(space_runs=False).encode(" " * 30)) < 50_256
 
 
 def test_saved_tokenizer_is_the_same(tokenizer, tmp_path):
