@@ -4,12 +4,10 @@ Texts and indices (spill.py) lie in WORK until the data set is finished: about t
 half of it again as tokens. Memory goes by the number of files: see the README of data/.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -20,14 +18,15 @@ from codex_jax import terminal
 from codex_jax.errors import InputError
 from codex_jax.pipeline import finish, tasks
 from codex_jax.pipeline.duplicates import first_copies, near_copies
+from codex_jax.pipeline.index import Index
 from codex_jax.pipeline.settings import Settings
-from codex_jax.pipeline.spill import ROW, TOKEN_ROW, Card, read_band, read_card, read_rows, read_text, stamp, write_card
+from codex_jax.pipeline.spill import TOKEN_ROW, Card, read_card, read_rows, stamp, write_card
 from codex_jax.records.manifest import Manifest, Split
 from codex_jax.records.writer import shard_name, token_dtype
 from codex_jax.sources.registry import Part, parts
 from codex_jax.text.dedupe import BANDS
-from codex_jax.text.split import Boundaries, assign, may_train_tokenizer
-from codex_jax.text.tokenizers import TRAINING_BYTES, Tokenizer, load_tokenizer, train_sentencepiece
+from codex_jax.text.split import Boundaries, assign
+from codex_jax.text.tokenizers import Tokenizer, load_tokenizer, train_sentencepiece
 
 CHUNK_BYTES = 8 << 20  # of text that one task tokenizes
 PAIRS = 256  # that one task verifies
@@ -38,31 +37,6 @@ Call = tuple[int, Callable[..., Any], tuple[Any, ...]]  # size in bytes, functio
 
 class InterruptedBuildError(InputError):
     """A build that can go on where it stopped."""
-
-
-@dataclass
-class Index:
-    """All documents that passed the filters: where each lies, and its rows."""
-
-    stems: list[Path] = field(default_factory=list)
-    counts: list[int] = field(default_factory=list)
-    rows: np.ndarray = field(default_factory=lambda: np.empty(0, ROW))
-
-    @property
-    def starts(self) -> np.ndarray:
-        """int64 [files + 1]: the first row of each texts' file."""
-        return np.cumsum([0, *self.counts])
-
-    def band(self, number: int) -> np.ndarray:
-        """uint64 [N]: one value of every document's sketch."""
-        return np.concatenate(
-            [read_band(stem, number, count) for stem, count in zip(self.stems, self.counts, strict=True)]
-        )
-
-    def place(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """int64 [N] rows -> (their file, their row in it)."""
-        files = np.searchsorted(self.starts, rows, "right") - 1
-        return files, rows - self.starts[files]
 
 
 class Engine:
@@ -177,23 +151,14 @@ class Engine:
             return load_tokenizer(str(folder))
         kind, _, vocab = self.settings.tokenizer.partition(":")
         if kind == "train":
-            made: Tokenizer = train_sentencepiece(self.training_texts(index, keep), int(vocab))
+            texts = index.training_texts(keep, self.settings.seed, self.earlier)
+            made: Tokenizer = train_sentencepiece(texts, int(vocab))
         else:
             made = load_tokenizer(self.settings.tokenizer)
+        finish.clear(folder)
         made.save(folder)
         write_card(self.work / "tokenizer.json", {"stamp": made_from})
         return made
-
-    def training_texts(self, index: Index, keep: np.ndarray) -> Iterator[str]:
-        """Texts in the order of their keys, of the repositories that will be in train."""
-        rows = np.flatnonzero(keep)
-        repos, which = np.unique(index.rows["repo"][rows], return_inverse=True)
-        rows = rows[may_train_tokenizer(repos, self.settings.seed, self.earlier)[which]]
-        rows = rows[np.argsort(index.rows["key_high"][rows], kind="stable")]
-        rows = rows[: int(np.searchsorted(np.cumsum(index.rows["text"][rows]), 2 * TRAINING_BYTES)) + 1]
-        for row, file in zip(rows, index.place(rows)[0], strict=True):
-            with index.stems[file].with_suffix(".texts").open("rb") as texts:
-                yield read_text(texts, index.rows[row])[1]
 
     def tokenize(self, index: Index, keep: np.ndarray, tokenizer: Tokenizer, tally: finish.Tally) -> np.ndarray:
         """Stage 3: TOKEN_ROW [N] of all documents; each chunk's tokens lie in a file, in the order of their keys."""
@@ -221,15 +186,6 @@ class Engine:
         if not len(rows):
             raise InputError(f"no problem fits a record of {self.settings.seq_len} tokens: raise --seq-len")
         return rows
-
-    def names(self, index: Index, boundaries: Boundaries) -> dict[int, str]:
-        """The names of the repositories that the manifest lists."""
-        wanted = {*boundaries.members, *boundaries.exceptions}
-        out: dict[int, str] = {}
-        for stem in index.stems:
-            repos = json.loads(stem.with_suffix(".json").read_text())["repos"]
-            out.update((int(repo, 16), name) for repo, name in repos.items() if int(repo, 16) in wanted)
-        return out
 
     def write(
         self, rows: np.ndarray, boundaries: Boundaries, tokenizer: Tokenizer
@@ -261,12 +217,19 @@ class Engine:
                 owners.append(split)
             size = int(mine["bytes"].sum(dtype=np.int64))
             splits[split] = Split(records=0, shards=[], documents=len(mine), tokens=tokens, bytes=size)
+        self.remove_strangers({arguments[0] for _, _, arguments in calls})
         hashes = []
         for split, card in zip(owners, self.each("write", calls), strict=True):
             splits[split]["shards"].append(card["records"])
             splits[split]["records"] += card["records"]
             hashes.append(card["sha256"])
         return splits, hashes
+
+    def remove_strangers(self, shards: set[Path]) -> None:
+        """What an earlier try with other settings left beside these shards."""
+        for path in self.folder.iterdir():
+            if path.is_file() and path not in shards:
+                path.unlink()
 
     def run(self) -> Manifest:
         """All stages; the manifest is written last."""
@@ -275,10 +238,11 @@ class Engine:
         tokenizer = self.tokenizer(index, keep)
         rows = self.tokenize(index, keep, tokenizer, tally)
         repos = np.unique(index.rows["repo"][keep])  # also those whose problems were all longer than a record
+        index.rows = index.rows[:0].copy()  # all that follows goes by `rows`
         sizes = (rows["prompt"] + rows["text"] + 1).astype(np.int64)
         tokens = np.bincount(np.searchsorted(repos, rows["repo"]), sizes, len(repos)).astype(np.int64)
         boundaries = finish.decide(self.settings, repos, tokens, self.earlier)
-        names = self.names(index, boundaries)
+        names = index.names({*boundaries.members, *boundaries.exceptions})
         splits, hashes = self.write(rows, boundaries, tokenizer)
         masked = bool(rows["prompt"].any())
         manifest = finish.make_manifest(

@@ -61,7 +61,8 @@ def test_splits_are_recorded_and_stable_when_the_corpus_grows(tmp_path):
     old, new = (manifest(tmp_path / "d", version) for version in ("1.0.0", "1.1.0"))
     for split in ("test", "validation"):
         before, after = (set(one["boundaries"]["repositories"][split]) for one in (old, new))
-        assert before and before <= after
+        assert before
+        assert before <= after
         assert all(repo.startswith("c/") for repo in after - before)
         share = old["splits"][split]["tokens"] / sum(entry["tokens"] for entry in old["splits"].values())
         assert 0.04 < share < 0.06
@@ -150,6 +151,18 @@ def test_what_was_read_before_the_kill_is_not_read_again(tmp_path):
         assert set(now.items()) <= set(before.items())
         time.sleep(0.02)
     assert process.wait() == 0
+
+
+def test_a_killed_build_may_be_followed_by_one_with_other_settings(tmp_path):
+    sources = [f"jsonl:{write_lines(tmp_path / f'{n}.jsonl', 150, n)}" for n in range(3)]
+    other = ["--shards", "2", "--seq-len", "40", "--tokenizer", "p50k"]
+    assert build(sources, tmp_path / "whole" / "d", *other) == 0
+    interrupted(sources, tmp_path / "d", lambda folder: any(folder.glob("d-train*3")))
+    assert build(sources, tmp_path / "d", *other) == 0
+    names = {path.name for path in (tmp_path / "whole" / "d" / "1.0.0").iterdir()}
+    assert {path.name for path in (tmp_path / "d" / "1.0.0").iterdir()} == names
+    assert manifest(tmp_path / "d")["digest"] == manifest(tmp_path / "whole" / "d")["digest"]
+    assert open_dataset(tmp_path / "d").manifest["seq_len"] == 40
 
 
 def test_a_full_disk_leaves_nothing_broken_and_the_build_goes_on(tmp_path):
