@@ -1,6 +1,7 @@
 """JSON lines, plain or in a .gz: read with every fault named, written whole or not at all."""
 
 import gzip
+import io
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -8,15 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from codex_jax.errors import InputError
+from codex_jax.sources.places import Place
 
 Json = dict[str, Any]
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+def read_lines(path: Place) -> Iterator[tuple[int, str]]:
     """(number from 1, line) of those that are not blank; InputError where the file cannot be read to its end."""
     number = 0
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+        with (
+            path.open("rb") as data,
+            gzip.open(data, "rt", encoding="utf-8")
+            if path.suffix == ".gz"
+            else io.TextIOWrapper(data, encoding="utf-8") as file,
+        ):
             for number, line in enumerate(file, 1):
                 if line.strip():
                     yield number, line
@@ -40,7 +47,7 @@ def parse(line: str, text_fields: Iterable[str] = ()) -> tuple[str, Json]:
     return "", row
 
 
-def read_objects(path: Path, text_fields: Iterable[str] = ()) -> Iterator[Json]:
+def read_objects(path: Place, text_fields: Iterable[str] = ()) -> Iterator[Json]:
     """All of a file's objects; InputError names the first line that parse refuses."""
     text_fields = tuple(text_fields)
     for number, line in read_lines(path):

@@ -7,10 +7,13 @@ import io
 import lzma
 import os
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from codex_jax.errors import InputError
+from codex_jax.sources.places import Place, find_remote, is_remote
 
 FAULTS = (OSError, EOFError, zlib.error, lzma.LZMAError)  # what reading a stream raises
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -19,11 +22,18 @@ SUFFIXES = {".gz": "gzip", ".tgz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst":
 ZSTD_FEED = 2048
 
 
-def find(prefix: str, argument: str, suffixes: tuple[str, ...]) -> list[tuple[str, Path]]:
-    """(name below the folder or the pattern's fixed part, path) of a file, a glob's or a folder's; sorted, never empty.
+def find(prefix: str, argument: str, suffixes: tuple[str, ...]) -> list[tuple[str, Place]]:
+    """(name below the folder or the pattern's fixed part, file) of a file, a glob's or a folder's; sorted, never empty.
 
     Links to files are followed, since downloaded data sets are often made of them; links to folders are not.
     """
+    found = find_remote(argument, suffixes) if is_remote(argument) else _find_local(prefix, argument, suffixes)
+    if not found:
+        raise InputError(f"no file {argument!r}: give {prefix}:PATH of a {' or '.join(suffixes)}, a folder or a glob")
+    return found
+
+
+def _find_local(prefix: str, argument: str, suffixes: tuple[str, ...]) -> list[tuple[str, Place]]:
     path = Path(argument)
     if argument and path.is_dir():
         base, found = path, _below(path, suffixes)
@@ -43,8 +53,6 @@ def find(prefix: str, argument: str, suffixes: tuple[str, ...]) -> list[tuple[st
     for file in sorted(found):
         if file.is_file():
             unique.setdefault(os.path.realpath(file), file)
-    if not unique:
-        raise InputError(f"no file {argument!r}: give {prefix}:PATH of a {' or '.join(suffixes)}, a folder or a glob")
     return [(file.relative_to(base).as_posix(), file) for file in unique.values()]
 
 
@@ -56,10 +64,10 @@ def _below(root: Path, suffixes: tuple[str, ...]) -> list[Path]:
     return [Path(folder, name) for folder, _, names in walk for name in names if name.lower().endswith(suffixes)]
 
 
-def compression(path: Path) -> str:
+def compression(path: Place) -> str:
     """gzip, bzip2, xz, zstd or "", by the first bytes; InputError where the suffix promises one that is not there."""
     try:
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:  # of a store no more than these bytes are fetched
             head = file.read(6)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
@@ -73,17 +81,22 @@ def compression(path: Path) -> str:
     return ""
 
 
-def open_stream(path: Path) -> BinaryIO:
+@contextmanager
+def open_stream(path: Place) -> Iterator[BinaryIO]:
     """The file's bytes, decompressed; reading raises one of FAULTS where it is corrupt or cut short."""
     kind = compression(path)
+    with path.open("rb") as file, _decompressed(kind, file) as stream:
+        yield stream
+
+
+def _decompressed(kind: str, file: BinaryIO) -> Any:
     if kind == "gzip":
-        return cast(BinaryIO, gzip.open(path, "rb"))
+        return gzip.open(file, "rb")
     if kind == "bzip2":
-        return cast(BinaryIO, bz2.open(path, "rb"))
+        return bz2.open(file, "rb")
     if kind == "xz":
-        return cast(BinaryIO, lzma.open(path, "rb"))
-    file = path.open("rb")
-    return cast(BinaryIO, io.BufferedReader(_Zstd(file), 1 << 17)) if kind == "zstd" else file
+        return lzma.open(file, "rb")
+    return cast(BinaryIO, io.BufferedReader(_Zstd(file), 1 << 17)) if kind == "zstd" else nullcontext(file)
 
 
 class _Zstd(io.RawIOBase):

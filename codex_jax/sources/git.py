@@ -7,6 +7,7 @@ from pathlib import Path
 
 from codex_jax.errors import InputError
 from codex_jax.sources.local import regular_size, split
+from codex_jax.sources.places import only_local
 from codex_jax.sources.registry import Part, register
 
 # A checkout is data: nothing that its configuration names may run, and nothing may be fetched.
@@ -25,6 +26,7 @@ ENVIRONMENT = {
 @register("git")
 def git(argument: str) -> Iterator[Part]:
     """git:PATH: the tracked Python files of a checkout, or of each in a folder of them; repo is its folder's name."""
+    only_local("git", argument)
     root = Path(os.path.realpath(argument))
     if argument and (root / ".git").exists():
         checkouts = [root]

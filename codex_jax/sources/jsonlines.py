@@ -1,7 +1,6 @@
 """jsonl:PATH: a document a line, in files plain or compressed."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 from codex_jax.errors import InputError
@@ -9,6 +8,7 @@ from codex_jax.jsonl import parse
 from codex_jax.sources.columns import Columns, as_text, split_argument
 from codex_jax.sources.decode import clean, is_utf8
 from codex_jax.sources.files import FAULTS, compression, find, open_stream
+from codex_jax.sources.places import Place, size_of
 from codex_jax.sources.registry import Item, Part, register
 from codex_jax.text.document import Document, Rejected
 
@@ -27,7 +27,7 @@ def json_lines(argument: str) -> Iterator[Part]:
     name, given = split_argument("jsonl", argument)
     columns = Columns(**{"text": "content", "repo": "repo_name", "path": "path", "license": "license"} | given)
     for label, path in find("jsonl", name, SUFFIXES):
-        size = path.stat().st_size
+        size = size_of(path)
         # Nobody can start in the middle of a compressed file.
         step = max(size, 1) if compression(path) else PART_BYTES
         for start in range(0, size, step):
@@ -36,7 +36,7 @@ def json_lines(argument: str) -> Iterator[Part]:
             yield Part(f"jsonl:{clean(label)}@{start}-{end}", end - start, read, arguments)
 
 
-def read(path: Path, label: str, columns: Columns, start: int, end: int | None) -> Iterator[Item]:
+def read(path: Place, label: str, columns: Columns, start: int, end: int | None) -> Iterator[Item]:
     """The items of the lines that start in a range of bytes, to the file's end where end is None.
 
     InputError where the file cannot be read so far.

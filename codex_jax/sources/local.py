@@ -11,6 +11,7 @@ from typing import BinaryIO, cast
 from codex_jax.errors import InputError
 from codex_jax.sources.decode import MAX_BYTES, clean, python_item
 from codex_jax.sources.licences import combine, detect, is_licence_file
+from codex_jax.sources.places import only_local
 from codex_jax.sources.registry import Item, Part, register
 from codex_jax.text.document import Rejected
 
@@ -32,6 +33,7 @@ def stdlib(argument: str) -> Iterator[Part]:
 @register("dir")
 def directory(argument: str) -> Iterator[Part]:
     """dir:PATH: all Python files below a folder; repo is the first folder's name, a link is not followed."""
+    only_local("dir", argument)
     if not argument or not Path(argument).is_dir():
         raise InputError(f"no folder {argument!r}: give dir:PATH of one that holds Python files")
     return split("dir", argument, list_python(argument, NOT_SOURCE))

@@ -1,7 +1,7 @@
 """parquet:PATH: a document a row; with no columns named, those of The Stack are looked for."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from codex_jax.errors import InputError
 from codex_jax.sources.columns import Columns, as_text, split_argument
 from codex_jax.sources.decode import clean, decode_python
 from codex_jax.sources.files import find
+from codex_jax.sources.places import READ_AHEAD, Place
 from codex_jax.sources.registry import Item, Part, register
 from codex_jax.text.document import Document, Rejected
 
@@ -32,20 +33,23 @@ def parquet(argument: str) -> Iterator[Part]:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[Any]:
+def _open(path: Place) -> Iterator[Any]:
     """The file; InputError for what goes wrong with it while it is open."""
     import pyarrow
     from pyarrow.parquet import ParquetFile
 
     try:
-        with ParquetFile(path, buffer_size=BUFFER) as file:
+        with (
+            nullcontext(path) if isinstance(path, Path) else path.open(buffering=0) as source,
+            ParquetFile(source, buffer_size=BUFFER if isinstance(path, Path) else READ_AHEAD) as file,
+        ):
             yield file
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"cannot read {path} as parquet: {reason}: fetch it again") from None
 
 
-def choose(path: Path, schema: Any, given: dict[str, str]) -> Columns:
+def choose(path: Place, schema: Any, given: dict[str, str]) -> Columns:
     """The columns in a file's schema; InputError lists those there are where one is missing or holds no text."""
     import pyarrow.types as kinds
 
@@ -66,7 +70,7 @@ def choose(path: Path, schema: Any, given: dict[str, str]) -> Columns:
     return Columns(**chosen)
 
 
-def split(label: str, path: Path, given: dict[str, str]) -> Iterator[Part]:
+def split(label: str, path: Place, given: dict[str, str]) -> Iterator[Part]:
     """Parts of whole row groups."""
     with _open(path) as file:
         columns = choose(path, file.schema_arrow, given)
@@ -84,7 +88,7 @@ def split(label: str, path: Path, given: dict[str, str]) -> Iterator[Part]:
                 groups, total, rows = [], 0, 0
 
 
-def read(path: Path, label: str, columns: Columns, groups: tuple[int, ...], row: int) -> Iterator[Item]:
+def read(path: Place, label: str, columns: Columns, groups: tuple[int, ...], row: int) -> Iterator[Item]:
     """The items of some row groups, of which the first starts at row; InputError where they are corrupt."""
     names = [columns.text, columns.repo, columns.path, columns.license]
     needed = sorted({name for name in names if name})

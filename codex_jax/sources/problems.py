@@ -6,6 +6,7 @@ from pathlib import Path
 from codex_jax.errors import InputError
 from codex_jax.jsonl import read_objects
 from codex_jax.sources.decode import is_utf8
+from codex_jax.sources.places import Place, place_of, size_of
 from codex_jax.sources.registry import Item, Part, register
 from codex_jax.text.document import Document
 
@@ -13,13 +14,13 @@ from codex_jax.text.document import Document
 @register("problems")
 def problems(argument: str) -> Iterator[Part]:
     """problems:FILE.jsonl[.gz]: the prompt carries no loss, the solution does; repo is the task."""
-    path = Path(argument)
-    if not path.is_file():
+    path = place_of(argument)
+    if isinstance(path, Path) and not path.is_file():
         raise InputError(f"no problems file {argument!r}: give problems:FILE.jsonl, or a .jsonl.gz")
-    yield Part(f"problems:{path.name}", path.stat().st_size, read, (path,))
+    yield Part(f"problems:{path.name}", size_of(path), read, (path,))
 
 
-def read(path: Path) -> Iterator[Item]:
+def read(path: Place) -> Iterator[Item]:
     """The problems as documents; InputError names the first bad line."""
     for row in read_objects(path, ("task_id", "prompt", "canonical_solution")):
         task, prompt, solution = row["task_id"], row["prompt"], row["canonical_solution"]

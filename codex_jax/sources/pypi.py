@@ -9,6 +9,7 @@ from pathlib import Path
 
 from codex_jax.errors import InputError
 from codex_jax.sources.archives import normalised, read, survey
+from codex_jax.sources.places import place_of
 from codex_jax.sources.registry import Item, Part, register
 
 # PEP 508's name and PEP 440's characters; neither can begin an option, a path or an address.
@@ -32,9 +33,10 @@ def pypi(argument: str) -> Iterator[Part]:
 
 
 def _listed(argument: str) -> list[tuple[str, str]]:
-    path = Path(argument[1:])
+    path = place_of(argument[1:])
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        with path.open("rb") as file:
+            lines = file.read().decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path}: {error}: give pypi:@FILE with a name a line") from None
     listed = [(f"{path} line {number}", line.partition("#")[0].strip()) for number, line in enumerate(lines, 1)]

@@ -1,0 +1,114 @@
+"""A folder served as S3 and as Google Cloud Storage answer: its folders are buckets. Only what reading needs."""
+
+import json
+import subprocess
+import sys
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+from xml.sax.saxutils import escape
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 16
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self, status, body=b"", size=None, **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body) if size is None else size))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def do_GET(self):
+        url = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
+        path = url.path.removeprefix("/download").removeprefix("/storage/v1/b/").strip("/")
+        google = path != url.path.strip("/")
+        bucket, _, key = path.partition("/")
+        if google:
+            listing, key = key == "o", unquote(key.removeprefix("o").removeprefix("/"))
+        else:
+            listing, key = "list-type" in query, unquote(key)
+        if bucket == "denied":
+            refusal = b"<Error><Code>AccessDenied</Code><Message>no\nentry</Message></Error>"
+            self.answer(403, b"{}" if google else refusal)
+        elif not (self.server.folder / bucket).is_dir():
+            self.answer(404, b"{}" if google else b"<Error><Code>NoSuchBucket</Code></Error>")
+        elif listing:
+            self.list(bucket, google, query.get("prefix", ""), query.get("delimiter", ""))
+        elif not key:
+            self.answer(200, json.dumps({"kind": "storage#bucket", "name": bucket}).encode() if google else b"")
+        else:
+            self.read(bucket, google and "alt" not in query, key)
+
+    do_HEAD = do_GET
+
+    def list(self, bucket, google, prefix, delimiter):
+        root = self.server.folder / bucket
+        keys = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+        found, folders = [], set()
+        for key in keys:
+            if key.startswith(prefix):
+                head, mark, _ = key[len(prefix) :].partition(delimiter) if delimiter else (key, "", "")
+                if mark:
+                    folders.add(prefix + head + mark)
+                else:
+                    found.append((key, (root / key).stat().st_size))
+        if google:
+            items = [self.item(bucket, key, size) for key, size in found]
+            self.answer(200, json.dumps({"items": items, "prefixes": sorted(folders)}).encode())
+            return
+        date = "2024-01-01T00:00:00.000Z"
+        rows = [
+            f"<Contents><Key>{escape(key)}</Key><Size>{size}</Size><LastModified>{date}</LastModified></Contents>"
+            for key, size in found
+        ]
+        rows += [f"<CommonPrefixes><Prefix>{escape(key)}</Prefix></CommonPrefixes>" for key in sorted(folders)]
+        count = f"<KeyCount>{len(rows)}</KeyCount><IsTruncated>false</IsTruncated>"
+        self.answer(200, f"<ListBucketResult>{count}{''.join(rows)}</ListBucketResult>".encode())
+
+    def item(self, bucket, key, size):
+        date = "2024-01-01T00:00:00.000Z"
+        return {"kind": "storage#object", "bucket": bucket, "name": key, "size": str(size), "updated": date}
+
+    def read(self, bucket, describe, key):
+        path = self.server.folder / bucket / key
+        if not path.is_file():
+            self.answer(404, b"{}")
+        elif describe:
+            self.answer(200, json.dumps(self.item(bucket, key, path.stat().st_size)).encode())
+        elif self.command == "HEAD":
+            self.answer(200, size=path.stat().st_size)
+        elif self.headers.get("Range"):
+            data = path.read_bytes()
+            start, _, end = self.headers["Range"].removeprefix("bytes=").partition("-")
+            stop = min(int(end) + 1, len(data)) if end else len(data)
+            place = f"bytes {start}-{stop - 1}/{len(data)}"
+            self.answer(206, data[int(start) : stop], Content_Range=place)
+        else:
+            self.answer(200, path.read_bytes())
+
+
+@contextmanager
+def served(folder):
+    """The address of a server of the folder's folders; a process of its own, since pyarrow may hold the GIL."""
+    command = [sys.executable, __file__, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            yield f"http://127.0.0.1:{server.stdout.readline().strip()}"
+        finally:
+            server.kill()
+
+
+if __name__ == "__main__":
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    listening.folder, listening.daemon_threads = Path(sys.argv[1]), True
+    print(listening.server_address[1], flush=True)
+    listening.serve_forever()
