@@ -48,7 +48,7 @@ class Engine:
         self.work = folder / "work"
         self.work.mkdir(parents=True, exist_ok=True)
         # Processes are started anew, not forked: this one has threads.
-        self.pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+        self.pool = ProcessPoolExecutor(workers, get_context("spawn"), tasks.die_by_interrupt)
         self.limit = 4 * workers
 
     def each(self, label: str, calls: list[Call]) -> Iterator[Any]:

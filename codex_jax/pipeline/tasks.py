@@ -1,5 +1,6 @@
 """What one worker process does: a part of a source, a chunk of texts, a shard. Each looks first if it is done."""
 
+import signal
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +27,11 @@ def _tokenizer(folder: Path, sha256: str) -> Tokenizer:
     made = load_tokenizer(str(folder))
     assert made.sha256 == sha256
     return made
+
+
+def die_by_interrupt() -> None:
+    """So that Ctrl-C ends a worker without a word: the command has one to say for all."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def read_part(settings: Settings, source: int, part: Part, stem: Path, made_from: str) -> Card:

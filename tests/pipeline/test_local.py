@@ -153,6 +153,20 @@ def test_what_was_read_before_the_kill_is_not_read_again(tmp_path):
     assert process.wait() == 0
 
 
+def test_an_interrupt_says_one_line_and_the_build_goes_on(tmp_path):
+    sources = [f"jsonl:{write_lines(tmp_path / f'{n}.jsonl', 150, n)}" for n in range(6)]
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command(sources, tmp_path / "d"), start_new_session=True, **pipes) as process:
+        while not any((tmp_path / "d").glob(".*/work/read-*.json")):
+            time.sleep(0.005)
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate()
+    # Which of the two comes first is up to the machine: its own interrupt, or word of the workers' end.
+    assert process.returncode in (130, 2)
+    assert "Traceback" not in errors
+    assert build(sources, tmp_path / "d") == 0
+
+
 def test_a_killed_build_may_be_followed_by_one_with_other_settings(tmp_path):
     sources = [f"jsonl:{write_lines(tmp_path / f'{n}.jsonl', 150, n)}" for n in range(3)]
     other = ["--shards", "2", "--seq-len", "40", "--tokenizer", "p50k"]
