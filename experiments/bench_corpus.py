@@ -149,15 +149,16 @@ def main(args: Args) -> None:
             size = write_source(folder, root / "four", 4 * args.megabytes * 1_000_000)
             rows.append((f"local, {args.workers} workers", build(root / "four", size, root / "out" / "d", *workers)))
     table = Table("engine", title="Source to shards: filters, exact and near dedupe, decontamination, p50k, packing")
-    for column in ("MB of source", "seconds", "MB/s", "local is faster by", "private MiB at most", "MiB at most", "digest"):
+    columns = ("MB of source", "seconds", "MB/s", "local is faster by", "private MiB at most", "MiB at most", "digest")
+    for column in columns:
         table.add_column(column, justify="right")
     speed = rows[0][1].size / rows[0][1].seconds
     for name, made in rows:
         ours = made.size / made.seconds
         ratio = f"{speed / ours:.1f}x" if name.startswith("Beam") else ""
         memory = (f"{made.private / 2**20:,.0f}", f"{made.total / 2**20:,.0f}")
-        numbers = (f"{made.size / 1e6:.1f}", f"{made.seconds:.1f}", f"{ours / 1e6:.2f}", ratio, *memory, made.digest[:12])
-        table.add_row(name, *numbers)
+        numbers = (f"{made.size / 1e6:.1f}", f"{made.seconds:.1f}", f"{ours / 1e6:.2f}", ratio)
+        table.add_row(name, *numbers, *memory, made.digest[:12])
     Console(width=140).print(table)
     if args.reading:
         bench_reading.main(bench_reading.Args())

@@ -17,6 +17,7 @@ from codex_jax.config import DataConfig, ModelConfig, OptimizerConfig, TrainConf
 from codex_jax.errors import InputError
 
 SEQ_LEN = 288  # tokens: a chain of four blocks with its solution fits
+MICROBATCH = 4  # sequences: one that fits the processor's cache is faster
 NEW_TOKENS = 144  # a sample: more than the longest solution
 
 config = TrainConfig(
@@ -27,7 +28,7 @@ config = TrainConfig(
     optimizer=OptimizerConfig(peak_learning_rate=2e-3, warmup_steps=30),
     steps=110,
     batch_size=16,
-    accumulation=4,  # a microbatch that fits the processor's cache is faster
+    accumulation=16 // MICROBATCH,
     eval_batches=10,
 )
 
@@ -42,7 +43,8 @@ class Args:
     out: Path = Path("runs/demo")  # folder for data, runs, samples and the report
     seed: int = 0
     steps: int = config.steps  # of pretraining
-    supervised_steps: int = 400  # of fine-tuning
+    supervised_steps: int = 800  # of fine-tuning
+    supervised_batch_size: int = 8  # smaller and more of them: it learns more from as many tokens
     # The paper takes a tenth of pretraining's rate; after so short a pretraining there is more to learn.
     supervised_learning_rate: float = 2e-3
     n: int = 100  # samples a held-out problem
@@ -114,8 +116,9 @@ def stages(args: Args, line: Line, out: Path) -> None:
         "fine-tuning corpus", *corpus, source, "--out", blocks_data, "--tokenizer", tokenizer, "--seq-len", SEQ_LEN
     )
     tuning = ("--steps", args.supervised_steps, "--optimizer.peak-learning-rate", args.supervised_learning_rate)
+    batches = ("--batch-size", args.supervised_batch_size, "--accumulation", args.supervised_batch_size // MICROBATCH)
     origin = ("--init-from", base, "--data.path", blocks_data)
-    line.run("fine-tune", *train, "--run-dir", supervised, *origin, *tuning, *seed)
+    line.run("fine-tune", *train, "--run-dir", supervised, *origin, *tuning, *batches, *seed)
 
     # 3. Samples of held-out problems, and their verdicts.
     drawing = ("--n", args.n, "--temperature", 0.8, "--top-p", 0.95, "--max-new-tokens", NEW_TOKENS)

@@ -18,7 +18,7 @@ class Args:
 
     out: Path
     seed: int = 0
-    train: int = 6000  # training problems, chains of 1 to 4 blocks
+    train: int = 12_000  # training problems, chains of 1 to 4 blocks
 
 
 def make_splits(seed: int, train: int) -> dict[str, list[Problem]]:

@@ -7,13 +7,13 @@ from codex_jax.benchmarks.building_blocks import BLOCKS, make_problem, make_prob
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_heldout_chains_never_occur_in_training(seed):
     train, held = split_chains(seed)
-    assert [sum(len(chain) == k for chain in held) for k in (1, 2, 3, 4)] == [4, 8, 8, 8]
+    assert [sum(len(chain) == k for chain in held) for k in (1, 2, 3, 4)] == [4, 12, 12, 12]
     held_sets = {frozenset(chain) for chain in held}
     for chain in train:
         assert frozenset(chain) not in held_sets
     assert {block for chain in train for block in chain} == set(range(len(BLOCKS)))
-    assert len(train) == 6000
-    assert len({chain for chain in train if len(chain) == 4}) > 1700
+    assert len(train) == 12_000
+    assert len({chain for chain in train if len(chain) == 4}) > 2900
     problems = list(make_problems(train, np.random.default_rng(seed)))
     assert len({problem.prompt for problem in problems}) == len(problems)
     assert not {p.task_id.split("/")[1] for p in problems} & {"-".join(map(str, h)) for h in held}
