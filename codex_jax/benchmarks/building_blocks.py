@@ -73,6 +73,10 @@ NAMES = tuple(
     for verb in ("transform", "process", "convert", "modify", "rewrite", "edit", "change", "update", "prepare", "fix")
     for noun in ("string", "text", "sentence", "line", "words", "message", "title", "paragraph", "note", "phrase")
 )
+# As in HumanEval, a function may stand below imports. So a solution may start at many places of a context, and a model
+# does not tie a block to some of them.
+MODULES = ("collections", "functools", "itertools", "math", "random", "re", "string", "typing")
+MOST_IMPORTS = 4
 # Of the training problems. There are but 13 single blocks, and a larger share of them would be learnt by heart.
 LENGTH_SHARES = (0.05, 0.35, 0.35, 0.25)
 
@@ -81,7 +85,9 @@ def make_problem(chain: Chain, rng: np.random.Generator, name: str = "string_man
     """The problem of a chain, in HumanEval's form; the expected values are computed here, not by the solution."""
     blocks = [BLOCKS[n] for n in chain]
     bullets = "".join(f"    -{block.description}\n" for block in blocks)
-    prompt = f'def {name}(s: str):\n    """\n    {INTRODUCTION}\n{bullets}    """\n'
+    modules = sorted(rng.choice(MODULES, int(rng.integers(MOST_IMPORTS + 1)), replace=False))
+    imports = "".join(f"import {module}\n" for module in modules) + "\n\n" * bool(modules)
+    prompt = f'{imports}def {name}(s: str):\n    """\n    {INTRODUCTION}\n{bullets}    """\n'
     solution = "".join(f"    {block.code}\n" for block in blocks) + "    return s\n"
     asserts = []
     for n in range(CHECKS):
