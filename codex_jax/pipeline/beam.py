@@ -72,6 +72,20 @@ def deduplicate(kept: Any, near: bool) -> tuple[Any, Any]:
     return verdicts["kept"], verdicts["dropped"]
 
 
+def training_texts(survivors: Any, settings: Settings, earlier: Boundaries | None, once: Callable[..., Any]) -> Any:
+    """What steps.make_tokenizer is called with."""
+    if not settings.tokenizer.startswith("train:"):
+        return [], settings.tokenizer
+    repos = survivors | "repository" >> beam.Map(lambda one: one.repo.to_bytes(8)) | "repositories" >> beam.Distinct()
+    usable = once("trainable", steps.trainable, AsList(repos), settings.seed, earlier)
+    texts = (
+        survivors
+        | "to train on" >> beam.FlatMap(steps.may_train, AsSingleton(usable))
+        | "training texts" >> beam.CombineGlobally(steps.SmallestTexts())
+    )
+    return AsSingleton(texts), settings.tokenizer
+
+
 def pipeline(root: Any, settings: Settings, folder: str, name: str, earlier: Boundaries | None) -> None:
     """Puts all stages onto a pipeline; what the driver needs is written to FOLDER/beam-result.json."""
     numbered = [(number, part) for number, spec in enumerate(settings.sources) for part in parts(spec)]
@@ -98,13 +112,7 @@ def pipeline(root: Any, settings: Settings, folder: str, name: str, earlier: Bou
         | "sizes" >> beam.Flatten()
         | "sum sizes" >> beam.CombineGlobally(add).without_defaults()
     )
-    repos = survivors | "repository" >> beam.Map(lambda one: one.repo.to_bytes(8)) | "repositories" >> beam.Distinct()
-    texts = (
-        survivors
-        | "to train on" >> beam.FlatMap(steps.may_train, AsList(repos), settings.seed, earlier)
-        | "training texts" >> beam.CombineGlobally(steps.SmallestTexts())
-    )
-    files = once("tokenizer", steps.make_tokenizer, AsSingleton(texts), settings.tokenizer)
+    files = once("tokenizer", steps.make_tokenizer, *training_texts(survivors, settings, earlier, once))
     encoded = survivors | "tokenize" >> beam.ParDo(steps.Tokenize(settings.seq_len), AsSingleton(files)).with_outputs(
         "dropped", main="tokenized"
     )

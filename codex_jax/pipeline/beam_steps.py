@@ -160,11 +160,15 @@ class Tokenize(beam.DoFn):
         yield Tokenized(one.key, one.repo, one.source, size, len(prompt) + len(text) + 1, *arrays)
 
 
-def may_train(one: Kept, repos: list[bytes], seed: int, earlier: Boundaries | None) -> Iterator[tuple[bytes, str]]:
-    """A document that a tokenizer may be trained on -> (key, text). repos: of all documents."""
+def trainable(repos: list[bytes], seed: int, earlier: Boundaries | None) -> frozenset[int]:
+    """The repositories that a tokenizer may be trained on. repos: of all documents."""
     every = np.sort(hashes(repos))
-    place = int(np.searchsorted(every, np.uint64(one.repo)))
-    if may_train_tokenizer(every, seed, earlier)[place]:
+    return frozenset(every[may_train_tokenizer(every, seed, earlier)].tolist())
+
+
+def may_train(one: Kept, repos: frozenset[int]) -> Iterator[tuple[bytes, str]]:
+    """A document that a tokenizer may be trained on -> (key, text)."""
+    if one.repo in repos:
         yield one.key, one.document.text
 
 
