@@ -96,17 +96,15 @@ def write_rows(path: Path, rows: np.ndarray, work: Path, layout: Layout, sha256:
     done = read_card(card, made_from)
     if done and path.is_file():
         return done
-    dtype = layout[2]
-    chunks: dict[int, np.ndarray] = {}
+    dtype = np.dtype(layout[2])
 
     def tokens(row: np.void) -> tuple[np.ndarray, np.ndarray]:
-        chunk = int(row["chunk"])
-        if chunk not in chunks:
-            chunks[chunk] = np.memmap(work / f"tokens-{chunk:06d}.tokens", np.dtype(dtype), "r")
-        begin, middle = int(row["offset"]), int(row["offset"]) + int(row["prompt"])
-        return chunks[chunk][begin:middle], chunks[chunk][middle : middle + int(row["text"])]
+        # Read, not mapped: pages of a map would count as memory of this process.
+        file, prompt = work / f"tokens-{row['chunk']:06d}.tokens", int(row["prompt"])
+        found = np.fromfile(file, dtype, prompt + int(row["text"]), offset=int(row["offset"]) * dtype.itemsize)
+        return found[:prompt], found[prompt:]
 
-    count, digest = write_shard(path, blocks(map(tokens, rows), layout), np.dtype(dtype))
+    count, digest = write_shard(path, blocks(map(tokens, rows), layout), dtype)
     return write_card(card, {"stamp": made_from, "records": count, "sha256": digest})
 
 
