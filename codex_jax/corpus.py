@@ -9,10 +9,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
-from codex_jax import cli
+from codex_jax import cli, terminal
 from codex_jax.errors import InputError
 from codex_jax.pipeline import finish, local, stats
 from codex_jax.pipeline.settings import Settings, check_name
@@ -48,7 +47,7 @@ def show(manifest: Manifest, seconds: float) -> None:
     dropped.add_column("documents", justify="right")
     for reason, count in manifest["dropped"].items():
         dropped.add_row(reason, f"{count:,}")
-    console = Console()
+    console = terminal.tables()
     console.print(dropped)
     console.print(splits)
     print(f"digest {manifest['digest']}  {seconds:.0f} s")

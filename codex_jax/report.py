@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
-from rich.console import Console
 from rich.table import Table
 
-from codex_jax import cli
+from codex_jax import cli, terminal
 from codex_jax.benchmarks.summary import KS, summarize
 from codex_jax.errors import InputError
 from codex_jax.jsonl import Json, read_objects
@@ -184,7 +183,7 @@ def main(args: Args) -> None:
     except OSError as error:
         raise InputError(f"cannot write to {args.out}: {error.strerror}") from None
 
-    console = Console()
+    console = terminal.tables()
     for title, (header, *rows) in tables(results):
         table = Table(title=title)
         for cell in header:

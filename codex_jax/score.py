@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
-from rich.console import Console
 from rich.table import Table
 
 from codex_jax import cli, terminal
@@ -98,7 +97,7 @@ def show(values: Json, reasons: Counter[str], out: Path) -> None:
             table.add_row(names.get(key, key), f"{100 * value:.2f}")
     for length, value in values.get("by_blocks", {}).items():
         table.add_row(f"pass@1 with {length} blocks", f"{100 * value:.2f}")
-    Console().print(table)
+    terminal.tables().print(table)
     print("results: " + ", ".join(f"{reason} {count}" for reason, count in reasons.most_common(6)))
     print(out)
 

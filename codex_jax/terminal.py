@@ -19,6 +19,7 @@ from rich.progress import (
 )
 
 PLAIN_SECONDS = 10.0  # between two plain lines
+TABLE_WIDTH = 110  # characters
 
 
 class Report(Protocol):
@@ -30,6 +31,11 @@ class Report(Protocol):
 def console() -> Console:
     """A console on stderr."""
     return Console(stderr=True)
+
+
+def tables() -> Console:
+    """A console on stdout for tables: as wide as the terminal, or wide enough for ours where there is none."""
+    return Console() if sys.stdout.isatty() else Console(width=TABLE_WIDTH)
 
 
 @contextmanager

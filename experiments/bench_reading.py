@@ -1,6 +1,6 @@
 """Sequences a second of random reading: ours beside grain's and TensorFlow Datasets' over ArrayRecord, in one run.
 
-python experiments/bench_reading.py. The others' packages are `pip install grain array_record`; what is missing is told.
+python experiments/bench_reading.py. The others' packages are in the extra `interop`; what is missing is told.
 All read the same tokens in the same shuffled order, in batches, to int32 [batch, 2049]. Ours checks every CRC and works
 its permutation out as it goes; the others are given theirs, and files that are not compressed.
 """

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import tyro
-from rich.console import Console
 from rich.table import Table
 
 from codex_jax import terminal
@@ -91,4 +90,4 @@ def main(args: Args) -> None:
                 report(1)
             without, given = counts
             table.add_row(name, f"{without / size:.3f}", f"{given / size:.3f}", f"{1 - given / without:.1%}")
-    Console().print(table)
+    terminal.tables().print(table)
