@@ -81,6 +81,7 @@ def does_not_parse(document: Document) -> bool:
 
 @lru_cache(maxsize=1)
 def secrets_scanner() -> Callable[[str], bool]:
+    """text -> whether it holds a secret; InputError where detect-secrets is not installed."""
     try:
         from detect_secrets.core.scan import scan_line
         from detect_secrets.settings import transient_settings
