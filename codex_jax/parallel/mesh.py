@@ -1,5 +1,7 @@
 """The device mesh, and the one table from logical axes to mesh axes."""
 
+from collections.abc import Sequence
+
 import flax.linen as nn
 import jax
 import numpy as np
@@ -28,10 +30,10 @@ RULES: tuple[tuple[str, str | tuple[str, ...] | None], ...] = (
 BATCH = PartitionSpec(("data", "fsdp"))
 
 
-def make_mesh(config: MeshConfig) -> Mesh:
-    """A mesh data x fsdp x model over all devices; InputError when the sizes do not multiply to their number."""
+def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """A mesh data x fsdp x model over the devices (default: all); InputError when its sizes do not cover them."""
     sizes = [config.data, config.fsdp, config.model]
-    count = jax.device_count()
+    count = jax.device_count() if devices is None else len(devices)
     fixed = int(np.prod([size for size in sizes if size != -1]))
     if sizes.count(-1) > 1 or any(size < 1 and size != -1 for size in sizes):
         raise InputError(f"mesh {sizes}: sizes are at least 1, and one axis at most may be -1")
@@ -42,7 +44,7 @@ def make_mesh(config: MeshConfig) -> Mesh:
             f"mesh data x fsdp x model = {' x '.join(map(str, sizes))} does not cover {count} devices: "
             f"their product must be {count}"
         )
-    return jax.make_mesh(tuple(sizes), AXES, axis_types=(AxisType.Auto,) * len(AXES))
+    return jax.make_mesh(tuple(sizes), AXES, axis_types=(AxisType.Auto,) * len(AXES), devices=devices)
 
 
 def shardings(abstract_variables: object, mesh: Mesh) -> object:
