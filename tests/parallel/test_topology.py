@@ -1,7 +1,12 @@
+import importlib.util
+
+import jax
 import pytest
+from jax.sharding import SingleDeviceSharding
 
 from codex_jax.errors import InputError
-from codex_jax.parallel.topology import CHIPS, SHAPES, parse_topology
+from codex_jax.parallel.compiled import read_costs
+from codex_jax.parallel.topology import CHIPS, SHAPES, parse_topology, slice_devices
 
 
 def test_every_known_topology_is_read_with_as_many_axes_as_its_torus():
@@ -16,3 +21,19 @@ def test_every_known_topology_is_read_with_as_many_axes_as_its_torus():
 def test_an_unknown_one_lists_those_known(name, known):
     with pytest.raises(InputError, match=f"unknown topology.*{known}"):
         parse_topology(name)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("libtpu") is None, reason="libtpu (extra tpu) is not there")
+@pytest.mark.parametrize(
+    ("name", "devices", "least"),
+    [("v3:2x2", 8, 0.9), ("v4:2x2x1", 4, 0.9), ("v5e:2x2", 4, 0.85), ("v5p:2x2x1", 4, 0.85), ("v6e:2x2", 4, 0.65)],
+)
+def test_the_compilers_cycles_put_a_matrix_product_near_the_published_peak(name, devices, least):
+    chip, _ = parse_topology(name)
+    found = slice_devices(name)
+    assert len(found) == devices == chip.cores * 4
+    size, products = 8192, 2
+    matrix = jax.ShapeDtypeStruct((size, size), "bfloat16", sharding=SingleDeviceSharding(found[0]))
+    compiled = jax.jit(lambda x, a, b: x @ a @ b).lower(matrix, matrix, matrix).compile()
+    rate = products * 2 * size**3 / (read_costs(compiled.as_text()).cycles / chip.clock)
+    assert least < rate / (chip.peak_flops / chip.cores) < 1
