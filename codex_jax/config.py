@@ -10,6 +10,7 @@ from typing import Any, Literal
 from codex_jax.errors import InputError
 
 RematPolicy = Literal["none", "full", "dots"]
+Attention = Literal["auto", "xla", "splash", "cudnn"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class ModelConfig:
     compute_dtype: Literal["float32", "bfloat16"] = "float32"  # parameters, softmax and loss are float32
     remat: RematPolicy = "none"  # what the backward pass computes again: nothing, a whole layer, all but products
     unroll: int = 1  # layers a turn of the scan over them: on a CPU all of a small model is faster, slower to compile
+    attention: Attention = "auto"  # splash on TPU, cuDNN on NVIDIA, XLA elsewhere
+    window: int = 0  # tokens, itself included, that every second layer sees, as GPT-3's banded ones; 0: all see all
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,15 @@ class MeshConfig:
 
 
 @dataclass(frozen=True)
+class HostsConfig:
+    """The processes of one run, a process a host; on Cloud TPU they find each other and nothing is to be given."""
+
+    coordinator: str = ""  # HOST[:PORT] of process 0, port 8476 unless given: it must be open between the hosts
+    count: int = 0  # processes in all
+    index: int = -1  # this one, from 0
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """One run: pretraining, or fine-tuning where init_from names another run."""
 
@@ -71,6 +83,7 @@ class TrainConfig:
     data: DataConfig = field(default_factory=DataConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     mesh: MeshConfig = field(default_factory=MeshConfig)
+    hosts: HostsConfig = field(default_factory=HostsConfig)
     steps: int = 1000
     batch_size: int = 32  # sequences a step, over all devices
     accumulation: int = 1  # microbatches a step
@@ -120,6 +133,13 @@ def validate(config: TrainConfig) -> None:
             raise InputError(f"--model.{name} must be at least 1, not {getattr(model, name)}")
     if model.width % model.heads:
         raise InputError(f"--model.width {model.width} must be a multiple of --model.heads {model.heads}")
+    if model.attention not in typing.get_args(Attention):
+        choices = ", ".join(typing.get_args(Attention))
+        raise InputError(f"--model.attention must be one of {choices}, not {model.attention!r}")
+    if model.attention == "cudnn" and (model.compute_dtype != "bfloat16" or model.width // model.heads % 8):
+        raise InputError("--model.attention cudnn needs --model.compute-dtype bfloat16 and heads of a multiple of 8")
+    if not 0 <= model.window <= model.context:
+        raise InputError(f"--model.window must be from 0 to --model.context {model.context}, not {model.window}")
     for name in ("steps", "batch_size", "accumulation", "log_every", "checkpoint_every", "keep_checkpoints"):
         if getattr(config, name) < 1:
             raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(config, name)}")

@@ -39,11 +39,14 @@ def tables() -> Console:
 
 
 @contextmanager
-def progress(label: str, total: int, unit: str = "") -> Iterator[Report]:
+def progress(label: str, total: int, unit: str = "", shown: bool = True) -> Iterator[Report]:
     """Yields report(advance, note); total in steps, or in bytes with the unit "bytes".
 
-    A bar on a terminal, a line every 10 s otherwise.
+    A bar on a terminal, a line every 10 s otherwise; nothing unless shown.
     """
+    if not shown:
+        yield lambda advance=1, note="": None
+        return
     as_bytes = unit == "bytes"
     if sys.stderr.isatty():
         columns = (

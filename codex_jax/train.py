@@ -23,6 +23,7 @@ from codex_jax import cli, terminal
 from codex_jax.config import TrainConfig, validate
 from codex_jax.errors import InputError
 from codex_jax.model.gpt import GPT
+from codex_jax.parallel import hosts
 from codex_jax.parallel.mesh import make_mesh
 from codex_jax.records.dataset import Batch, Dataset, open_dataset
 from codex_jax.records.prefetch import prefetch
@@ -107,8 +108,6 @@ def prepare_folder(config: TrainConfig, data: Dataset, resume: bool) -> None:
         if theirs.model != config.model:
             raise InputError(f"{folder} was trained with another model than this experiment's: {theirs.model}")
         return
-    if jax.process_index():
-        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copytree(data.tokenizer_dir, folder / "tokenizer", dirs_exist_ok=True)
@@ -124,8 +123,8 @@ def validation(config: TrainConfig, data: Dataset, mesh: Any, eval_step: Any, pa
         return {}
     total = weight = 0.0
     batches = 0
-    hosts = (jax.process_index(), jax.process_count())
-    local = data.sequential(config.data.validation_split, config.batch_size, *hosts)
+    place = (jax.process_index(), jax.process_count())
+    local = data.sequential(config.data.validation_split, config.batch_size, *place)
     first = itertools.islice(local, config.eval_batches or None)
     with closing(prefetch(first, lambda rows: to_global(mesh, rows))) as placed:
         for batch in placed:
@@ -147,7 +146,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, float]:
     ways = mesh.shape["data"] * mesh.shape["fsdp"] * config.accumulation
     if config.batch_size % ways:
         raise InputError(f"--batch-size {config.batch_size} must be a multiple of data x fsdp x accumulation = {ways}")
-    prepare_folder(config, data, resume)
+    hosts.on_first(lambda: prepare_folder(config, data, resume))
 
     model, optimizer = GPT(config.model), make_optimizer(config.optimizer, config.steps)
     eot = data.manifest["tokenizer"]["eot"]
@@ -166,7 +165,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, float]:
         placed = prefetch(batches(config, data, first), lambda item: (item[0], to_global(mesh, item[1])))
         with (
             MetricsLog(config.folder, first) as log,
-            terminal.progress(config.name, config.steps) as report,
+            terminal.progress(config.name, config.steps, shown=jax.process_index() == 0) as report,
             closing(placed),
         ):
             report(first)
@@ -210,9 +209,9 @@ def start(config: TrainConfig, model: GPT, optimizer: Any, mesh: Any, resumed: A
 
 def batches(config: TrainConfig, data: Dataset, first: int) -> Iterator[tuple[int, Batch]]:
     """(step, this host's rows): a pure function of seed and step, so that resuming needs no state."""
-    split, hosts = config.data.train_split, (jax.process_index(), jax.process_count())
+    split, place = config.data.train_split, (jax.process_index(), jax.process_count())
     for step in range(first, config.steps):
-        yield step, data.batch(split, config.seed, step, config.batch_size, *hosts)
+        yield step, data.batch(split, config.seed, step, config.batch_size, *place)
 
 
 def log_step(
@@ -251,7 +250,10 @@ def main(argv: list[str] | None = None) -> int:
             raise InputError("name an experiment file first, such as experiments/tiny.py")
         config = cli.parse(TrainConfig, args[1:], default=load_experiment(Path(args[0])))
         began = time.monotonic()
+        hosts.join(config.hosts)
         values = train(config, resume)
+        if jax.process_index():
+            return 0
         shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
         print(f"{config.folder}: {shown}  {time.monotonic() - began:.0f} s")
         return 0

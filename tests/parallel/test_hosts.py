@@ -1,0 +1,148 @@
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from codex_jax import cli, corpus
+from codex_jax.config import HostsConfig
+from codex_jax.errors import InputError
+from codex_jax.parallel import hosts
+
+FLAGS = ["--model.layers", "2", "--model.width", "32", "--model.heads", "2", "--model.context", "64"]
+FLAGS += ["--batch-size", "8", "--log-every", "1", "--checkpoint-every", "10"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("hosts")
+    for n in range(40):
+        (root / "src" / f"r{n % 8}").mkdir(parents=True, exist_ok=True)
+        (root / "src" / f"r{n % 8}" / f"m{n}.py").write_text(f"def function_{n}(x):\n    return x * {n} + {n}\n" * 3)
+    args = [f"dir:{root}/src", "--out", f"{root}/data", "--tokenizer", "train:340", "--seq-len", "64"]
+    assert cli.run(corpus.main, corpus.Args, [*args, "--no-near-dedupe"]) == 0
+    (root / "x.py").write_text("from codex_jax.config import TrainConfig\nconfig = TrainConfig(name='x')\n")
+    return root
+
+
+def free_port():
+    with socket.socket() as held:
+        held.bind(("localhost", 0))
+        return held.getsockname()[1]
+
+
+def start(root, name, *flags, devices=1):
+    command = [sys.executable, "-m", "codex_jax.train", f"{root}/x.py", "--run-dir", f"{root}/{name}"]
+    command += ["--data.path", f"{root}/data", *FLAGS, *flags]
+    simulated = f"--xla_force_host_platform_device_count={devices}"
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": simulated}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def run(root, name, *flags, count=1, devices=1):
+    """Runs to the end with so many processes; what each wrote to its stdout."""
+    address = f"localhost:{free_port()}"
+    all_hosts = ["--hosts.coordinator", address, "--hosts.count", str(count), "--hosts.index"] if count > 1 else []
+    places = [[*all_hosts, str(n)] if all_hosts else [] for n in range(count)]
+    started = [start(root, name, *flags, *place, devices=devices) for place in places]
+    ended = [process.communicate() for process in started]
+    assert [process.returncode for process in started] == [0] * count, ended
+    return [output for output, _ in ended]
+
+
+def losses(root, name):
+    rows = [json.loads(line) for line in (root / name / "metrics.jsonl").read_text().splitlines()]
+    return {row["step"]: row["loss"] for row in rows if "loss" in row}, [
+        row["validation_loss"] for row in rows if "validation_loss" in row
+    ]
+
+
+def test_two_and_four_processes_train_as_one_and_their_checkpoint_is_anyones(data):
+    run(data, "one", "--steps", "20")
+    alone, validation = losses(data, "one")
+    assert len(alone) == 20
+    for count, mesh in ((2, ["--mesh.data", "2", "--mesh.fsdp", "1"]), (4, ["--mesh.data", "2", "--mesh.fsdp", "2"])):
+        outputs = run(data, f"run{count}", "--steps", "20", *mesh, count=count)
+        together, theirs = losses(data, f"run{count}")
+        assert together == pytest.approx(alone, rel=0, abs=1e-5)
+        assert theirs == pytest.approx(validation, rel=0, abs=1e-5)
+        # One alone speaks and writes.
+        assert [f"run{count}: " in output for output in outputs] == [True] + [False] * (count - 1)
+    run(data, "one", "--steps", "24", "--resume")
+    whole, _ = losses(data, "one")
+    for name, mesh, devices in (("single", [], 1), ("split", ["--mesh.fsdp", "1", "--mesh.model", "2"], 2)):
+        shutil.copytree(data / "run4", data / name)
+        run(data, name, "--steps", "24", "--resume", *mesh, devices=devices)
+        goes_on, _ = losses(data, name)
+        assert list(goes_on) == list(range(1, 25))
+        later = range(21, 25)
+        assert [goes_on[step] for step in later] == pytest.approx([whole[step] for step in later], rel=0, abs=1e-5)
+
+
+def test_what_the_first_host_refuses_ends_all(data):
+    (data / "taken").mkdir()
+    (data / "taken" / "config.json").write_text("{}")
+    address = f"localhost:{free_port()}"
+    flags = ["--steps", "2", "--hosts.coordinator", address, "--hosts.count", "2"]
+    started = [start(data, "taken", *flags, "--hosts.index", str(n)) for n in range(2)]
+    errors = [process.communicate()[1].strip().splitlines()[-1] for process in started]
+    assert [process.returncode for process in started] == [2, 2], errors
+    assert "holds a run already" in errors[0]
+    assert "first host" in errors[1]
+
+
+def test_a_missing_host_is_told_within_a_minute(data):
+    code = (
+        "import sys; from codex_jax import train; from codex_jax.parallel import hosts; hosts.SECONDS = 3; "
+        "sys.exit(train.main(sys.argv[1:]))"
+    )
+
+    def begin(index, port):
+        flags = ["--hosts.coordinator", f"localhost:{port}", "--hosts.count", "3", "--hosts.index", str(index)]
+        command = [sys.executable, "-c", code, f"{data}/x.py", "--data.path", f"{data}/data", *flags]
+        return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+    port = free_port()
+    alone, together = begin(1, free_port()), [begin(index, port) for index in (0, 1)]
+    errors = [process.communicate()[1] for process in (alone, *together)]
+    assert [process.returncode for process in (alone, *together)] == [2, 2, 2], errors
+    assert "the first host does not answer" in errors[0]
+    for error in errors[1:]:
+        assert error.startswith("error: hosts 2 of 3 have not come within 3 s")
+        assert len(error.splitlines()) == 1
+    assert hosts.SECONDS < 60
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        HostsConfig(coordinator="a"),
+        HostsConfig(count=2, index=0),
+        HostsConfig(coordinator="a", count=2, index=2),
+        HostsConfig(coordinator="a:x", count=2, index=0),
+    ],
+)
+def test_flags_that_do_not_fit_together(config):
+    with pytest.raises(InputError, match="--hosts"):
+        hosts.join(config)
+
+
+def test_one_process_is_left_alone(monkeypatch):
+    monkeypatch.setattr(hosts, "on_tpu_vm", lambda: False)
+    monkeypatch.setattr(hosts, "_initialize", lambda *_: pytest.fail("there is nobody to wait for"))
+    hosts.join(HostsConfig())
+    done = []
+    hosts.on_first(lambda: done.append(1))
+    assert done == [1]
+
+
+def test_on_a_tpu_the_port_is_ours(monkeypatch):
+    monkeypatch.setattr(hosts, "on_tpu_vm", lambda: True)
+    monkeypatch.delenv("JAX_COORDINATOR_PORT", raising=False)
+    seen = []
+    monkeypatch.setattr(hosts, "_initialize", lambda *given: seen.append((given, os.environ["JAX_COORDINATOR_PORT"])))
+    hosts.join(HostsConfig())
+    assert seen == [((None, None, None), "8476")]
