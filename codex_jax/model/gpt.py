@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from codex_jax.config import ModelConfig
-from codex_jax.model.attention import attend, attend_cached, mask_of_packed
+from codex_jax.model.attention import attend_cached
 from codex_jax.model.cache import Prefix, Suffix
+from codex_jax.model.kernels import attention, current_mesh
 
 Array = jax.Array
 
@@ -59,13 +60,18 @@ def _layer_norm(name: str) -> nn.Module:
 
 
 class Block(nn.Module):
-    """One layer. Called with a mask it sees a whole batch; with a cache it sees one new token a sample."""
+    """One layer. Called with segment ids it sees a whole batch; with a cache it sees one new token a sample."""
 
     config: ModelConfig
 
     @nn.compact
-    def __call__(self, x: Array, mask: Array | None, cache: tuple | None, lengths: tuple | None) -> tuple:
-        """x: [B, T, C] (T is 1 with a cache) -> (x, (key, value)) of the new tokens, [B, T, H, D] or [B, H, D]."""
+    def __call__(
+        self, x: Array, segment_ids_BT: Array | None, cache: tuple | None, lengths: tuple | None, banded: Array | None
+    ) -> tuple:
+        """x: [B, T, C] (T is 1 with a cache) -> (x, (key, value)) of the new tokens, [B, T, H, D] or [B, H, D].
+
+        banded: bool [], whether this layer sees the last config.window tokens only; None where no layer does.
+        """
         config = self.config
         dtype = dtype_of(config)
         residual_std = INIT_STD / (2 * config.layers) ** 0.5  # GPT-2's scaling of residual projections
@@ -75,14 +81,16 @@ class Block(nn.Module):
         qkv = _dense(config, (3, config.heads, head_dim), ("embed", "qkv", "heads", "head"), "qkv", INIT_STD)(h)
         query, key, value = qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2]
         if cache is None:
-            assert mask is not None
-            out = attend(query, key, value, mask)
+            assert segment_ids_BT is not None
+            how = config.window, config.attention, current_mesh(), banded
+            out = attention(query, key, value, segment_ids_BT, *how)
         else:
             assert lengths is not None
             prefix_key, prefix_value, suffix_key, suffix_value = cache
             prefix, suffix = (prefix_key, prefix_value, lengths[0]), (suffix_key, suffix_value, lengths[1])
             key, value = key[:, 0], value[:, 0]
-            out = attend_cached(query[:, 0], key, value, prefix, suffix)[:, None]
+            reach = None if banded is None else jnp.where(banded, config.window, config.context)
+            out = attend_cached(query[:, 0], key, value, prefix, suffix, reach)[:, None]
         x = x + _dense(config, config.width, ("heads", "head", "embed"), "out", residual_std, inputs=2)(out)
 
         h = _layer_norm("mlp_norm")(x).astype(dtype)
@@ -118,7 +126,7 @@ class GPT(nn.Module):
             block,
             variable_axes={"params": 0},
             split_rngs={"params": True},
-            in_axes=(nn.broadcast, 0, nn.broadcast),
+            in_axes=(nn.broadcast, 0, nn.broadcast, 0),
             length=config.layers,
             unroll=config.unroll,
             metadata_params={nn.PARTITION_NAME: "layers"},
@@ -128,7 +136,7 @@ class GPT(nn.Module):
     def __call__(self, tokens_BT: Array, segment_ids_BT: Array, positions_BT: Array) -> tuple[Array, tuple]:
         """-> (logits float32 [B, T, V], (keys, values) of all layers, each [layers, B, T, H, D])."""
         x = self._embed(tokens_BT, positions_BT)
-        x, keys_values = self.blocks(x, mask_of_packed(segment_ids_BT), None, None)
+        x, keys_values = self.blocks(x, segment_ids_BT, None, None, self._banded())
         return self._logits(x), keys_values
 
     def decode(self, token_B: Array, prefix: Prefix, suffix: Suffix) -> tuple[Array, Suffix]:
@@ -136,8 +144,12 @@ class GPT(nn.Module):
         position = prefix.length + suffix.length
         x = self._embed(token_B[:, None], jnp.full((token_B.shape[0], 1), position))
         layers = (prefix.key, prefix.value, suffix.key, suffix.value)
-        x, (keys, values) = self.blocks(x, None, layers, (prefix.length, suffix.length))
+        x, (keys, values) = self.blocks(x, None, layers, (prefix.length, suffix.length), self._banded())
         return self._logits(x)[:, 0], suffix.append(keys, values)
+
+    def _banded(self) -> Array | None:
+        # GPT-3's layers alternate, dense first; a flag a layer keeps one compiled body and the parameters' tree.
+        return jnp.arange(self.config.layers) % 2 == 1 if self.config.window else None
 
     def _embeddings(self) -> tuple[Array, Array]:
         # Linen hands parameters out unboxed; its types do not say so.

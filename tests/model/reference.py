@@ -14,8 +14,39 @@ def gelu(x):
     return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
 
 
-def forward(params, tokens, heads):
-    """Logits [T, V] of one document alone; params: our parameter tree as NumPy arrays."""
+def _weights(query, key, segment_ids, window):
+    # [B, H, T, S]; the window is of keys, the query's own among them.
+    scores = np.einsum("bthd,bshd->bhts", query, key) / math.sqrt(query.shape[-1])
+    back = np.arange(query.shape[1])[:, None] - np.arange(query.shape[1])
+    seen = (back >= 0) & (back < (window or np.inf)) & (segment_ids[:, :, None] == segment_ids[:, None, :])
+    weights = np.exp(np.where(seen[:, None], scores, -np.inf) - scores.max(-1, keepdims=True))
+    return weights / weights.sum(-1, keepdims=True)
+
+
+def attention(query, key, value, segment_ids, window):
+    """[B, T, H, D] in float64."""
+    query, key, value = (a.astype(np.float64) for a in (query, key, value))
+    return np.einsum("bhts,bshd->bthd", _weights(query, key, segment_ids, window), value)
+
+
+def attention_gradients(query, key, value, segment_ids, window, cotangent):
+    """Of sum(attention * cotangent) with respect to query, key and value."""
+    query, key, value, cotangent = (a.astype(np.float64) for a in (query, key, value, cotangent))
+    weights = _weights(query, key, segment_ids, window)
+    slope = np.einsum("bthd,bshd->bhts", cotangent, value)
+    slope = weights * (slope - (weights * slope).sum(-1, keepdims=True)) / math.sqrt(query.shape[-1])
+    return (
+        np.einsum("bhts,bshd->bthd", slope, key),
+        np.einsum("bhts,bthd->bshd", slope, query),
+        np.einsum("bhts,bthd->bshd", weights, cotangent),
+    )
+
+
+def forward(params, tokens, heads, window=0):
+    """Logits [T, V] of one document alone; params: our parameter tree as NumPy arrays.
+
+    window: how many tokens, itself included, layers 1, 3, 5 and so on see; 0 for all.
+    """
     x = params["token_embedding"][tokens].astype(np.float64) + params["position_embedding"][: len(tokens)]
     layers = params["blocks"]["qkv"]["kernel"].shape[0]
     width = x.shape[-1]
@@ -33,9 +64,10 @@ def forward(params, tokens, heads):
         out = np.empty_like(query)
         for head in range(heads):
             for t in range(len(tokens)):
-                scores = key[: t + 1, head] @ query[t, head] / math.sqrt(width // heads)
+                first = max(0, t + 1 - window) if window and n % 2 else 0
+                scores = key[first : t + 1, head] @ query[t, head] / math.sqrt(width // heads)
                 weights = np.exp(scores - scores.max())
-                out[t, head] = (weights / weights.sum()) @ value[: t + 1, head]
+                out[t, head] = (weights / weights.sum()) @ value[first : t + 1, head]
         x = x + out.reshape(len(tokens), width) @ at("out", "kernel").reshape(width, width) + at("out", "bias")
         h = layer_norm(x, at("mlp_norm", "scale"), at("mlp_norm", "bias"))
         h = gelu(h @ at("up", "kernel") + at("up", "bias"))

@@ -1,0 +1,151 @@
+"""Causal attention over a packed batch, by the kernel that suits the platform: splash, cuDNN or XLA."""
+
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from jax._src.mesh import thread_resources  # `with mesh:` can be read nowhere else without a warning
+from jax.sharding import AbstractMesh, Mesh, PartitionSpec
+
+from codex_jax.config import Attention
+from codex_jax.errors import InputError
+from codex_jax.model.attention import attend, mask_of_packed
+
+Array = jax.Array
+
+LANES = 128  # splash's blocks are multiples of it
+BLOCKS = (512, 256, 128)  # tokens: splash's tiles, the largest that divides the sequence
+CUDNN_HEAD = 128  # the largest head of its fused attention before Hopper
+AMPERE = 8  # compute capability 8.0, its least
+
+
+def current_mesh() -> Mesh | AbstractMesh | None:
+    """The mesh of `with mesh:` or of jax.set_mesh, or None."""
+    mesh: Mesh | AbstractMesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty:
+        mesh = thread_resources.env.physical_mesh
+    return None if mesh.empty else mesh
+
+
+def platform_of(mesh: Mesh | AbstractMesh | None) -> str:
+    """cpu, gpu or tpu: of the mesh's devices (they may be described and not attached), or the default backend."""
+    if isinstance(mesh, Mesh):
+        return mesh.devices.flat[0].platform
+    device = mesh.abstract_device if mesh is not None else None
+    return device.platform if device is not None else jax.default_backend()
+
+
+def chosen(
+    attention: Attention, platform: str, dtype: Any, length: int, head_dim: int
+) -> Literal["xla", "splash", "cudnn"]:
+    """What auto means here, or the one asked for; InputError where the platform lacks it."""
+    if attention == "auto":
+        if platform == "tpu":
+            return "splash"
+        return "cudnn" if platform == "gpu" and _cudnn_takes(dtype, length, head_dim) else "xla"
+    if attention == "cudnn" and platform != "gpu":
+        raise InputError(f"--model.attention cudnn needs an NVIDIA GPU, and this runs on {platform}: auto chooses")
+    if attention == "splash" and platform not in ("tpu", "cpu"):
+        raise InputError(f"--model.attention splash needs a TPU, and this runs on {platform}: auto chooses")
+    return attention
+
+
+def _cudnn_takes(dtype: Any, length: int, head_dim: int) -> bool:
+    # ROCm's capability is a name such as gfx90a, and older NVIDIA cards (T4) have no fused kernel: XLA for both.
+    major = str(getattr(jax.devices()[0], "compute_capability", "")).split(".")[0]
+    fits = length % 2 == 0 and head_dim % 8 == 0 and head_dim <= CUDNN_HEAD
+    return fits and dtype == jnp.bfloat16 and major.isdecimal() and int(major) >= AMPERE
+
+
+def attention(
+    query_BTHD: Array,
+    key_BTHD: Array,
+    value_BTHD: Array,
+    segment_ids_BT: Array,
+    window: int = 0,
+    implementation: Attention = "auto",
+    mesh: Mesh | AbstractMesh | None = None,
+    banded: Array | None = None,
+) -> Array:
+    """-> [B, T, H, D]: each token over its document's tokens so far, the last `window` of them where that is not 0.
+
+    banded: bool [], whether the window counts (None: it does), for one program that serves both kinds of layer.
+    """
+    qkv = query_BTHD, key_BTHD, value_BTHD
+    platform = platform_of(mesh)
+    length, _, head_dim = query_BTHD.shape[1:]
+    kernel = chosen(implementation, platform, query_BTHD.dtype, length, head_dim)
+    if kernel == "xla":
+        reach: int | Array = window or length
+        if banded is not None:
+            reach = jnp.where(banded, reach, length)
+        return attend(*qkv, mask_of_packed(segment_ids_BT, reach if window else None))
+
+    def run(window: int) -> Any:
+        if kernel == "cudnn":
+            return lambda q, k, v, ids: cudnn(q, k, v, ids, window)
+        return lambda q, k, v, ids: _splash_on_mesh(q, k, v, ids, window, platform != "tpu", mesh)
+
+    if banded is None or not window:
+        return run(window)(*qkv, segment_ids_BT)
+    # Not a choice between masks: the banded branch also visits fewer blocks.
+    return jax.lax.cond(banded, run(window), run(0), *qkv, segment_ids_BT)
+
+
+def cudnn(
+    query: Array, key: Array, value: Array, segment_ids: Array, window: int, implementation: Any = "cudnn"
+) -> Array:
+    """cuDNN's fused attention; it shards itself over a mesh. implementation: "xla" for its meaning on a CPU."""
+    same = segment_ids[:, None, :, None] == segment_ids[:, None, None, :]
+    local = (window - 1, 0) if window else None
+    return jax.nn.dot_product_attention(
+        query, key, value, mask=same, is_causal=True, local_window_size=local, implementation=implementation
+    )
+
+
+def splash(query: Array, key: Array, value: Array, segment_ids: Array, window: int, interpret: bool) -> Array:
+    """Splash attention of one device's shard; sequences are padded to a multiple of 128."""
+    from jax.experimental.pallas.ops.tpu import splash_attention as sa  # slow to import, and only TPUs need it
+
+    _, length, heads, head_dim = query.shape
+    pad = -length % LANES
+    padded = length + pad
+    shape = (padded, padded)
+    mask = sa.LocalMask(shape, (window - 1, 0), 0) if window else sa.CausalMask(shape)
+    block = next(size for size in BLOCKS if padded % size == 0)
+    blocks = sa.BlockSizes(*(block,) * 8)
+    kernel = sa.make_splash_mha_single_device(sa.MultiHeadMask([mask] * heads), block_sizes=blocks, interpret=interpret)
+
+    def rows(x: Array) -> Array:
+        return jnp.pad(x, ((0, 0), (0, pad), (0, 0), (0, 0))).swapaxes(1, 2)
+
+    # Padding is a document of its own: no real token sees it, and its gradient is of zeros.
+    segments = jnp.pad(segment_ids, ((0, 0), (0, pad)), constant_values=-1)
+    out = jax.vmap(lambda q, k, v, ids: kernel(q, k, v, segment_ids=sa.SegmentIds(ids, ids)))(
+        rows(query * head_dim**-0.5), rows(key), rows(value), segments
+    )
+    return out.swapaxes(1, 2)[:, :length].astype(value.dtype)
+
+
+def _splash_on_mesh(
+    query: Array,
+    key: Array,
+    value: Array,
+    segment_ids: Array,
+    window: int,
+    interpret: bool,
+    mesh: Mesh | AbstractMesh | None,
+) -> Array:
+    def local(q: Array, k: Array, v: Array, ids: Array) -> Array:
+        return splash(q, k, v, ids, window, interpret)
+
+    if mesh is None:
+        return local(query, key, value, segment_ids)
+    # What does not divide (the one row that a model is initialised with) every device computes.
+    batch = ("data", "fsdp") if query.shape[0] % (mesh.shape["data"] * mesh.shape["fsdp"]) == 0 else None
+    heads = "model" if query.shape[2] % mesh.shape["model"] == 0 else None
+    split = PartitionSpec(batch, None, heads, None)
+    specs = (split, split, split, PartitionSpec(batch, None))
+    return jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)(
+        query, key, value, segment_ids
+    )
