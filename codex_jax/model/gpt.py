@@ -8,6 +8,7 @@ from typing import Any, cast
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from codex_jax.config import ModelConfig
 from codex_jax.model.attention import attend_cached
@@ -47,6 +48,13 @@ def _dense(
         bias_init=nn.with_logical_partitioning(nn.initializers.zeros, axes[inputs:]),
         name=name,
     )
+
+
+def _split_batch(x: Array) -> Array:
+    # The mesh is named: Linen by itself does not see that of `with mesh:`, and then drops the constraint.
+    mesh = current_mesh()
+    named = mesh if isinstance(mesh, Mesh) else None
+    return nn.with_logical_constraint(x, ("batch", "length", "activation"), mesh=named)
 
 
 def _layer_norm(name: str) -> nn.Module:
@@ -97,7 +105,7 @@ class Block(nn.Module):
         h = _dense(config, 4 * config.width, ("embed", "mlp"), "up", INIT_STD)(h)
         h = nn.gelu(h, approximate=True)
         x = x + _dense(config, config.width, ("mlp", "embed"), "down", residual_std)(h)
-        return nn.with_logical_constraint(x, ("batch", "length", "activation")), (key, value)
+        return _split_batch(x), (key, value)
 
 
 class GPT(nn.Module):
@@ -158,7 +166,7 @@ class GPT(nn.Module):
     def _embed(self, tokens_BT: Array, positions_BT: Array) -> Array:
         token_embedding, position_embedding = self._embeddings()
         x = token_embedding[tokens_BT] + position_embedding[positions_BT]
-        return nn.with_logical_constraint(x.astype(dtype_of(self.config)), ("batch", "length", "activation"))
+        return _split_batch(x.astype(dtype_of(self.config)))
 
     def _logits(self, x: Array) -> Array:
         h = self.final_norm(x).astype(dtype_of(self.config))

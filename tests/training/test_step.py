@@ -30,10 +30,13 @@ with on_mesh(mesh):
     for _ in range(6):
         batch = {"tokens": rng.integers(0, 20, (16, 33)).astype(np.int32),
                  "loss_mask": (rng.random((16, 33)) < 0.5).astype(np.uint8)}
-        state, metrics = step(state, to_global(mesh, batch))
+        batch = to_global(mesh, batch)
+        text = step.lower(state, batch).as_text() if not losses else text
+        state, metrics = step(state, batch)
         losses.append(float(metrics["loss"])); norms.append(float(metrics["gradient_norm"]))
 up = state.params["blocks"]["up"]["kernel"]
-print(json.dumps({"losses": losses, "norms": norms, "shard": up.addressable_shards[0].data.shape, "shape": up.shape}))
+constraints = [line for line in text.splitlines() if "sharding_constraint" in line and "32x64xf32" in line]
+print(json.dumps({"constraints": constraints, "losses": losses, "norms": norms, "shard": up.addressable_shards[0].data.shape, "shape": up.shape}))
 """
 
 
@@ -60,6 +63,9 @@ def test_eight_devices_get_the_loss_of_one(alone, mesh, accumulation, shard):
     np.testing.assert_allclose(ours["norms"], alone["norms"], rtol=1e-4)
     assert ours["shard"] == shard
     assert ours["shape"] == [2, 64, 256]
+    # Activations are split along the batch where they enter and leave a layer, or every device would hold all of them.
+    assert len(ours["constraints"]) >= 2
+    assert all('"data", "fsdp"' in line for line in ours["constraints"])
 
 
 def test_the_loss_falls(alone):
