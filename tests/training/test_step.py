@@ -36,7 +36,8 @@ with on_mesh(mesh):
         losses.append(float(metrics["loss"])); norms.append(float(metrics["gradient_norm"]))
 up = state.params["blocks"]["up"]["kernel"]
 constraints = [line for line in text.splitlines() if "sharding_constraint" in line and "32x64xf32" in line]
-print(json.dumps({"constraints": constraints, "losses": losses, "norms": norms, "shard": up.addressable_shards[0].data.shape, "shape": up.shape}))
+shapes = {"shard": up.addressable_shards[0].data.shape, "shape": up.shape}
+print(json.dumps({"constraints": constraints, "losses": losses, "norms": norms, **shapes}))
 """
 
 
