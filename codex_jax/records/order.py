@@ -5,17 +5,10 @@ import functools
 import numpy as np
 
 from codex_jax.errors import InputError
+from codex_jax.text.words import mix
 
 ROUNDS = 6
 WINDOW = 8192  # places computed at once and kept: batches follow each other, and one alone takes as long as thousands
-
-
-def _mix(values: np.ndarray, key: np.uint64) -> np.ndarray:
-    # splitmix64's finalizer.
-    values = values + key
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
 
 
 def permute(index: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
@@ -30,7 +23,7 @@ def permute(index: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
     while len(todo):
         left, right = out[todo] >> half, out[todo] & mask
         for key in keys:
-            left, right = right, left ^ (_mix(right, key) & mask)
+            left, right = right, left ^ (mix(right + key) & mask)
         out[todo] = left << half | right
         # The network permutes a power of four; walk on until back inside.
         todo = todo[out[todo] >= size]

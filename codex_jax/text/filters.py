@@ -9,10 +9,10 @@ from functools import lru_cache
 import numpy as np
 
 from codex_jax.errors import InputError
+from codex_jax.sources.decode import MAX_BYTES
 from codex_jax.sources.licences import is_permissive, normalise
 from codex_jax.text.document import Document
 
-MAX_BYTES = 1_000_000
 MEAN_LINE = 100  # characters
 LONGEST_LINE = 1000  # characters
 # The paper does not state it. Below a quarter, a file is a table of symbols rather than code.
