@@ -1,19 +1,27 @@
 PYTHON ?= python3
-VENV := .venv
+# EXTRA=tpu or EXTRA=interop makes and uses another environment, .venv-EXTRA: libtpu speaks up wherever JAX starts without
+# a TPU, and TensorFlow and Beam hold some versions back.
+EXTRA ?=
+VENV := .venv$(EXTRA:%=-%)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-INTEROP := .venv-interop
-INTEROP_STAMP := $(INTEROP)/.installed
+SIZES := $(patsubst experiments/codex_%.py,%,$(wildcard experiments/codex_*.py))
+TRAIN := $(SIZES:%=train-%)
+PLAN := $(SIZES:%=plan-%)
 
-.PHONY: install test test-interop lint demo lock clean
+.PHONY: install help test test-interop lint demo $(TRAIN) $(PLAN) lock clean
 
+## make install        .venv, with every version of requirements.lock; EXTRA=tpu: .venv-tpu, for TPU VMs and for planning
 install: $(STAMP)
 
-# A lock holds every version and hash; the package itself is linked in place. The second one has TensorFlow and Beam
-# too, which hold some versions back, and which nothing but tests/interop needs.
-$(STAMP): requirements.lock
-$(INTEROP_STAMP): requirements-interop.lock
-$(STAMP) $(INTEROP_STAMP): setup.cfg pyproject.toml
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+# A lock holds every version and hash; the package itself is linked in place.
+.venv/.installed: requirements.lock
+.venv-tpu/.installed: requirements-tpu.lock
+.venv-interop/.installed: requirements-interop.lock
+.venv/.installed .venv-tpu/.installed .venv-interop/.installed: setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11 to 3.13 is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r $(filter %.lock,$^)
@@ -24,24 +32,39 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+## make test           lint and all tests
 test: lint
 	$(BIN)/pytest
 
-test-interop: $(INTEROP_STAMP)
-	$(INTEROP)/bin/pytest tests/interop
+## make test-interop   what needs TensorFlow and Beam, in .venv-interop
+test-interop: .venv-interop/.installed
+	.venv-interop/bin/pytest tests/interop
 
+## make demo           the whole line in small: a trained, fine-tuned, sampled, scored and plotted model
 demo: install
 	$(BIN)/python experiments/demo.py
 
-# Regenerates both locks for every supported Python (environment markers tell them apart).
+## make train-SIZE     pretrains 12m 25m 42m 85m 300m 679m 2.5b or 12b (any experiments/codex_SIZE.py);
+##                     DATA=DIR/NAME RUN=DIR ARGS="--steps 10 --resume ..." EXTRA=tpu
+$(TRAIN): train-%: experiments/codex_%.py install
+	$(BIN)/python -m codex_jax.train $< $(DATA:%=--data.path %) $(RUN:%=--run-dir %) $(ARGS)
+
+## make plan-SIZE      compiles its step for a TPU slice that need not be here; TOPOLOGY=v5e:16x16 ARGS="--mesh.model 4 ..."
+$(PLAN): plan-%: experiments/codex_%.py .venv-tpu/.installed
+	.venv-tpu/bin/python -m codex_jax.plan $< \
+		--topology $(or $(TOPOLOGY),$(shell sed -n 's/^topology = "\(.*\)".*/\1/p' experiments/codex_$*.py)) $(ARGS)
+
+# Every lock for every supported Python (environment markers tell them apart).
 UV_COMPILE = build/lock/bin/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 \
 	--custom-compile-command "make lock" --extra dev
 
+## make lock           the newest versions that setup.cfg allows, into all locks
 lock:
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/pip install --quiet uv
 	$(UV_COMPILE) setup.cfg -o requirements.lock
+	$(UV_COMPILE) --extra tpu setup.cfg -o requirements-tpu.lock
 	$(UV_COMPILE) --extra beam --extra interop setup.cfg -o requirements-interop.lock
 
 clean:
-	rm -rf $(VENV) $(INTEROP) build *.egg-info
+	rm -rf .venv .venv-tpu .venv-interop build *.egg-info
