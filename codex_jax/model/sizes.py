@@ -1,5 +1,7 @@
 """The paper's eight sizes (PAPER table 1 and GPT-3's), and how many parameters a config has."""
 
+import math
+
 from codex_jax.config import ModelConfig
 
 # name: (config, GPT-3's peak learning rate at that size)
@@ -24,3 +26,8 @@ def non_embedding_parameters(config: ModelConfig) -> int:
 def parameters(config: ModelConfig) -> int:
     """All parameters; the output projection is the token embedding (tied)."""
     return non_embedding_parameters(config) + (config.vocab_size + config.context) * config.width
+
+
+def steps_for(tokens: float, batch_size: int, context: int = 2048) -> int:
+    """Steps of batch_size sequences until so many tokens are seen; the paper trained on 100 billion."""
+    return math.ceil(tokens / (batch_size * context))

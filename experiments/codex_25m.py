@@ -1,0 +1,26 @@
+"""Codex 25M, pretrained on code as the paper's: make train-25m, or make plan-25m to see what it takes.
+
+The records are those of DATA=DIR/NAME, or else lie at runs/data/github_python (data/github_python/README.md).
+"""
+
+from dataclasses import replace
+
+from codex_jax.config import DataConfig, MeshConfig, OptimizerConfig, TrainConfig
+from codex_jax.model.sizes import SIZES, steps_for
+
+model, learning_rate = SIZES["25m"]
+batch_size = 256  # sequences of 2,048 tokens: 0.5 million tokens, as GPT-3's smallest
+topology = "v5e:2x4"  # the slice that mesh, remat and accumulation are meant for
+
+config = TrainConfig(
+    name="codex_25m",
+    model=replace(model, compute_dtype="bfloat16", remat="full"),
+    data=DataConfig(path="runs/data/github_python"),
+    optimizer=OptimizerConfig(peak_learning_rate=learning_rate),  # the rest of the paper's are the defaults
+    mesh=MeshConfig(data=8, fsdp=-1, model=1),
+    batch_size=batch_size,
+    accumulation=8,
+    steps=steps_for(100e9, batch_size),
+    eval_every=1000,
+    checkpoint_every=1000,
+)

@@ -1,0 +1,26 @@
+"""Codex 679M, pretrained on code as the paper's: make train-679m, or make plan-679m to see what it takes.
+
+The records are those of DATA=DIR/NAME, or else lie at runs/data/github_python (data/github_python/README.md).
+"""
+
+from dataclasses import replace
+
+from codex_jax.config import DataConfig, MeshConfig, OptimizerConfig, TrainConfig
+from codex_jax.model.sizes import SIZES, steps_for
+
+model, learning_rate = SIZES["679m"]
+batch_size = 256  # sequences of 2,048 tokens: 0.5 million tokens, as the GPT-3 of this size
+topology = "v5e:8x8"  # the slice that mesh, remat and accumulation are meant for
+
+config = TrainConfig(
+    name="codex_679m",
+    model=replace(model, compute_dtype="bfloat16", remat="full"),
+    data=DataConfig(path="runs/data/github_python"),
+    optimizer=OptimizerConfig(peak_learning_rate=learning_rate),  # the rest of the paper's are the defaults
+    mesh=MeshConfig(data=1, fsdp=-1, model=1),
+    batch_size=batch_size,
+    accumulation=1,
+    steps=steps_for(100e9, batch_size),
+    eval_every=1000,
+    checkpoint_every=1000,
+)

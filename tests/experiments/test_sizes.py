@@ -1,0 +1,94 @@
+"""The experiments of the paper's sizes, and make train-SIZE and plan-SIZE."""
+
+import os
+import re
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from codex_jax.config import OptimizerConfig, validate
+from codex_jax.model.sizes import SIZES, steps_for
+from codex_jax.parallel.topology import parse_topology
+from codex_jax.train import load_experiment
+
+ROOT = Path(__file__).parents[2]
+
+
+def make(*arguments):
+    """What make would run."""
+    # make test hands its own settings down.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", "-n", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, re.sub(r"\s+", " ", done.stdout.replace("\\\n", " ") + done.stderr)
+
+
+def test_steps_see_all_tokens_and_no_step_more():
+    assert steps_for(100e9, 256) == 190_735
+    assert 190_734 * 256 * 2048 < 100e9 <= 190_735 * 256 * 2048
+    assert steps_for(4096, 2) == 1
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_size_trains_as_the_paper_says(size):
+    config = load_experiment(ROOT / f"experiments/codex_{size}.py")
+    validate(config)
+    model, learning_rate = SIZES[size]
+    speed = {name: getattr(config.model, name) for name in ("remat", "unroll", "attention", "gather_dtype")}
+    assert config.model == replace(model, compute_dtype="bfloat16", **speed)
+    assert config.name == f"codex_{size}"
+    paper = OptimizerConfig(peak_learning_rate=learning_rate)
+    for name in ("peak_learning_rate", "warmup_steps", "beta1", "beta2", "epsilon", "weight_decay"):
+        assert getattr(config.optimizer, name) == getattr(paper, name)
+    tokens = config.batch_size * config.model.context
+    assert config.steps * tokens == pytest.approx(100e9, rel=1e-4)
+    assert tokens == 2**20 * {"2.5b": 1, "12b": 2}.get(size, 0.5)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_its_batch_divides_over_its_slice(size):
+    text = (ROOT / f"experiments/codex_{size}.py").read_text()
+    topology = re.search(r'^topology = "(.+)"', text, re.MULTILINE)[1]
+    chip, shape = parse_topology(topology)
+    config = load_experiment(ROOT / f"experiments/codex_{size}.py")
+    devices = chip.cores
+    for length in shape:
+        devices *= length
+    # All but the axis that is -1 and takes what is left; of all, only that of tensor parallelism splits no batch.
+    ways = devices // config.mesh.model
+    assert devices % config.mesh.model == 0
+    assert config.batch_size % (ways * config.accumulation) == 0
+
+
+def test_make_train():
+    code, shown = make("train-2.5b")
+    assert code == 0
+    assert shown.rstrip().endswith(".venv/bin/python -m codex_jax.train experiments/codex_2.5b.py")
+    code, shown = make("train-12m", "EXTRA=tpu", "DATA=d/n", "RUN=runs/x", "ARGS=--steps 10 --resume")
+    assert code == 0
+    wanted = "codex_jax.train experiments/codex_12m.py --data.path d/n --run-dir runs/x --steps 10 --resume"
+    assert f".venv-tpu/bin/python -m {wanted}" in shown
+
+
+def test_make_plan():
+    topology = re.search(r'topology = "(.+)"', (ROOT / "experiments/codex_12b.py").read_text())[1]
+    code, shown = make("plan-12b")
+    assert code == 0
+    assert f".venv-tpu/bin/python -m codex_jax.plan experiments/codex_12b.py --topology {topology}" in shown
+    _, shown = make("plan-85m", "TOPOLOGY=v4:4x4x4", "ARGS=--json")
+    assert "codex_jax.plan experiments/codex_85m.py --topology v4:4x4x4 --json" in shown
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_make_knows_every_size(size):
+    for target in ("train", "plan"):
+        code, shown = make(f"{target}-{size}")
+        assert code == 0, shown
+
+
+def test_make_refuses_another_size():
+    code, shown = make("train-7b")
+    assert code == 2
+    assert "No rule to make target 'train-7b'" in shown
