@@ -1,9 +1,10 @@
 """The experiments of the paper's sizes, and make train-SIZE and plan-SIZE."""
 
+import math
 import os
 import re
 import subprocess
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -36,8 +37,9 @@ def test_every_size_trains_as_the_paper_says(size):
     config = load_experiment(ROOT / f"experiments/codex_{size}.py")
     validate(config)
     model, learning_rate = SIZES[size]
-    speed = {name: getattr(config.model, name) for name in ("remat", "unroll", "attention", "gather_dtype")}
-    assert config.model == replace(model, compute_dtype="bfloat16", **speed)
+    for name in ("layers", "width", "heads", "context", "vocab_size", "window"):
+        assert getattr(config.model, name) == getattr(model, name)
+    assert config.model.compute_dtype == "bfloat16"
     assert config.name == f"codex_{size}"
     paper = OptimizerConfig(peak_learning_rate=learning_rate)
     for name in ("peak_learning_rate", "warmup_steps", "beta1", "beta2", "epsilon", "weight_decay"):
@@ -53,13 +55,11 @@ def test_its_batch_divides_over_its_slice(size):
     topology = re.search(r'^topology = "(.+)"', text, re.MULTILINE)[1]
     chip, shape = parse_topology(topology)
     config = load_experiment(ROOT / f"experiments/codex_{size}.py")
-    devices = chip.cores
-    for length in shape:
-        devices *= length
-    # All but the axis that is -1 and takes what is left; of all, only that of tensor parallelism splits no batch.
-    ways = devices // config.mesh.model
-    assert devices % config.mesh.model == 0
-    assert config.batch_size % (ways * config.accumulation) == 0
+    devices = chip.cores * math.prod(shape)
+    mesh = asdict(config.mesh)
+    splits = {name: mesh.pop(name) for name in ("data", "fsdp")}  # the batch; one of all axes may be -1: what is left
+    assert devices % math.prod(abs(size) for size in (*mesh.values(), *splits.values())) == 0
+    assert config.batch_size % (devices // math.prod(mesh.values()) * config.accumulation) == 0
 
 
 def test_make_train():
