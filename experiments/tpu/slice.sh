@@ -8,7 +8,7 @@ experiments/tpu/slice.sh COMMAND [--setting value]... [--dry-run] [-- flags of c
 
 commands
   create    asks for the slice as a queued resource and waits until it is ACTIVE
-  install   brings this commit, its environment, the bucket and the data to every worker; --keep: the commit of last time
+  install   brings this commit, its environment, the bucket and the data to every worker; --keep: last time's commit
   train     starts the run on every worker, where it goes on without you; --resume: from its newest checkpoint
   watch     until the run is over: after a preemption makes the slice anew and resumes, after a crash resumes
   status    the slice, the run, its newest checkpoint and last lines
@@ -59,8 +59,8 @@ run() { # COMMAND...: prints it, and runs it unless this is a dry run
   [[ -n $dry_run ]] || "$@"
 }
 
-# The chip's name in a topology -> Cloud's type and software. The types of v3, v4 and v5p count cores, two a chip, those of
-# the others chips. Of v4 the shape itself is asked for, as several have the same number of chips.
+# The chip's name in a topology -> Cloud's type and software. The types of v3 and v5p count cores, two a chip, those of v5e
+# and v6e chips. Of v4 the shape itself is asked for, as several have the same number of chips.
 read_topology() {
   local flat='^[1-9][0-9]*x[1-9][0-9]*$' cube='^[1-9][0-9]*x[1-9][0-9]*x[1-9][0-9]*$'
   local chip=${TOPOLOGY%%:*} shape=${TOPOLOGY#*:} axes=$flat chips
@@ -110,7 +110,8 @@ state() { # prints the queued resource's state, or the TPU's where that is not R
 ask() { # WORD...: what the first worker's worker.sh answers; fails where the worker cannot be reached
   local answer words
   printf -v words ' %q' "$@"
-  answer=$(on 0 "if [ -f $worker ]; then bash $worker$words; else echo codex_jax: not installed; fi" 2>"$errors") || return 1
+  words="if [ -f $worker ]; then bash $worker$words; else echo codex_jax: not installed; fi"
+  answer=$(on 0 "$words" 2>"$errors") || return 1
   sed -n 's/^codex_jax: //p' <<<"$answer" | tail -n 1
 }
 
@@ -270,7 +271,7 @@ main() {
   [[ $WORKER =~ ^[0-9]+$ ]] || bad "WORKER $WORKER: give the number of one"
   case $command in install | train | watch) need BUCKET DATA ;; esac
   [[ $command != create && $command != watch ]] || read_topology
-  [[ -n $dry_run ]] || command -v gcloud >/dev/null || bad "gcloud is not there: https://cloud.google.com/sdk/docs/install"
+  [[ -n $dry_run ]] || command -v gcloud >/dev/null || bad "no gcloud: https://cloud.google.com/sdk/docs/install"
   # shellcheck disable=SC2163  # the names in it are what is exported
   for key in $SETTINGS; do export "$key"; done
   errors=$(mktemp)

@@ -25,10 +25,11 @@ mount_bucket() { # BUCKET
 }
 
 install() { # BUCKET DATA DATA_DIR
-  local packages=() name
+  local packages=() name key
   if ! command -v gcsfuse >/dev/null; then
-    curl -fsSL https://packages.cloud.google.com/apt/doc/apt-key.gpg | sudo tee /usr/share/keyrings/cloud.google.asc >/dev/null
-    echo "deb [signed-by=/usr/share/keyrings/cloud.google.asc] https://packages.cloud.google.com/apt" \
+    key=/usr/share/keyrings/cloud.google.asc
+    curl -fsSL https://packages.cloud.google.com/apt/doc/apt-key.gpg | sudo tee "$key" >/dev/null
+    echo "deb [signed-by=$key] https://packages.cloud.google.com/apt" \
       "gcsfuse-$(lsb_release -c -s) main" | sudo tee /etc/apt/sources.list.d/gcsfuse.list >/dev/null
     packages+=(gcsfuse)
   fi
