@@ -36,9 +36,10 @@ lint: install
 test: lint
 	$(BIN)/pytest
 
-## make test-interop   what needs TensorFlow and Beam, in .venv-interop
-test-interop: .venv-interop/.installed
+## make test-interop   what needs TensorFlow and Beam, in .venv-interop, or a TPU's compiler, in .venv-tpu
+test-interop: .venv-interop/.installed .venv-tpu/.installed
 	.venv-interop/bin/pytest tests/interop
+	JAX_PLATFORMS=cpu .venv-tpu/bin/pytest tests/planning tests/parallel/test_topology.py
 
 ## make demo           the whole line in small: a trained, fine-tuned, sampled, scored and plotted model
 demo: install

@@ -2,7 +2,9 @@
 
 import importlib.util
 import itertools
+import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +19,11 @@ class Chip:
     hbm_bytes: int
     peak_flops: float  # bf16 FLOP/s
     hbm_bandwidth: float  # bytes/s
-    ici_bandwidth: float  # bytes/s along one torus axis, both directions together
+    ici_bandwidth: float  # bytes/s along one torus axis that closes to a ring, both directions together
     clock: float  # Hz
     cores: int
     torus: int  # axes
+    matrix_unit: int = 128  # rows and columns of one matrix unit
 
 
 GIB = 1024**3
@@ -35,13 +38,14 @@ CHIPS = {
         Chip("v4", 32 * GIB, 275e12, 1228e9, 90e9, 1.05e9, cores=1, torus=3),
         Chip("v5e", 16 * GIB, 197e12, 819e9, 90e9, 1.5e9, cores=1, torus=2),
         Chip("v5p", 95 * GIB, 459e12, 2765e9, 180e9, 1.75e9, cores=1, torus=3),
-        Chip("v6e", 32 * GIB, 918e12, 1640e9, 180e9, 1.75e9, cores=1, torus=2),
+        Chip("v6e", 32 * GIB, 918e12, 1640e9, 180e9, 1.75e9, cores=1, torus=2, matrix_unit=256),
     )
 }
 
 _SMALL_CUBES = ("2x2x1", "2x2x2", "2x2x4", "2x4x4")
 _CUBES = tuple("x".join(map(str, s)) for s in itertools.combinations_with_replacement((4, 8, 12, 16), 3))
 _LITE = ("1x1", "2x2", "2x4", "4x4", "4x8", "8x8", "8x16", "16x16")
+POD_AXIS = {"v3": 32, "v5e": 16, "v6e": 16}  # chips along an axis of a pod
 SHAPES: dict[str, tuple[str, ...]] = {
     "v3": ("2x2", "4x4", "4x8", "8x8", "8x16", "16x16", "16x32", "32x32"),
     "v4": _SMALL_CUBES + _CUBES,
@@ -60,6 +64,39 @@ def parse_topology(name: str) -> tuple[Chip, tuple[int, ...]]:
     if shape not in SHAPES[kind]:
         raise InputError(f"unknown topology {name!r}: {kind} comes as {', '.join(SHAPES[kind])}")
     return CHIPS[kind], tuple(map(int, shape.split("x")))
+
+
+def closed_axes(name: str) -> tuple[bool, ...]:
+    """Which axes of a slice close to a ring: all of whole cubes (v4, v5p), else those as long as a pod's.
+
+    Google Cloud's pages: slices of 4x4x4 and larger are full tori. "How to scale your model": a v5e or v6e axis has
+    its wraparound link where it is 16 long; a v3 pod is 32x32.
+    """
+    chip, shape = parse_topology(name)
+    if chip.torus == 3:
+        return (all(size % 4 == 0 for size in shape),) * 3
+    return tuple(size == POD_AXIS[chip.name] for size in shape)
+
+
+def ring_bandwidth(name: str, coordinates: Sequence[tuple[int, ...]]) -> float:
+    """Bytes/s that each chip of a group sends when it gathers or reduces; coordinates: of the group's chips.
+
+    Bytes go round both ways along every axis that the group spans at once, as in "How to scale your model" (bytes over
+    bidirectional bandwidth times axes). Half of that along an axis that is no ring, or of which the group has a part.
+    A group within one chip (v3's two cores) counts as one axis.
+    """
+    chip, shape = parse_topology(name)
+    total = 0.0
+    for places, size, closed in zip(zip(*coordinates, strict=True), shape, closed_axes(name), strict=False):
+        spanned = len(set(places))
+        if spanned > 1:
+            total += chip.ici_bandwidth / (1 if closed and spanned == size else 2)
+    return total or chip.ici_bandwidth
+
+
+def chips_of(name: str) -> int:
+    """How many chips a slice has."""
+    return math.prod(parse_topology(name)[1])
 
 
 def prepare_environment() -> None:

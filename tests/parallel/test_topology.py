@@ -6,7 +6,7 @@ from jax.sharding import SingleDeviceSharding
 
 from codex_jax.errors import InputError
 from codex_jax.parallel.compiled import read_costs
-from codex_jax.parallel.topology import CHIPS, SHAPES, parse_topology, slice_devices
+from codex_jax.parallel.topology import CHIPS, SHAPES, closed_axes, parse_topology, ring_bandwidth, slice_devices
 
 
 def test_every_known_topology_is_read_with_as_many_axes_as_its_torus():
@@ -37,3 +37,36 @@ def test_the_compilers_cycles_put_a_matrix_product_near_the_published_peak(name,
     compiled = jax.jit(lambda x, a, b: x @ a @ b).lower(matrix, matrix, matrix).compile()
     rate = products * 2 * size**3 / (read_costs(compiled.as_text()).cycles / chip.clock)
     assert least < rate / (chip.peak_flops / chip.cores) < 1
+
+
+@pytest.mark.parametrize(
+    ("name", "closed"),
+    [
+        ("v5e:16x16", (True, True)),
+        ("v5e:8x16", (False, True)),
+        ("v5e:4x4", (False, False)),
+        ("v6e:16x16", (True, True)),
+        ("v4:4x4x4", (True, True, True)),
+        ("v4:2x4x4", (False, False, False)),
+        ("v5p:4x4x8", (True, True, True)),
+        ("v3:16x32", (False, True)),
+    ],
+)
+def test_axes_that_close_to_a_ring(name, closed):
+    assert closed_axes(name) == closed
+
+
+@pytest.mark.parametrize(
+    ("name", "group", "axes"),
+    [
+        ("v5e:16x16", [(x, y) for x in range(16) for y in range(16)], 2),
+        ("v5e:16x16", [(x, 0) for x in range(16)], 1),
+        ("v5e:16x16", [(x, y) for x in range(8) for y in range(16)], 1.5),  # a part of an axis is no ring
+        ("v5e:16x16", [(0, 0), (0, 8)], 0.5),
+        ("v5e:4x4", [(x, y) for x in range(4) for y in range(4)], 1),  # two axes, neither a ring
+        ("v4:4x4x4", [(x, y, z) for x in range(4) for y in range(4) for z in range(4)], 3),
+        ("v3:4x4", [(0, 0), (0, 0)], 1),  # the two cores of a chip
+    ],
+)
+def test_a_group_has_the_links_of_all_axes_it_spans(name, group, axes):
+    assert ring_bandwidth(name, group) == axes * parse_topology(name)[0].ici_bandwidth
