@@ -17,7 +17,7 @@ config = TrainConfig(
     model=replace(model, compute_dtype="bfloat16", remat="full"),
     data=DataConfig(path="runs/data/github_python"),
     optimizer=OptimizerConfig(peak_learning_rate=learning_rate),  # the rest of the paper's are the defaults
-    mesh=MeshConfig(data=1, fsdp=-1, model=1),
+    mesh=MeshConfig(data=-1, fsdp=1, model=1),
     batch_size=batch_size,
     accumulation=2,
     steps=steps_for(100e9, batch_size),
