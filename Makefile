@@ -50,10 +50,9 @@ demo: install
 $(TRAIN): train-%: experiments/codex_%.py install
 	$(BIN)/python -m codex_jax.train $< $(DATA:%=--data.path %) $(RUN:%=--run-dir %) $(ARGS)
 
-## make plan-SIZE      compiles its step for a TPU slice that need not be here; TOPOLOGY=v5e:16x16 ARGS="--mesh.model 4 ..."
+## make plan-SIZE      compiles its step for a TPU slice that need not be here; TOPOLOGY=v5e:16x16 ARGS="--search"
 $(PLAN): plan-%: experiments/codex_%.py .venv-tpu/.installed
-	.venv-tpu/bin/python -m codex_jax.plan $< \
-		--topology $(or $(TOPOLOGY),$(shell sed -n 's/^topology = "\(.*\)".*/\1/p' experiments/codex_$*.py)) $(ARGS)
+	.venv-tpu/bin/python -m codex_jax.plan $< $(TOPOLOGY:%=--topology %) $(ARGS)
 
 # Every lock for every supported Python (environment markers tell them apart).
 UV_COMPILE = build/lock/bin/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 \

@@ -73,10 +73,9 @@ def test_make_train():
 
 
 def test_make_plan():
-    topology = re.search(r'topology = "(.+)"', (ROOT / "experiments/codex_12b.py").read_text())[1]
     code, shown = make("plan-12b")
     assert code == 0
-    assert f".venv-tpu/bin/python -m codex_jax.plan experiments/codex_12b.py --topology {topology}" in shown
+    assert shown.rstrip().endswith(".venv-tpu/bin/python -m codex_jax.plan experiments/codex_12b.py")
     _, shown = make("plan-85m", "TOPOLOGY=v4:4x4x4", "ARGS=--json")
     assert "codex_jax.plan experiments/codex_85m.py --topology v4:4x4x4 --json" in shown
 
