@@ -28,7 +28,7 @@ SAVED: dict[str, tuple[float, float, float]] = {
 WORKING = (8, 16, 14)  # the same of the layer whose gradients are being made
 LANES = 128  # a head takes as many on a TPU, and twice that where it is narrower and laid out anew
 SCORES = 12  # bytes a score of attention without a kernel: float32, its gradient and its mask
-GATHERED_LAYERS = 2  # whose weights are whole at once: the next one's arrive while one is at work
+GATHERED_LAYERS = 3  # whose weights are whole at once: the next one's arrive while one is at work, and some linger
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,9 @@ def estimate(
 
     scores = 0.0 if kernel else SCORES * tokens * length * model.heads / split
     saved = model.layers * (activations(SAVED[model.remat]) + (scores if model.remat == "none" else 0))
-    # Weights are gathered in one dtype and cast to another where the two differ; gradients are summed in float32.
-    gathered = BYTES[model.gather_dtype] + (size if model.gather_dtype != model.compute_dtype else 0)
-    gradient = 4
+    # Weights are gathered in one dtype and cast to another where the two differ; gradients are scattered in the first.
+    gradient = BYTES[model.gather_dtype]
+    gathered = gradient + (size if model.gather_dtype != model.compute_dtype else 0)
     layer = 12 * width**2 / split
     weights = (GATHERED_LAYERS * gathered + gradient) * layer if parts > split else (size + gradient) * layer
     table = model.vocab_size * width / split * (gathered + gradient)

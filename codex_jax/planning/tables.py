@@ -59,6 +59,11 @@ def show(result: dict[str, Any]) -> None:
     out = terminal.tables()
     out.print(title, highlight=False)
     out.print(table)
+    if result["step_seconds"] is not None:
+        print(
+            "projected from the compiler's cycles, attention kernels at half the peak, links as published, and\n"
+            "asynchronous communication beside compute; without input, evaluation and checkpoints (see --help)"
+        )
 
 
 def show_suggestions(base: TrainConfig, found: list[Candidate], command: str) -> None:
