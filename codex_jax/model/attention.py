@@ -5,24 +5,57 @@ import jax.numpy as jnp
 
 Array = jax.Array
 
+LEAST_BLOCK, MOST_BLOCKS = 128, 4  # queries of a block, blocks of a sequence: more only add products to compile
 
-def mask_of_packed(segment_ids_BT: Array, reach: Array | int | None = None) -> Array:
-    """bool [B, 1, T, T]: query t sees key s where s <= t and both lie in one document, and t - s < reach if given."""
-    same = segment_ids_BT[:, :, None] == segment_ids_BT[:, None, :]
-    length = segment_ids_BT.shape[1]
-    mask = same & jnp.tril(jnp.ones((length, length), bool))
+
+def attend_packed(
+    query_BTHD: Array, key_BTHD: Array, value_BTHD: Array, segment_ids_BT: Array, reach: Array | int | None = None
+) -> Array:
+    """Each token over its document's tokens so far, the last `reach` of them if given; -> [B, T, H, D].
+
+    A block of queries at a time, each over the keys before its end only: two blocks do three quarters of the products
+    of the whole square, four do five eighths.
+    """
+    length = query_BTHD.shape[1]
+    size = -(-length // max(1, min(length // LEAST_BLOCK, MOST_BLOCKS)))
+    # Heads before tokens once, and not in each product.
+    query, key, value = _heads_first(query_BTHD, key_BTHD, value_BTHD)
+    blocks = []
+    for start in range(0, length, size):
+        queries = slice(start, min(start + size, length))
+        # A number says which keys are out of reach of all of the block; an array only masks them.
+        keys = slice(max(0, start - reach + 1) if isinstance(reach, int) else 0, queries.stop)
+        mask = mask_of_packed(segment_ids_BT, reach, queries, keys)
+        blocks.append(_weighted(query[:, :, queries], key[:, :, keys], value[:, :, keys], mask))
+    return jnp.concatenate(blocks, axis=2).swapaxes(1, 2)
+
+
+def mask_of_packed(
+    segment_ids_BT: Array, reach: Array | int | None = None, queries: slice = slice(None), keys: slice = slice(None)
+) -> Array:
+    """bool [B, 1, t, s]: query t sees key s where s <= t and both lie in one document, and t - s < reach if given."""
+    place = jnp.arange(segment_ids_BT.shape[1])
+    behind = place[queries, None] - place[keys]
+    mask = (segment_ids_BT[:, queries, None] == segment_ids_BT[:, None, keys]) & (behind >= 0)
     if reach is not None:
-        place = jnp.arange(length)
-        mask &= place[:, None] - place < reach
+        mask &= behind < reach
     return mask[:, None]
 
 
 def attend(query_BTHD: Array, key_BSHD: Array, value_BSHD: Array, mask: Array) -> Array:
     """softmax(q k / sqrt(D)) v with float32 scores. mask: bool, broadcast to [B, H, T, S]; -> [B, T, H, D]."""
-    scale = query_BTHD.shape[-1] ** -0.5
-    scores = jnp.einsum("bthd,bshd->bhts", query_BTHD * scale, key_BSHD, preferred_element_type=jnp.float32)
+    return _weighted(*_heads_first(query_BTHD, key_BSHD, value_BSHD), mask).swapaxes(1, 2)
+
+
+def _heads_first(query_BTHD: Array, key_BSHD: Array, value_BSHD: Array) -> tuple[Array, Array, Array]:
+    scaled = query_BTHD * query_BTHD.shape[-1] ** -0.5
+    return scaled.swapaxes(1, 2), key_BSHD.swapaxes(1, 2), value_BSHD.swapaxes(1, 2)
+
+
+def _weighted(query_BHTD: Array, key_BHSD: Array, value_BHSD: Array, mask: Array) -> Array:
+    scores = jnp.einsum("bhtd,bhsd->bhts", query_BHTD, key_BHSD, preferred_element_type=jnp.float32)
     weights = jax.nn.softmax(jnp.where(mask, scores, -1e30), axis=-1)
-    return jnp.einsum("bhts,bshd->bthd", weights.astype(value_BSHD.dtype), value_BSHD)
+    return jnp.einsum("bhts,bhsd->bhtd", weights.astype(value_BHSD.dtype), value_BHSD)
 
 
 def attend_cached(
