@@ -10,6 +10,8 @@ from codex_jax.parallel.topology import chips_of
 from codex_jax.planning.candidates import Candidate, candidates, changes, distinct
 from codex_jax.planning.compiling import Job, plan
 
+SLACK = 0.08  # of HBM
+
 
 def compiled(job: Job, found: list[Candidate]) -> Iterator[dict[str, Any]]:
     """Each candidate's plan, one after the other; a failed one is a row with its `error`.
@@ -64,7 +66,8 @@ def search(
     job: Job, topology: str, count: int, free: float, optimizer: bool, report: Callable[[int, str], None]
 ) -> tuple[list[dict[str, Any]], bool]:
     """(ranked rows of at most `count` compiled plans, whether it was interrupted); InputError where nothing fits."""
-    found = distinct(candidates(job, topology, free, optimizer), count)
+    # Estimates are mostly high, and compiling tells: a little more than fits may fit.
+    found = distinct(candidates(job, topology, free - SLACK, optimizer), count)
     if not found:
         raise InputError(
             f"by the estimate nothing fits {chips_of(topology)} chips of {topology} with {free:.0%} of HBM free: "
