@@ -131,6 +131,8 @@ def main(argv: list[str] | None = None) -> int:
             # The experiment's own data need not be on the machine that plans.
             config = dataclasses.replace(config, data=dataclasses.replace(config.data, path=""))
         job, command = job_of(config), shlex.join(tables.run_flags(args))
+        if config.search and not config.topology:
+            raise InputError("--search needs a slice: --topology CHIP:SHAPE, such as v5e:16x16")
         if not config.topology:
             return suggest(job, config, command)
         parse_topology(config.topology)

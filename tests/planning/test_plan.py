@@ -25,7 +25,13 @@ def plan(tmp_path, *flags, text=EXPERIMENT):
 
 
 @pytest.mark.parametrize(
-    "flags", [["--topology", "v5e:3x3"], ["--topology", "v4:2x2x1", "--steps", "0"], ["--search", "--compile", "0"]]
+    "flags",
+    [
+        ["--topology", "v5e:3x3"],
+        ["--topology", "v4:2x2x1", "--steps", "0"],
+        ["--topology", "v4:2x2x1", "--search", "--compile", "0"],
+        ["--search"],
+    ],
 )
 def test_bad_input_is_one_line(tmp_path, flags):
     done = plan(tmp_path, *flags)
