@@ -32,8 +32,8 @@ def compiled(job: Job, found: list[Candidate]) -> Iterator[dict[str, Any]]:
             }
             try:
                 row |= plan(Job(one.config, job.length, job.masked), one.topology)
-            except InputError as error:
-                row["error"] = str(error)
+            except Exception as error:  # whatever a compiler may raise is the answer for this row alone
+                row["error"] = " ".join(str(error).split())[:200]
             except BaseException as error:
                 rows.put(error)
                 return

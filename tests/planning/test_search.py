@@ -36,7 +36,7 @@ def plans(monkeypatch, outcomes):
 
 
 def test_a_failed_compile_is_a_row(monkeypatch):
-    plans(monkeypatch, [(50, 2.0), InputError("the compiler refused this step"), (60, 1.0)])
+    plans(monkeypatch, [(50, 2.0), ValueError("the compiler refused this step"), (60, 1.0)])
     notes = []
     rows, interrupted = search(JOB, "v5e:2x2", 3, 0.2, False, lambda n, note: notes.append(note))
     assert not interrupted
