@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 from codex_jax.errors import InputError
 
-RematPolicy = Literal["none", "full", "dots"]
+# What the backward pass finds saved, from least memory to most; it computes the rest again. dots: weight products.
+RematPolicy = Literal["full", "attention", "qkv", "dots", "dots_attention", "none"]
+Dtype = Literal["float32", "bfloat16"]
 Attention = Literal["auto", "xla", "splash", "cudnn"]
 
 
@@ -22,11 +24,20 @@ class ModelConfig:
     heads: int = 6
     context: int = 2048  # tokens: the longest sequence, and the number of learned positions
     vocab_size: int = 0  # 0: taken from the data's tokenizer, rounded up to a multiple of 128
-    compute_dtype: Literal["float32", "bfloat16"] = "float32"  # parameters, softmax and loss are float32
-    remat: RematPolicy = "none"  # what the backward pass computes again: nothing, a whole layer, all but products
+    compute_dtype: Dtype = "float32"  # parameters, softmax and loss are float32
+    gather_dtype: Dtype = "float32"  # in which weights are gathered and their gradients scattered over the mesh
+    remat: RematPolicy = "none"  # what is saved for the backward pass: none computes nothing again, full a whole layer
     unroll: int = 1  # layers a turn of the scan over them: on a CPU all of a small model is faster, slower to compile
     attention: Attention = "auto"  # splash on TPU, cuDNN on NVIDIA, XLA elsewhere
     window: int = 0  # tokens, itself included, that every second layer sees, as GPT-3's banded ones; 0: all see all
+
+
+SPEED = ("compute_dtype", "gather_dtype", "remat", "unroll", "attention")  # what a run may change on the way
+
+
+def with_speed_of(shape: ModelConfig, speed: ModelConfig) -> ModelConfig:
+    """The model of `shape`, computed as `speed` says."""
+    return dataclasses.replace(shape, **{name: getattr(speed, name) for name in SPEED})
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,8 @@ class OptimizerConfig:
     beta2: float = 0.95
     epsilon: float = 1e-8
     weight_decay: float = 0.1  # on matrices only
+    first_moment_dtype: Dtype = "float32"
+    offload: bool = False  # moments lie in the host's memory between updates: for TPU and GPU
     clip_norm: float = 1.0  # global norm of the gradients
 
 
@@ -59,9 +72,10 @@ class OptimizerConfig:
 class MeshConfig:
     """Devices along each mesh axis; -1 (one axis at most) takes what is left."""
 
-    data: int = 1
-    fsdp: int = -1
-    model: int = 1
+    data: int = 1  # copies of the parameters
+    fsdp: int = -1  # parts of the batch and of every parameter: sharded data parallelism
+    sequence: int = 1  # parts of every sequence, and of the parameters as fsdp: for more devices than sequences
+    model: int = 1  # parts of heads, MLP and vocabulary: tensor parallelism
 
 
 @dataclass(frozen=True)
@@ -87,6 +101,7 @@ class TrainConfig:
     steps: int = 1000
     batch_size: int = 32  # sequences a step, over all devices
     accumulation: int = 1  # microbatches a step
+    loss_chunks: int = 1  # parts of the sequence whose logits are made one after the other, and again backward
     seed: int = 0
     init_from: str = ""  # a run folder whose newest parameters start this one
     log_every: int = 10  # steps
@@ -133,6 +148,8 @@ def validate(config: TrainConfig) -> None:
             raise InputError(f"--model.{name} must be at least 1, not {getattr(model, name)}")
     if model.width % model.heads:
         raise InputError(f"--model.width {model.width} must be a multiple of --model.heads {model.heads}")
+    if model.gather_dtype == "bfloat16" and model.compute_dtype != "bfloat16":
+        raise InputError("--model.gather-dtype bfloat16 needs --model.compute-dtype bfloat16")
     if model.attention not in typing.get_args(Attention):
         choices = ", ".join(typing.get_args(Attention))
         raise InputError(f"--model.attention must be one of {choices}, not {model.attention!r}")
@@ -140,7 +157,8 @@ def validate(config: TrainConfig) -> None:
         raise InputError("--model.attention cudnn needs --model.compute-dtype bfloat16 and heads of a multiple of 8")
     if not 0 <= model.window <= model.context:
         raise InputError(f"--model.window must be from 0 to --model.context {model.context}, not {model.window}")
-    for name in ("steps", "batch_size", "accumulation", "log_every", "checkpoint_every", "keep_checkpoints"):
+    counts = "steps", "batch_size", "accumulation", "loss_chunks", "log_every", "checkpoint_every", "keep_checkpoints"
+    for name in counts:
         if getattr(config, name) < 1:
             raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(config, name)}")
     if config.batch_size % config.accumulation:

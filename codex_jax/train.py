@@ -9,6 +9,7 @@ import itertools
 import math
 import os
 import runpy
+import shlex
 import shutil
 import sys
 import time
@@ -20,18 +21,19 @@ from typing import Any
 import jax
 
 from codex_jax import cli, terminal
-from codex_jax.config import TrainConfig, validate
+from codex_jax.config import TrainConfig, validate, with_speed_of
 from codex_jax.errors import InputError
 from codex_jax.model.gpt import GPT
 from codex_jax.parallel import hosts
-from codex_jax.parallel.mesh import make_mesh
+from codex_jax.parallel.mesh import check_divides, make_mesh
+from codex_jax.planning import capacity
 from codex_jax.records.dataset import Batch, Dataset, open_dataset
 from codex_jax.records.prefetch import prefetch
 from codex_jax.training import checkpoint
 from codex_jax.training.metrics import MetricsLog
 from codex_jax.training.optimizer import learning_rate, make_optimizer
 from codex_jax.training.state import TrainState, init_state, state_shardings
-from codex_jax.training.step import make_eval_step, make_train_step, on_mesh, to_global
+from codex_jax.training.step import make_eval_step, make_train_step, to_global
 
 VOCAB_MULTIPLE = 128  # so that the vocabulary divides over a mesh axis and fills the lanes of a TPU
 
@@ -73,9 +75,7 @@ def resolve(config: TrainConfig, data: Dataset) -> TrainConfig:
         source = Path(config.init_from)
         theirs = checkpoint.read_config(source)
         open_run_tokenizer(source, tokenizer["sha256"])
-        # Speed settings are this run's; the shape is the other's.
-        ours = {name: getattr(model, name) for name in ("compute_dtype", "remat", "unroll")}
-        model = dataclasses.replace(theirs.model, **ours)
+        model = with_speed_of(theirs.model, model)
     elif model.vocab_size == 0:
         model = dataclasses.replace(model, vocab_size=vocab_size)
     if model.vocab_size < tokenizer["vocab_size"]:
@@ -105,7 +105,7 @@ def prepare_folder(config: TrainConfig, data: Dataset, resume: bool) -> None:
     if resume:
         theirs = checkpoint.read_config(folder)
         open_run_tokenizer(folder, data.manifest["tokenizer"]["sha256"])
-        if theirs.model != config.model:
+        if with_speed_of(theirs.model, config.model) != config.model:
             raise InputError(f"{folder} was trained with another model than this experiment's: {theirs.model}")
         return
     try:
@@ -137,29 +137,30 @@ def validation(config: TrainConfig, data: Dataset, mesh: Any, eval_step: Any, pa
     return values
 
 
-def train(config: TrainConfig, resume: bool = False) -> dict[str, float]:
+def train(config: TrainConfig, resume: bool = False, command: str = "EXPERIMENT.py") -> dict[str, float]:
     """Trains the run to its last step and returns its last validation values."""
+    if not config.init_from:  # whose model may be another
+        hosts.on_first(lambda: capacity.require(config, command=command))
     validate(config)
     data = open_data(config)
     config = resolve(config, data)
+    hosts.on_first(lambda: capacity.require(config, data.manifest["seq_len"], command))
     mesh = make_mesh(config.mesh)
-    ways = mesh.shape["data"] * mesh.shape["fsdp"] * config.accumulation
-    if config.batch_size % ways:
-        raise InputError(f"--batch-size {config.batch_size} must be a multiple of data x fsdp x accumulation = {ways}")
+    check_divides(config, data.manifest["seq_len"], mesh)
     hosts.on_first(lambda: prepare_folder(config, data, resume))
 
     model, optimizer = GPT(config.model), make_optimizer(config.optimizer, config.steps)
     eot = data.manifest["tokenizer"]["eot"]
-    schedule = learning_rate(config.optimizer, config.steps)
+    schedule, offload = learning_rate(config.optimizer, config.steps), config.optimizer.offload
     manager = checkpoint.open_manager(config.folder, config.keep_checkpoints)
-    with on_mesh(mesh):
+    with jax.set_mesh(mesh):
         state = start(config, model, optimizer, mesh, manager if resume else None)
         first = int(state.step)
         if first >= config.steps:
             print(f"{config.folder} is at step {first} of {config.steps} already", file=sys.stderr)
             return {}
-        train_step = make_train_step(model, optimizer, mesh, eot, config.accumulation)
-        eval_step = make_eval_step(model, eot)
+        train_step = make_train_step(model, optimizer, mesh, eot, config.accumulation, config.loss_chunks, offload)
+        eval_step = make_eval_step(model, eot, config.loss_chunks)
         seq_tokens = config.batch_size * data.manifest["seq_len"]
         values: dict[str, float] = {}
         placed = prefetch(batches(config, data, first), lambda item: (item[0], to_global(mesh, item[1])))
@@ -197,10 +198,10 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, float]:
 
 def start(config: TrainConfig, model: GPT, optimizer: Any, mesh: Any, resumed: Any) -> TrainState:
     """The state to begin from: 1. the run's newest checkpoint, 2. another run's parameters, 3. the seed."""
-    shapes, placed = state_shardings(model, optimizer, mesh)
+    shapes, placed = state_shardings(model, optimizer, mesh, config.optimizer.offload)
     if resumed is not None:
         return checkpoint.restore(resumed, checkpoint.newest_step(config.folder), shapes, placed)
-    state = init_state(model, optimizer, mesh, config.seed)
+    state = init_state(model, optimizer, mesh, config.seed, config.optimizer.offload)
     if config.init_from:
         params, _ = checkpoint.restore_params(Path(config.init_from), shapes.params, placed.params)
         state = state._replace(params=params)
@@ -251,7 +252,7 @@ def main(argv: list[str] | None = None) -> int:
         config = cli.parse(TrainConfig, args[1:], default=load_experiment(Path(args[0])))
         began = time.monotonic()
         hosts.join(config.hosts)
-        values = train(config, resume)
+        values = train(config, resume, shlex.join(args))
         if jax.process_index():
             return 0
         shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())

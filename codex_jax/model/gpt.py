@@ -3,26 +3,32 @@
 Tensors end in their axes: B sequences, T tokens, S cached tokens, H heads, D head size, C width, V vocabulary.
 """
 
+from functools import partial
 from typing import Any, cast
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh
+from jax.ad_checkpoint import checkpoint_name
 
 from codex_jax.config import ModelConfig
 from codex_jax.model.attention import attend_cached
 from codex_jax.model.cache import Prefix, Suffix
-from codex_jax.model.kernels import attention, current_mesh
+from codex_jax.model.kernels import SAVED_ATTENTION, attention
+from codex_jax.parallel.mesh import constrain, current_mesh
 
 Array = jax.Array
 
 INIT_STD = 0.02  # GPT-2's, kept by GPT-3
 LAYER_NORM_EPSILON = 1e-5
 
-REMAT = {
-    "full": jax.checkpoint_policies.nothing_saveable,
-    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+# What each policy saves of a layer, by the names given below; a layer's input is always saved.
+REMAT: dict[str, tuple[str, ...]] = {
+    "full": (),
+    "attention": (SAVED_ATTENTION,),
+    "qkv": (SAVED_ATTENTION, "qkv"),
+    "dots": ("qkv", "out", "up"),
+    "dots_attention": (SAVED_ATTENTION, "qkv", "out", "up"),
 }
 
 
@@ -31,38 +37,53 @@ def dtype_of(config: ModelConfig) -> Any:
     return jnp.dtype(config.compute_dtype)
 
 
-def _dense(
-    config: ModelConfig,
-    features: int | tuple[int, ...],
-    axes: tuple[str, ...],
-    name: str,
-    std: float,
-    inputs: int = 1,
-) -> nn.Module:
-    # The kernel's last axes are the outputs, and the bias has only those.
-    return nn.DenseGeneral(
-        features,
-        axis=tuple(range(-inputs, 0)),
-        dtype=dtype_of(config),
-        kernel_init=nn.with_logical_partitioning(nn.initializers.normal(std), axes),
-        bias_init=nn.with_logical_partitioning(nn.initializers.zeros, axes[inputs:]),
-        name=name,
-    )
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _whole(weight: Array, axes: tuple[str, ...]) -> Array:
+    # Whole along the embedding on every device, and its gradient in parts again.
+    return constrain(weight, *(None if axis == "embed" else axis for axis in axes))
 
 
-def _split_batch(x: Array) -> Array:
-    # The mesh is named: Linen by itself does not see that of `with mesh:`, and then drops the constraint.
-    mesh = current_mesh()
-    named = mesh if isinstance(mesh, Mesh) else None
-    return nn.with_logical_constraint(x, ("batch", "length", "activation"), mesh=named)
+_whole.defvjp(lambda weight, axes: (_whole(weight, axes), None), lambda axes, _, slope: (constrain(slope, *axes),))
+
+
+def gather(weight: Array, axes: tuple[str, ...], config: ModelConfig) -> Array:
+    """A parameter as a product takes it: gathered over the mesh as config.gather_dtype, in the compute dtype."""
+    weight = constrain(weight.astype(config.gather_dtype), *axes)
+    return _whole(weight, axes).astype(dtype_of(config))
+
+
+class Linear(nn.Module):
+    """A product with a weight kept as [width, features] whether the width comes in or goes out, plus a bias.
+
+    What is split over the mesh so lies outermost in memory, of the weight and of its gradient: a device's part is one
+    piece, and the compiler can scatter a gradient where it would otherwise reduce all of it everywhere.
+    """
+
+    config: ModelConfig
+    features: int
+    axis: str  # its logical name
+    std: float
+    inwards: bool = False  # from features to width
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """x: [B, T, width] -> [B, T, features], or back where inwards; in the compute dtype."""
+        axes = "embed", self.axis
+        size, out = (self.config.width, "vector") if self.inwards else (self.features, self.axis)
+        normal = nn.with_logical_partitioning(nn.initializers.normal(self.std), axes)
+        zeros = nn.with_logical_partitioning(nn.initializers.zeros, (out,))
+        kernel = cast(Array, self.param("kernel", normal, (self.config.width, self.features)))
+        bias = cast(Array, self.param("bias", zeros, (size,)))
+        product = "btm,cm->btc" if self.inwards else "btc,cm->btm"
+        return jnp.einsum(product, x, gather(kernel, axes, self.config)) + bias.astype(x.dtype)
 
 
 def _layer_norm(name: str) -> nn.Module:
     return nn.LayerNorm(
         epsilon=LAYER_NORM_EPSILON,
         dtype=jnp.float32,
-        scale_init=nn.with_logical_partitioning(nn.initializers.ones, ("embed",)),
-        bias_init=nn.with_logical_partitioning(nn.initializers.zeros, ("embed",)),
+        scale_init=nn.with_logical_partitioning(nn.initializers.ones, ("vector",)),
+        bias_init=nn.with_logical_partitioning(nn.initializers.zeros, ("vector",)),
         name=name,
     )
 
@@ -86,12 +107,17 @@ class Block(nn.Module):
         head_dim = config.width // config.heads
 
         h = _layer_norm("attention_norm")(x).astype(dtype)
-        qkv = _dense(config, (3, config.heads, head_dim), ("embed", "qkv", "heads", "head"), "qkv", INIT_STD)(h)
-        query, key, value = qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2]
+        query, key, value = (
+            checkpoint_name(Linear(config, config.width, "heads", INIT_STD, name=name)(h), "qkv").reshape(
+                *x.shape[:2], config.heads, head_dim
+            )
+            for name in ("query", "key", "value")
+        )
         if cache is None:
             assert segment_ids_BT is not None
             how = config.window, config.attention, current_mesh(), banded
-            out = attention(query, key, value, segment_ids_BT, *how)
+            with jax.named_scope("attention"):
+                out = attention(query, key, value, segment_ids_BT, *how)
         else:
             assert lengths is not None
             prefix_key, prefix_value, suffix_key, suffix_value = cache
@@ -99,13 +125,14 @@ class Block(nn.Module):
             key, value = key[:, 0], value[:, 0]
             reach = None if banded is None else jnp.where(banded, config.window, config.context)
             out = attend_cached(query[:, 0], key, value, prefix, suffix, reach)[:, None]
-        x = x + _dense(config, config.width, ("heads", "head", "embed"), "out", residual_std, inputs=2)(out)
+        out = Linear(config, config.width, "heads", residual_std, inwards=True, name="out")(out.reshape(x.shape))
+        x = x + checkpoint_name(out, "out")
 
         h = _layer_norm("mlp_norm")(x).astype(dtype)
-        h = _dense(config, 4 * config.width, ("embed", "mlp"), "up", INIT_STD)(h)
-        h = nn.gelu(h, approximate=True)
-        x = x + _dense(config, config.width, ("mlp", "embed"), "down", residual_std)(h)
-        return _split_batch(x), (key, value)
+        h = Linear(config, 4 * config.width, "mlp", INIT_STD, name="up")(h)
+        h = nn.gelu(checkpoint_name(h, "up"), approximate=True)
+        x = x + Linear(config, 4 * config.width, "mlp", residual_std, inwards=True, name="down")(h)
+        return constrain(x, "batch", "length", "activation"), (key, value)
 
 
 class GPT(nn.Module):
@@ -129,7 +156,8 @@ class GPT(nn.Module):
         )
         block = Block
         if config.remat != "none":
-            block = nn.remat(Block, policy=REMAT[config.remat], prevent_cse=False)
+            policy = jax.checkpoint_policies.save_only_these_names(*REMAT[config.remat])
+            block = nn.remat(Block, policy=policy, prevent_cse=False)
         self.blocks = nn.scan(
             block,
             variable_axes={"params": 0},
@@ -143,9 +171,18 @@ class GPT(nn.Module):
 
     def __call__(self, tokens_BT: Array, segment_ids_BT: Array, positions_BT: Array) -> tuple[Array, tuple]:
         """-> (logits float32 [B, T, V], (keys, values) of all layers, each [layers, B, T, H, D])."""
+        x, keys_values = self.hidden(tokens_BT, segment_ids_BT, positions_BT)
+        return logits(x, self.unembedding()), keys_values
+
+    def hidden(self, tokens_BT: Array, segment_ids_BT: Array, positions_BT: Array) -> tuple[Array, tuple]:
+        """As the call, with what the logits are made of [B, T, C] in their place."""
         x = self._embed(tokens_BT, positions_BT)
         x, keys_values = self.blocks(x, segment_ids_BT, None, None, self._banded())
-        return self._logits(x), keys_values
+        return self._normed(x), keys_values
+
+    def unembedding(self) -> Array:
+        """[V, C], the token embedding as the output projection takes it."""
+        return gather(self._embeddings()[0], ("vocab", "embed"), self.config)
 
     def decode(self, token_B: Array, prefix: Prefix, suffix: Suffix) -> tuple[Array, Suffix]:
         """One token of each sample -> (logits float32 [B, V], the suffix with it appended)."""
@@ -153,7 +190,7 @@ class GPT(nn.Module):
         x = self._embed(token_B[:, None], jnp.full((token_B.shape[0], 1), position))
         layers = (prefix.key, prefix.value, suffix.key, suffix.value)
         x, (keys, values) = self.blocks(x, None, layers, (prefix.length, suffix.length), self._banded())
-        return self._logits(x)[:, 0], suffix.append(keys, values)
+        return logits(self._normed(x), self.unembedding())[:, 0], suffix.append(keys, values)
 
     def _banded(self) -> Array | None:
         # GPT-3's layers alternate, dense first; a flag a layer keeps one compiled body and the parameters' tree.
@@ -164,14 +201,34 @@ class GPT(nn.Module):
         return cast(Array, self.token_embedding), cast(Array, self.position_embedding)
 
     def _embed(self, tokens_BT: Array, positions_BT: Array) -> Array:
-        token_embedding, position_embedding = self._embeddings()
-        x = token_embedding[tokens_BT] + position_embedding[positions_BT]
-        return _split_batch(x.astype(dtype_of(self.config)))
+        # Every device looks up its part of the width for all of its copy's tokens, and then they exchange: tables are
+        # many times larger than a batch's embeddings.
+        def look_up(table: Array, index_BT: Array) -> Array:
+            return constrain(table[constrain(index_BT, "copy", None)], "copy", None, "embed")
 
-    def _logits(self, x: Array) -> Array:
-        h = self.final_norm(x).astype(dtype_of(self.config))
-        embedding = self._embeddings()[0].astype(h.dtype)
-        return jnp.einsum("btc,vc->btv", h, embedding, preferred_element_type=jnp.float32)
+        token_embedding, position_embedding = self._embeddings()
+        x = look_up(token_embedding, tokens_BT) + look_up(position_embedding, positions_BT)
+        x = constrain(x.astype(dtype_of(self.config)), "batch", None, "embed_of_sequence")
+        return constrain(x, "batch", "length", "activation")
+
+    def _normed(self, x: Array) -> Array:
+        return self.final_norm(x).astype(dtype_of(self.config))
+
+
+@jax.custom_vjp
+def logits(hidden_BTC: Array, unembedding_VC: Array) -> Array:
+    """float32 [B, T, V], split over the mesh as the vocabulary is; backward in the operands' dtype."""
+    product = jnp.einsum("btc,vc->btv", hidden_BTC, unembedding_VC, preferred_element_type=jnp.float32)
+    return constrain(product, "batch", "length", "vocab")
+
+
+def _logits_backward(operands: tuple[Array, Array], slope_BTV: Array) -> tuple[Array, Array]:
+    hidden_BTC, unembedding_VC = operands
+    slope_BTV = constrain(slope_BTV.astype(hidden_BTC.dtype), "batch", "length", "vocab")
+    return jnp.einsum("btv,vc->btc", slope_BTV, unembedding_VC), jnp.einsum("btv,btc->vc", slope_BTV, hidden_BTC)
+
+
+logits.defvjp(lambda *operands: (logits(*operands), operands), _logits_backward)
 
 
 def segments_and_positions(tokens_BT: Array, eot: int) -> tuple[Array, Array]:

@@ -4,27 +4,21 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-from jax._src.mesh import thread_resources  # `with mesh:` can be read nowhere else without a warning
-from jax.sharding import AbstractMesh, Mesh, PartitionSpec
+from jax.ad_checkpoint import checkpoint_name
+from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 
 from codex_jax.config import Attention
 from codex_jax.errors import InputError
-from codex_jax.model.attention import attend, mask_of_packed
+from codex_jax.model.attention import attend, attend_packed, mask_of_packed
+from codex_jax.parallel.mesh import AXES, RULES
 
 Array = jax.Array
 
 LANES = 128  # splash's blocks are multiples of it
 BLOCKS = (512, 256, 128)  # tokens: splash's tiles, the largest that divides the sequence
 CUDNN_HEAD = 128  # the largest head of its fused attention before Hopper
+SAVED_ATTENTION = "attention"  # under which a remat policy finds the output (and splash's log-sum-exp)
 AMPERE = 8  # compute capability 8.0, its least
-
-
-def current_mesh() -> Mesh | AbstractMesh | None:
-    """The mesh of `with mesh:` or of jax.set_mesh, or None."""
-    mesh: Mesh | AbstractMesh = jax.sharding.get_abstract_mesh()
-    if mesh.empty:
-        mesh = thread_resources.env.physical_mesh
-    return None if mesh.empty else mesh
 
 
 def platform_of(mesh: Mesh | AbstractMesh | None) -> str:
@@ -79,12 +73,17 @@ def attention(
         reach: int | Array = window or length
         if banded is not None:
             reach = jnp.where(banded, reach, length)
-        return attend(*qkv, mask_of_packed(segment_ids_BT, reach if window else None))
+        if mesh is not None and mesh.shape["sequence"] > 1:
+            # Blocks of queries would be of one device each.
+            out = attend(*qkv, mask_of_packed(segment_ids_BT, reach if window else None))
+        else:
+            out = attend_packed(*qkv, segment_ids_BT, reach if window else None)
+        return checkpoint_name(out, SAVED_ATTENTION)
 
     def run(window: int) -> Any:
         if kernel == "cudnn":
-            return lambda q, k, v, ids: cudnn(q, k, v, ids, window)
-        return lambda q, k, v, ids: _splash_on_mesh(q, k, v, ids, window, platform != "tpu", mesh)
+            return lambda q, k, v, ids: checkpoint_name(cudnn(q, k, v, ids, window), SAVED_ATTENTION)
+        return lambda q, k, v, ids: splash(q, k, v, ids, window, platform != "tpu", mesh)
 
     if banded is None or not window:
         return run(window)(*qkv, segment_ids_BT)
@@ -103,49 +102,57 @@ def cudnn(
     )
 
 
-def splash(query: Array, key: Array, value: Array, segment_ids: Array, window: int, interpret: bool) -> Array:
-    """Splash attention of one device's shard; sequences are padded to a multiple of 128."""
-    from jax.experimental.pallas.ops.tpu import splash_attention as sa  # slow to import, and only TPUs need it
-
-    _, length, heads, head_dim = query.shape
-    pad = -length % LANES
-    padded = length + pad
-    shape = (padded, padded)
-    mask = sa.LocalMask(shape, (window - 1, 0), 0) if window else sa.CausalMask(shape)
-    block = next(size for size in BLOCKS if padded % size == 0)
-    blocks = sa.BlockSizes(*(block,) * 8)
-    kernel = sa.make_splash_mha_single_device(sa.MultiHeadMask([mask] * heads), block_sizes=blocks, interpret=interpret)
-
-    def rows(x: Array) -> Array:
-        return jnp.pad(x, ((0, 0), (0, pad), (0, 0), (0, 0))).swapaxes(1, 2)
-
-    # Padding is a document of its own: no real token sees it, and its gradient is of zeros.
-    segments = jnp.pad(segment_ids, ((0, 0), (0, pad)), constant_values=-1)
-    out = jax.vmap(lambda q, k, v, ids: kernel(q, k, v, segment_ids=sa.SegmentIds(ids, ids)))(
-        rows(query * head_dim**-0.5), rows(key), rows(value), segments
-    )
-    return out.swapaxes(1, 2)[:, :length].astype(value.dtype)
-
-
-def _splash_on_mesh(
+def splash(
     query: Array,
     key: Array,
     value: Array,
     segment_ids: Array,
     window: int,
     interpret: bool,
-    mesh: Mesh | AbstractMesh | None,
+    mesh: Mesh | AbstractMesh | None = None,
 ) -> Array:
-    def local(q: Array, k: Array, v: Array, ids: Array) -> Array:
-        return splash(q, k, v, ids, window, interpret)
+    """Splash attention under shard_map: a device's heads, and its part of the queries over all keys of a sequence.
 
-    if mesh is None:
-        return local(query, key, value, segment_ids)
+    Sequences are padded until each device's part is a multiple of 128.
+    """
+    from jax.experimental.pallas.ops.tpu import splash_attention as sa  # slow to import, and only TPUs need it
+
+    shape = dict(mesh.shape) if mesh is not None else dict.fromkeys(AXES, 1)
+    batch, length, heads, head_dim = query.shape
     # What does not divide (the one row that a model is initialised with) every device computes.
-    batch = ("data", "fsdp") if query.shape[0] % (mesh.shape["data"] * mesh.shape["fsdp"]) == 0 else None
-    heads = "model" if query.shape[2] % mesh.shape["model"] == 0 else None
-    split = PartitionSpec(batch, None, heads, None)
-    specs = (split, split, split, PartitionSpec(batch, None))
-    return jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)(
-        query, key, value, segment_ids
+    split_batch = RULES["batch"] if batch % (shape["data"] * shape["fsdp"]) == 0 else None
+    split_heads = "model" if heads % shape["model"] == 0 else None
+    parts = shape["sequence"]
+    pad = -length % (LANES * parts)
+    padded = length + pad
+    whole = (padded, padded)
+    mask = sa.LocalMask(whole, (window - 1, 0), 0) if window else sa.CausalMask(whole)
+    block = next(size for size in BLOCKS if padded // parts % size == 0)
+    kernel = sa.make_splash_mha(
+        sa.MultiHeadMask([mask] * heads),
+        block_sizes=sa.BlockSizes(*(block,) * 8),
+        head_shards=shape["model"] if split_heads else 1,
+        q_seq_shards=parts,
+        residual_checkpoint_name=SAVED_ATTENTION,
+        interpret=interpret,
     )
+
+    def rows(x: Array) -> Array:
+        return jnp.pad(x, ((0, 0), (0, pad), (0, 0), (0, 0))).swapaxes(1, 2)
+
+    def local(kernel: Any, q: Array, k: Array, v: Array, q_ids: Array, kv_ids: Array) -> Array:
+        return jax.vmap(lambda q, k, v, *ids: kernel(q, k, v, segment_ids=sa.SegmentIds(*ids)))(q, k, v, q_ids, kv_ids)
+
+    # Padding is a document of its own: no real token sees it, and its gradient is of zeros.
+    ids = jnp.pad(segment_ids, ((0, 0), (0, pad)), constant_values=-1)
+    operands = kernel, rows(query * head_dim**-0.5), rows(key), rows(value), ids, ids
+    if mesh is None:
+        out = local(*operands)
+    else:
+        queries = PartitionSpec(split_batch, split_heads, "sequence", None)
+        keys = PartitionSpec(split_batch, split_heads, None, None)
+        masks = kernel.manual_sharding_spec(NamedSharding(mesh, PartitionSpec(split_heads, "sequence")))
+        segments = PartitionSpec(split_batch, "sequence"), PartitionSpec(split_batch, None)
+        specs = (masks, queries, keys, keys, *segments)
+        out = jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=queries, check_vma=False)(*operands)
+    return out.swapaxes(1, 2)[:, :length].astype(value.dtype)

@@ -19,6 +19,7 @@ _SHAPE = re.compile(r"\b(pred|[a-z]+[0-9]+[a-z0-9]*)\[([0-9,]*)\]")
 _CALLED = re.compile(r"\b(calls|condition|body|to_apply|true_computation|branch_computations)=\{?%?([\w.\-]+)")
 _CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
 _TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
+_NAME = re.compile(r'op_name="([^"]*)"')
 _CONSTANT = re.compile(r"[su]32\[\]\S* constant\((\d+)\)")
 
 
@@ -41,6 +42,7 @@ class Collective:
     group: tuple[int, ...]  # the partitions of one group
     waits: bool  # nothing is computed while it runs
     times: int  # in one step
+    name: str = ""  # of the operation it comes from
 
 
 @dataclass
@@ -99,14 +101,19 @@ def read_group(text: str, partitions: int) -> tuple[int, ...]:
         dims = list(map(int, found[2].split(",")))
         order = list(map(int, found[3].split(","))) if found[3] else list(range(len(dims)))
         return tuple(_iota(dims, order, int(found[1])))
-    if found := re.search(r"replica_groups=mesh\[([^\]]*)\] *\{([^}]*)\}", text):
+    numbering = r"(?:, device_ids=\(\[([\d,]+)\]T\(([\d,]+)\)\))?"
+    if found := re.search(r"replica_groups=mesh\[([^\]]*)\]" + numbering + r" *\{([^}]*)\}", text):
         axes = {name: int(size) for name, size in re.findall(r"'(\w+)'=(\d+)", found[1])}
-        names = re.findall(r"'(\w+)'", found[2])
+        names = re.findall(r"'(\w+)'", found[4])
         order = [i for i, name in enumerate(axes) if name not in names] + [list(axes).index(name) for name in names]
         count = 1
         for name in names:
             count *= axes[name]
-        return tuple(_iota(list(axes.values()), order, count))
+        places = _iota(list(axes.values()), order, count)
+        if not found[2]:
+            return tuple(places)
+        dims, order = list(map(int, found[2].split(","))), list(map(int, found[3].split(",")))
+        return tuple(_iota(dims, order, max(places) + 1)[place] for place in places)
     return tuple(range(partitions))
 
 
@@ -140,6 +147,16 @@ def sent_bytes(kind: str, result: Sequence[float], ways: int, started: bool) -> 
     return moved if kind == "collective-permute" else moved * (ways - 1) / ways
 
 
+def read_collective(one: Instruction, kind: str, times: int, waits: bool, partitions: int) -> Collective:
+    """The collective of one instruction, which says its shapes and group; the rest is the caller's to know."""
+    group, label = read_group(one.text, partitions), _NAME.search(one.text)
+    ways, started = len(group), one.op.endswith("-start") and kind != "all-reduce"
+    sizes: Sequence[float] = shape_bytes(one.result)
+    if kind == "reduce-scatter" and one.op == "all-reduce":
+        sizes = [size / ways for size in sizes]
+    return Collective(kind, sent_bytes(kind, sizes, ways, started), group, waits, times, label[1] if label else "")
+
+
 def read_costs(text: str, copy_cycles: Callable[[int], float] | None = None) -> Costs:
     """The costs of one step of a compiled program; copy_cycles(bytes) bounds what a copy of a result may take.
 
@@ -156,13 +173,9 @@ def read_costs(text: str, copy_cycles: Callable[[int], float] | None = None) -> 
         return max(bounds, default=1)
 
     def collective(one: Instruction, kind: str, times: int, waits: bool) -> None:
-        group = read_group(one.text, partitions)
-        ways, started = len(group), one.op.endswith("-start") and kind != "all-reduce"
-        sizes: Sequence[float] = shape_bytes(one.result)
-        if kind == "reduce-scatter" and one.op == "all-reduce":
-            sizes = [size / ways for size in sizes]
-        if ways > 1:
-            costs.collectives.append(Collective(kind, sent_bytes(kind, sizes, ways, started), group, waits, times))
+        found = read_collective(one, kind, times, waits, partitions)
+        if len(found.group) > 1:
+            costs.collectives.append(found)
 
     def inside_fusion(name: str, times: int, seen: set[str]) -> None:
         for one in computations.get(name, ()):
@@ -196,7 +209,7 @@ def read_costs(text: str, copy_cycles: Callable[[int], float] | None = None) -> 
             elif one.op in ("fusion", "async-start") and "calls" in called:
                 inside_fusion(called["calls"], times, seen)
             elif one.op == "custom-call" and "tpu_custom_call" in one.text:
-                label = re.search(r'op_name="([^"]*)"', one.text)
+                label = _NAME.search(one.text)
                 costs.custom_calls[label[1] if label else one.name] += times
             if cycles := _CYCLES.search(one.text):
                 estimate = float(cycles[1])

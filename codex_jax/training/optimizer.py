@@ -42,5 +42,6 @@ def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransfo
             eps=config.epsilon,
             weight_decay=config.weight_decay,
             mask=decayed,
+            mu_dtype=config.first_moment_dtype,
         ),
     )

@@ -1,10 +1,8 @@
 """The jitted training and evaluation steps over a mesh."""
 
 from collections.abc import Callable
-from contextlib import contextmanager
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,18 +10,11 @@ import optax
 from jax.sharding import Mesh, NamedSharding
 
 from codex_jax.model.gpt import GPT
-from codex_jax.parallel.mesh import BATCH, RULES
+from codex_jax.parallel.mesh import BATCH
 from codex_jax.training.loss import Batch, summed_loss
 from codex_jax.training.state import TrainState, state_shardings
 
 Metrics = dict[str, jax.Array]
-
-
-@contextmanager
-def on_mesh(mesh: Mesh) -> Any:
-    """Within it, logical constraints in the model mean this mesh."""
-    with mesh, nn.logical_axis_rules(RULES):
-        yield
 
 
 def to_global(mesh: Mesh, batch: dict[str, np.ndarray]) -> Batch:
@@ -33,18 +24,25 @@ def to_global(mesh: Mesh, batch: dict[str, np.ndarray]) -> Batch:
 
 
 def make_train_step(
-    model: GPT, optimizer: optax.GradientTransformation, mesh: Mesh, eot: int, accumulation: int
+    model: GPT,
+    optimizer: optax.GradientTransformation,
+    mesh: Mesh,
+    eot: int,
+    accumulation: int = 1,
+    loss_chunks: int = 1,
+    offload: bool = False,
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """(state, batch) -> (state, {loss, gradient_norm, tokens}); the state's buffers are donated.
 
     With accumulation the batch is cut into microbatches whose sums are added before one division, so the
     result is that of the whole batch whatever the number of masked targets in each.
     """
-    _, placed = state_shardings(model, optimizer, mesh)
+    _, placed = state_shardings(model, optimizer, mesh, offload)
+    _, on_device = state_shardings(model, optimizer, mesh)
 
     def gradients(params: Any, batch: Batch) -> tuple[Any, jax.Array, jax.Array]:
         def loss(params: Any) -> tuple[jax.Array, jax.Array]:
-            return summed_loss(model, params, batch, eot)
+            return summed_loss(model, params, batch, eot, loss_chunks)
 
         (total, weight), grads = jax.value_and_grad(loss, has_aux=True)(params)
         return grads, total, weight
@@ -63,11 +61,12 @@ def make_train_step(
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         grads, total, weight = (gradients if accumulation == 1 else accumulated)(state.params, batch)
         grads = jax.tree.map(lambda g: g / jnp.maximum(weight, 1.0), grads)
-        updates, opt = optimizer.update(grads, state.optimizer, state.params)
+        moments = jax.device_put(state.optimizer, on_device.optimizer) if offload else state.optimizer
+        updates, opt = optimizer.update(grads, moments, state.params)
         params = optax.apply_updates(state.params, updates)
         metrics = {
             "loss": total / jnp.maximum(weight, 1.0),
-            "gradient_norm": optax.global_norm(grads),
+            "gradient_norm": optax.tree.norm(grads),
             "tokens": weight,
         }
         return TrainState(state.step + 1, params, opt), metrics
@@ -75,6 +74,6 @@ def make_train_step(
     return jax.jit(step, donate_argnums=0, out_shardings=(placed, None))
 
 
-def make_eval_step(model: GPT, eot: int) -> Callable[[Any, Batch], tuple[jax.Array, jax.Array]]:
+def make_eval_step(model: GPT, eot: int, loss_chunks: int = 1) -> Callable[[Any, Batch], tuple[jax.Array, jax.Array]]:
     """(params, batch) -> (summed loss in nats, summed weights)."""
-    return jax.jit(lambda params, batch: summed_loss(model, params, batch, eot))
+    return jax.jit(lambda params, batch: summed_loss(model, params, batch, eot, loss_chunks))

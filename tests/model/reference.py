@@ -48,7 +48,7 @@ def forward(params, tokens, heads, window=0):
     window: how many tokens, itself included, layers 1, 3, 5 and so on see; 0 for all.
     """
     x = params["token_embedding"][tokens].astype(np.float64) + params["position_embedding"][: len(tokens)]
-    layers = params["blocks"]["qkv"]["kernel"].shape[0]
+    layers = params["blocks"]["query"]["kernel"].shape[0]
     width = x.shape[-1]
     for n in range(layers):
 
@@ -59,8 +59,10 @@ def forward(params, tokens, heads, window=0):
             return node[n].astype(np.float64)
 
         h = layer_norm(x, at("attention_norm", "scale"), at("attention_norm", "bias"))
-        qkv = h @ at("qkv", "kernel").reshape(width, 3 * width) + at("qkv", "bias").reshape(-1)
-        query, key, value = (a.reshape(len(tokens), heads, -1) for a in np.split(qkv, 3, axis=-1))
+        query, key, value = (
+            (h @ at(name, "kernel") + at(name, "bias")).reshape(len(tokens), heads, -1)
+            for name in ("query", "key", "value")
+        )
         out = np.empty_like(query)
         for head in range(heads):
             for t in range(len(tokens)):
@@ -68,9 +70,9 @@ def forward(params, tokens, heads, window=0):
                 scores = key[first : t + 1, head] @ query[t, head] / math.sqrt(width // heads)
                 weights = np.exp(scores - scores.max())
                 out[t, head] = (weights / weights.sum()) @ value[first : t + 1, head]
-        x = x + out.reshape(len(tokens), width) @ at("out", "kernel").reshape(width, width) + at("out", "bias")
+        x = x + out.reshape(len(tokens), width) @ at("out", "kernel").reshape(width, width).T + at("out", "bias")
         h = layer_norm(x, at("mlp_norm", "scale"), at("mlp_norm", "bias"))
         h = gelu(h @ at("up", "kernel") + at("up", "bias"))
-        x = x + h @ at("down", "kernel") + at("down", "bias")
+        x = x + h @ at("down", "kernel").T + at("down", "bias")
     x = layer_norm(x, params["final_norm"]["scale"], params["final_norm"]["bias"])
     return x @ params["token_embedding"].astype(np.float64).T

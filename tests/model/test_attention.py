@@ -161,28 +161,32 @@ import flax.linen as nn, jax, jax.numpy as jnp, numpy as np
 from codex_jax.config import MeshConfig, ModelConfig
 from codex_jax.model.gpt import GPT, segments_and_positions
 from codex_jax.parallel.mesh import make_mesh
-from codex_jax.training.step import on_mesh
 
-mesh = make_mesh(MeshConfig(data=2, fsdp=2, model=2))
-config = ModelConfig(layers=2, width=32, heads=2, context=128, vocab_size=64, window=24)
-tokens = jnp.asarray(np.random.default_rng(0).integers(0, 64, (4, 128)), jnp.int32)
+mesh = make_mesh(MeshConfig(**json.loads(sys.argv[1])))
+config = ModelConfig(layers=2, width=32, heads=2, context=256, vocab_size=64, window=24)
+tokens = jnp.asarray(np.random.default_rng(0).integers(0, 64, (4, 256)), jnp.int32)
 one = jnp.zeros((1, 1), jnp.int32)
 params = nn.meta.unbox(GPT(config).init(jax.random.key(0), one, one, one))["params"]
 params, grads = jax.tree.map(lambda x: 3 * x, params), {}
-with on_mesh(mesh):
+with jax.set_mesh(mesh):
     for attention in ("xla", "splash"):
         model = GPT(ModelConfig(**{**config.__dict__, "attention": attention}))
         loss = lambda p: (model.apply({"params": p}, tokens, *segments_and_positions(tokens, 0))[0] ** 2).mean()
         program = jax.jit(jax.grad(loss))
         assert ("shard_map" in str(program.trace(params).jaxpr)) == (attention == "splash")
         grads[attention] = program(params)
+# Keys' biases shift all scores of a query alike: their gradient is rounding and nothing else.
+for grad in grads.values():
+    del grad["blocks"]["key"]["bias"]
 pairs = zip(jax.tree.leaves(grads["xla"]), jax.tree.leaves(grads["splash"]))
 print(json.dumps([max(float(jnp.abs(a - b).max() / jnp.abs(a).max()) for a, b in pairs)]))
 """
 
 
-def test_splash_on_a_mesh_of_eight_has_the_gradient_of_xla():
+@pytest.mark.parametrize("mesh", [{"data": 2, "fsdp": 2, "model": 2}, {"fsdp": 2, "sequence": 2, "model": 2}])
+def test_splash_on_a_mesh_of_eight_has_the_gradient_of_xla(mesh):
     env = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run([sys.executable, "-c", PROGRAM], env=env, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", PROGRAM, json.dumps(mesh)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads(done.stdout)[0] < 1e-5

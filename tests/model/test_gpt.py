@@ -1,13 +1,15 @@
 import dataclasses
 from functools import partial
+from typing import get_args
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax._src.ad_checkpoint import saved_residuals
 
-from codex_jax.config import ModelConfig
+from codex_jax.config import ModelConfig, RematPolicy
 from codex_jax.model.cache import Prefix, empty_suffix
 from codex_jax.model.gpt import GPT, segments_and_positions
 from codex_jax.model.sizes import SIZES, non_embedding_parameters, parameters
@@ -40,13 +42,34 @@ def documents(lengths, seed=0):
     return [np.concatenate([[EOT], rng.integers(1, 64, n - 1)]) for n in lengths]
 
 
-@pytest.mark.parametrize("speed", [{}, {"remat": "full"}, {"remat": "dots"}, {"unroll": 3}])
+@pytest.mark.parametrize("speed", [*({"remat": policy} for policy in get_args(RematPolicy)), {"unroll": 3}])
 def test_forward_agrees_with_float64_reference(params, speed):
     (doc,) = documents([30])
     ours, _ = logits(params, jnp.asarray(doc)[None], dataclasses.replace(CONFIG, **speed))
     theirs = forward(jax.tree.map(np.asarray, params), doc, CONFIG.heads)
     assert np.abs(theirs).max() > 1
     np.testing.assert_allclose(ours[0], theirs, atol=1e-5 * np.abs(theirs).max(), rtol=1e-5)
+
+
+def test_what_a_policy_saves_changes_no_gradient_and_is_what_it_says(params):
+    tokens = jnp.asarray(np.stack(documents([40, 40])))
+    saved, grads = {}, {}
+    for policy in get_args(RematPolicy):
+
+        def loss(params, policy=policy):
+            return (logits(params, tokens, dataclasses.replace(CONFIG, remat=policy))[0] ** 2).mean()
+
+        grads[policy] = jax.grad(loss)(params)
+        kept = [value for value, why in saved_residuals(loss, params) if "from the argument" not in why]
+        saved[policy] = sum(value.size for value in kept)
+    for grad in grads.values():
+        wanted, got = jax.tree.leaves(grads["none"]), jax.tree.leaves(grad)
+        scale = max(float(jnp.abs(leaf).max()) for leaf in wanted)
+        for a, b in zip(wanted, got, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-6 * scale)
+    widths = [round((saved[p] - saved["full"]) / (CONFIG.layers * tokens.size * CONFIG.width), 1) for p in saved]
+    assert widths[:-1] == [0, 1, 4, 8, 9]  # attention; and query, key, value; out and four of up, with attention or not
+    assert widths[-1] > 9
 
 
 def test_packed_documents_get_the_logits_they_have_alone(params):

@@ -1,18 +1,21 @@
+import dataclasses
+
 import flax.linen as nn
 import jax
 import pytest
-from jax.sharding import PartitionSpec
+from jax.sharding import AbstractMesh, PartitionSpec
 
-from codex_jax.config import MeshConfig, ModelConfig, OptimizerConfig
+from codex_jax.config import MeshConfig, ModelConfig, OptimizerConfig, TrainConfig
 from codex_jax.errors import InputError
 from codex_jax.model.gpt import GPT
-from codex_jax.parallel.mesh import RULES, make_mesh
+from codex_jax.model.sizes import SIZES
+from codex_jax.parallel.mesh import AXES, RULES, check_divides, make_mesh
 from codex_jax.training.optimizer import make_optimizer
 from codex_jax.training.state import state_shardings
 
 
 def test_minus_one_takes_what_is_left():
-    assert dict(make_mesh(MeshConfig()).shape) == {"data": 1, "fsdp": jax.device_count(), "model": 1}
+    assert dict(make_mesh(MeshConfig()).shape) == {"data": 1, "fsdp": jax.device_count(), "sequence": 1, "model": 1}
 
 
 @pytest.mark.parametrize("sizes", [{"data": 7, "fsdp": 13}, {"data": -1, "fsdp": -1}, {"data": 0}, {"model": 99}])
@@ -26,7 +29,7 @@ def test_every_parameter_axis_has_a_rule_and_moments_lie_as_parameters_do():
     tokens = jax.ShapeDtypeStruct((1, 4), "int32")
     specs = nn.get_partition_spec(jax.eval_shape(model.init, jax.random.key(0), tokens, tokens, tokens))
     leaves = jax.tree.leaves(specs, is_leaf=lambda leaf: isinstance(leaf, PartitionSpec))
-    assert {axis for spec in leaves for axis in spec} <= {name for name, _ in RULES}
+    assert {axis for spec in leaves for axis in spec} <= set(RULES)
     assert all(len(spec) for spec in leaves)  # none was left without names
     mesh = make_mesh(MeshConfig())
     shapes, placed = state_shardings(model, make_optimizer(OptimizerConfig(), 10), mesh)
@@ -35,3 +38,32 @@ def test_every_parameter_axis_has_a_rule_and_moments_lie_as_parameters_do():
         lambda _: True, placed.params
     )
     assert jax.tree.structure(shapes.params) == jax.tree.structure(placed.params)
+
+
+@pytest.mark.parametrize(
+    ("mesh", "settings", "message"),
+    [
+        ({"model": 4}, {"heads": 6}, r"--mesh.model = 4 does not divide --model.heads = 6: 1, 2, 3 or 6 would"),
+        ({"fsdp": 8}, {"width": 12}, r"--mesh.fsdp x sequence = 8 does not divide --model.width = 12: .*4, 6 or 12"),
+        ({"model": 3}, {"vocab_size": 128}, r"--mesh.model = 3 does not divide --model.vocab-size = 128: 1, 2, 4"),
+        ({"sequence": 4, "model": 2}, {"length": 6}, r"--mesh.sequence = 4 does not divide sequences.* = 6: 1, 2, 3"),
+        ({"data": 8}, {"batch": 12}, r"--mesh.data x fsdp = 8 does not divide --batch-size / --accum.* 12: .*6 or 12"),
+        ({}, {"batch": 12, "accumulation": 8}, r"--accumulation = 8 does not divide --batch-size = 12: .*6 or 12"),
+        ({}, {"loss_chunks": 5}, r"--loss-chunks = 5 does not divide sequences.* 24: 2, 3, 4, 6 or 8 would"),
+    ],
+)
+def test_what_does_not_divide_is_refused_with_what_would(mesh, settings, message):
+    model = ModelConfig(width=settings.get("width", 24), heads=settings.get("heads", 12), vocab_size=384)
+    model = dataclasses.replace(model, vocab_size=settings.get("vocab_size", 384))
+    run = {name: settings[name] for name in ("accumulation", "loss_chunks") if name in settings}
+    config = TrainConfig(model=model, batch_size=settings.get("batch", 24), **run)
+    shape = dict.fromkeys(AXES, 1) | mesh
+    with pytest.raises(InputError, match=message):
+        check_divides(config, settings.get("length", 24), AbstractMesh(tuple(shape.values()), tuple(shape)))
+
+
+def test_what_divides_is_not_refused():
+    for size, _ in SIZES.values():
+        config = TrainConfig(model=dataclasses.replace(size, vocab_size=50_304), batch_size=256, loss_chunks=4)
+        shape = {"data": 2, "fsdp": 16, "sequence": 2, "model": 2}
+        check_divides(config, 2048, AbstractMesh(tuple(shape.values()), tuple(shape)))

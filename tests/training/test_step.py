@@ -16,17 +16,19 @@ from codex_jax.model.gpt import GPT
 from codex_jax.parallel.mesh import make_mesh
 from codex_jax.training.optimizer import make_optimizer
 from codex_jax.training.state import init_state
-from codex_jax.training.step import make_train_step, on_mesh, to_global
+from codex_jax.training.step import make_train_step, to_global
 
-mesh, accumulation = json.loads(sys.argv[1])
-mesh = make_mesh(MeshConfig(**mesh))
-model = GPT(ModelConfig(layers=2, width=64, heads=4, context=32, vocab_size=128))
-optimizer = make_optimizer(OptimizerConfig(peak_learning_rate=1e-2, warmup_steps=2), 6)
+how = json.loads(sys.argv[1])
+mesh = make_mesh(MeshConfig(**how["mesh"]))
+shape = dict(layers=2, width=64, heads=4, context=32, vocab_size=128)
+model = GPT(ModelConfig(**shape, **how.get("model", {})))
+optimizer = make_optimizer(OptimizerConfig(peak_learning_rate=1e-2, warmup_steps=2, **how.get("optimizer", {})), 6)
+offload = how.get("offload", False)
 rng = np.random.default_rng(0)
 losses, norms = [], []
-with on_mesh(mesh):
-    state = init_state(model, optimizer, mesh, 0)
-    step = make_train_step(model, optimizer, mesh, 0, accumulation)
+with jax.set_mesh(mesh):
+    state = init_state(model, optimizer, mesh, 0, offload)
+    step = make_train_step(model, optimizer, mesh, 0, how.get("accumulation", 1), how.get("chunks", 1), offload)
     for _ in range(6):
         batch = {"tokens": rng.integers(0, 20, (16, 33)).astype(np.int32),
                  "loss_mask": (rng.random((16, 33)) < 0.5).astype(np.uint8)}
@@ -34,16 +36,18 @@ with on_mesh(mesh):
         text = step.lower(state, batch).as_text() if not losses else text
         state, metrics = step(state, batch)
         losses.append(float(metrics["loss"])); norms.append(float(metrics["gradient_norm"]))
-up = state.params["blocks"]["up"]["kernel"]
+up, moments = state.params["blocks"]["up"]["kernel"], state.optimizer[1][0]
+places = {leaf.sharding.memory_kind for leaf in jax.tree.leaves((moments.mu, moments.nu))}
 constraints = [line for line in text.splitlines() if "sharding_constraint" in line and "32x64xf32" in line]
-shapes = {"shard": up.addressable_shards[0].data.shape, "shape": up.shape}
-print(json.dumps({"constraints": constraints, "losses": losses, "norms": norms, **shapes}))
+print(json.dumps({"constraints": constraints, "losses": losses, "norms": norms, "places": sorted(places),
+                  "first_moment": str(moments.mu["blocks"]["up"]["kernel"].dtype),
+                  "shard": up.addressable_shards[0].data.shape, "shape": up.shape}))
 """
 
 
-def run(devices, mesh, accumulation=1):
+def run(devices, **how):
     env = {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "JAX_PLATFORMS": "cpu"}
-    args = [sys.executable, "-c", PROGRAM, json.dumps([mesh, accumulation])]
+    args = [sys.executable, "-c", PROGRAM, json.dumps(how)]
     done = subprocess.run(args, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout)
@@ -51,22 +55,48 @@ def run(devices, mesh, accumulation=1):
 
 @pytest.fixture(scope="module")
 def alone():
-    return run(1, {})
+    return run(1, mesh={})
 
 
 @pytest.mark.parametrize(
-    ("mesh", "accumulation", "shard"),
-    [({"data": 2, "fsdp": 2, "model": 2}, 1, [2, 32, 128]), ({"data": 1, "fsdp": 8, "model": 1}, 2, [2, 8, 256])],
+    ("mesh", "how", "shard"),
+    [
+        ({"data": 2, "fsdp": 2, "model": 2}, {}, [2, 32, 128]),
+        ({"fsdp": 8}, {"accumulation": 2}, [2, 8, 256]),
+        ({"fsdp": 4, "sequence": 2}, {"chunks": 4, "model": {"remat": "full"}}, [2, 8, 256]),
+        ({"data": 2, "fsdp": 2, "model": 2}, {"chunks": 2, "model": {"remat": "dots_attention"}}, [2, 32, 128]),
+    ],
 )
-def test_eight_devices_get_the_loss_of_one(alone, mesh, accumulation, shard):
-    ours = run(8, mesh, accumulation)
+def test_eight_devices_get_the_loss_of_one(alone, mesh, how, shard):
+    ours = run(8, mesh=mesh, **how)
     np.testing.assert_allclose(ours["losses"], alone["losses"], rtol=1e-5)
     np.testing.assert_allclose(ours["norms"], alone["norms"], rtol=1e-4)
     assert ours["shard"] == shard
     assert ours["shape"] == [2, 64, 256]
     # Activations are split along the batch where they enter and leave a layer, or every device would hold all of them.
-    assert len(ours["constraints"]) >= 2
-    assert all('"data", "fsdp"' in line for line in ours["constraints"])
+    split = [line for line in ours["constraints"] if '"data", "fsdp"' in line]
+    assert len(split) >= 2
+
+
+def test_moments_in_the_hosts_memory_change_nothing(alone):
+    ours = run(1, mesh={}, offload=True)
+    assert ours["places"] == ["pinned_host"]
+    assert alone["places"] == ["device"]
+    assert ours["losses"] == alone["losses"]
+
+
+def test_a_first_moment_of_half_the_bytes_trains_alike(alone):
+    ours = run(1, mesh={}, optimizer={"first_moment_dtype": "bfloat16"})
+    assert (alone["first_moment"], ours["first_moment"]) == ("float32", "bfloat16")
+    assert ours["losses"] != alone["losses"]
+    np.testing.assert_allclose(ours["losses"], alone["losses"], rtol=2e-2)
+
+
+def test_weights_gathered_in_half_the_bytes_train_alike(alone):
+    model = {"compute_dtype": "bfloat16", "gather_dtype": "bfloat16"}
+    ours, wide = run(8, mesh={"fsdp": 8}, model=model), run(1, mesh={}, model={"compute_dtype": "bfloat16"})
+    np.testing.assert_allclose(ours["losses"], wide["losses"], rtol=2e-2)
+    np.testing.assert_allclose(ours["losses"], alone["losses"], rtol=3e-2)
 
 
 def test_the_loss_falls(alone):
