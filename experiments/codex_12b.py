@@ -14,7 +14,7 @@ topology = "v5e:16x16"  # the slice that mesh, remat and accumulation are meant 
 
 config = TrainConfig(
     name="codex_12b",
-    model=replace(model, compute_dtype="bfloat16", remat="dots"),
+    model=replace(model, compute_dtype="bfloat16", gather_dtype="bfloat16", remat="dots"),
     data=DataConfig(path="runs/data/github_python"),
     optimizer=OptimizerConfig(peak_learning_rate=learning_rate),  # the rest of the paper's are the defaults
     mesh=MeshConfig(data=2, fsdp=-1, model=1),

@@ -14,7 +14,7 @@ topology = "v5e:4x4"  # the slice that mesh, remat and accumulation are meant fo
 
 config = TrainConfig(
     name="codex_85m",
-    model=replace(model, compute_dtype="bfloat16", remat="full"),
+    model=replace(model, compute_dtype="bfloat16", gather_dtype="bfloat16", remat="full"),
     data=DataConfig(path="runs/data/github_python"),
     optimizer=OptimizerConfig(peak_learning_rate=learning_rate),  # the rest of the paper's are the defaults
     mesh=MeshConfig(data=-1, fsdp=1, model=1),

@@ -15,6 +15,7 @@ from codex_jax.config import ModelConfig
 from codex_jax.model.attention import attend_cached
 from codex_jax.model.cache import Prefix, Suffix
 from codex_jax.model.kernels import SAVED_ATTENTION, attention
+from codex_jax.model.product import product
 from codex_jax.parallel.mesh import constrain, current_mesh
 
 Array = jax.Array
@@ -74,8 +75,9 @@ class Linear(nn.Module):
         zeros = nn.with_logical_partitioning(nn.initializers.zeros, (out,))
         kernel = cast(Array, self.param("kernel", normal, (self.config.width, self.features)))
         bias = cast(Array, self.param("bias", zeros, (size,)))
-        product = "btm,cm->btc" if self.inwards else "btc,cm->btm"
-        return jnp.einsum(product, x, gather(kernel, axes, self.config)) + bias.astype(x.dtype)
+        weight = gather(kernel, axes, self.config)
+        # JAX's own gradient of the inward weight is right as it is: the narrower operand is the one transposed.
+        return (jnp.einsum("btm,cm->btc", x, weight) if self.inwards else product(x, weight)) + bias.astype(x.dtype)
 
 
 def _layer_norm(name: str) -> nn.Module:
@@ -218,13 +220,13 @@ class GPT(nn.Module):
 @jax.custom_vjp
 def logits(hidden_BTC: Array, unembedding_VC: Array) -> Array:
     """float32 [B, T, V], split over the mesh as the vocabulary is; backward in the operands' dtype."""
-    product = jnp.einsum("btc,vc->btv", hidden_BTC, unembedding_VC, preferred_element_type=jnp.float32)
-    return constrain(product, "batch", "length", "vocab")
+    scores = jnp.einsum("btc,vc->btv", hidden_BTC, unembedding_VC, preferred_element_type=jnp.float32)
+    return constrain(scores, ..., ..., "vocab")
 
 
 def _logits_backward(operands: tuple[Array, Array], slope_BTV: Array) -> tuple[Array, Array]:
     hidden_BTC, unembedding_VC = operands
-    slope_BTV = constrain(slope_BTV.astype(hidden_BTC.dtype), "batch", "length", "vocab")
+    slope_BTV = constrain(slope_BTV.astype(hidden_BTC.dtype), ..., ..., "vocab")
     return jnp.einsum("btv,vc->btc", slope_BTV, unembedding_VC), jnp.einsum("btv,btc->vc", slope_BTV, hidden_BTC)
 
 

@@ -1,11 +1,13 @@
 """The device mesh, and the one table from logical axes to mesh axes."""
 
 from collections.abc import Sequence
+from types import EllipsisType
 from typing import Any
 
 import flax.linen as nn
 import jax
 import numpy as np
+from jax.experimental import mesh_utils
 from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec
 
 from codex_jax.config import MeshConfig, TrainConfig
@@ -33,9 +35,16 @@ RULES: dict[str, str | tuple[str, ...] | None] = {
 BATCH = PartitionSpec(RULES["batch"])
 
 
-def spec(*axes: str | None) -> PartitionSpec:
-    """The mesh axes of an array whose axes have these logical names; None is whole on every device."""
-    return PartitionSpec(*(RULES[axis] if axis else None for axis in axes))
+Axis = str | EllipsisType | None
+
+
+def spec(*axes: Axis) -> PartitionSpec:
+    """The mesh axes of an array whose axes have these logical names.
+
+    None is whole on every device, and an ellipsis is for the compiler to choose.
+    """
+    named = {None: None, ...: PartitionSpec.UNCONSTRAINED}
+    return PartitionSpec(*(RULES[axis] if isinstance(axis, str) else named[axis] for axis in axes))
 
 
 def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -> Mesh:
@@ -55,7 +64,9 @@ def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -
             f"mesh {' x '.join(AXES)} = {' x '.join(map(str, sizes))} does not cover {count} devices: "
             f"their product must be {count}"
         )
-    return jax.make_mesh(tuple(sizes), AXES, axis_types=(AxisType.Auto,) * len(AXES), devices=devices)
+    # A mesh axis may take a part of a torus axis: jax.make_mesh allows it on some chips only.
+    placed = mesh_utils.create_device_mesh(tuple(sizes), devices, allow_split_physical_axes=True)
+    return Mesh(placed, AXES, axis_types=(AxisType.Auto,) * len(AXES))
 
 
 def check_divides(config: TrainConfig, length: int, mesh: Mesh | AbstractMesh) -> None:
@@ -108,6 +119,6 @@ def current_mesh() -> Mesh | AbstractMesh | None:
     return None if mesh.empty else mesh
 
 
-def constrain(x: jax.Array, *axes: str | None) -> jax.Array:
+def constrain(x: jax.Array, *axes: Axis) -> jax.Array:
     """x laid out by its logical axes over the current mesh; x itself where there is none."""
     return x if current_mesh() is None else jax.lax.with_sharding_constraint(x, spec(*axes))

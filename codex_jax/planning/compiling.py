@@ -123,11 +123,7 @@ def plan(job: Job, topology: str, hlo: str = "", say: Callable[[str], None] = la
     config = job.config
     chip, _ = parse_topology(topology)
     devices = slice_devices(topology)
-    try:
-        mesh = make_mesh(config.mesh, devices)
-    except NotImplementedError:
-        # JAX lays mesh axes along whole axes of a three-dimensional torus.
-        raise InputError(f"a mesh axis does not follow the axes of {topology}: choose other --mesh sizes") from None
+    mesh = make_mesh(config.mesh, devices)
     chips = len(devices) // chip.cores
     lowered = lower(job, mesh)
     tokens = config.batch_size * job.length

@@ -1,11 +1,14 @@
 """Next-token cross-entropy in float32, summed with its weights so that parts of a batch add up exactly."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 
 from codex_jax.model.gpt import GPT, logits, segments_and_positions
+from codex_jax.parallel.mesh import AXES, current_mesh, spec
 
 Batch = dict[str, jax.Array]
 
@@ -27,31 +30,45 @@ def cross_entropy(logits_BTV: jax.Array, targets_BT: jax.Array) -> jax.Array:
     return jnp.log(jnp.exp(shifted).sum(axis=-1)) - jnp.where(is_target, shifted, 0.0).sum(axis=-1)
 
 
-def summed_loss(
-    model: GPT, params: Any, batch: Batch, eot: int, chunks: int = 1
-) -> tuple[jax.Array, jax.Array]:
+def summed_loss(model: GPT, params: Any, batch: Batch, eot: int, chunks: int = 1) -> tuple[jax.Array, jax.Array]:
     """batch["tokens"]: int32 [B, T + 1] -> (sum of negative log-likelihoods in nats, sum of weights).
 
-    The logits are made for 1 / chunks of each sequence at a time, and once more in the backward pass: a quarter of the
-    products of one layer, for the memory of one chunk's.
+    With chunks the logits are made for so many parts of each sequence one after the other, and again in the backward
+    pass: a little time for the memory of one part's.
     """
     inputs, targets = batch["tokens"][:, :-1], batch["tokens"][:, 1:]
     weights = target_weights(batch, eot)
     hidden: Any = model.apply({"params": params}, inputs, *segments_and_positions(inputs, eot), method=GPT.hidden)
     table: Any = model.apply({"params": params}, method=GPT.unembedding)
 
-    def total(hidden: jax.Array, targets: jax.Array, weights: jax.Array) -> jax.Array:
+    def total(hidden: jax.Array, targets: jax.Array, weights: jax.Array, table: jax.Array) -> jax.Array:
         return (cross_entropy(logits(hidden, table), targets) * weights).sum()
 
-    if chunks == 1:
-        return total(hidden[0], targets, weights), weights.sum()
+    def in_chunks(hidden: jax.Array, targets: jax.Array, weights: jax.Array, table: jax.Array) -> jax.Array:
+        def split(x: jax.Array) -> jax.Array:
+            return jnp.moveaxis(x.reshape(x.shape[0], chunks, -1, *x.shape[2:]), 1, 0)
 
-    def split(x: jax.Array) -> jax.Array:
-        # Strided, so that each device keeps the part of the sequence it has.
-        return jnp.moveaxis(x.reshape(x.shape[0], -1, chunks, *x.shape[2:]), 2, 0)
+        parts = split(hidden), split(targets), split(weights)
+        return jax.lax.map(lambda part: jax.checkpoint(total)(*part, table), parts).sum()
 
-    def add(carry: jax.Array, chunk: tuple) -> tuple[jax.Array, None]:
-        return carry + jax.checkpoint(total)(*chunk), None
+    loss = total if chunks == 1 else each_alone(in_chunks)
+    return loss(hidden[0], targets, weights, table), weights.sum()
 
-    parts = split(hidden[0]), split(targets), split(weights)
-    return jax.lax.scan(add, jnp.zeros(()), parts)[0], weights.sum()
+
+def each_alone(loss: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """The loss of the whole batch as the sum of its devices' own.
+
+    The table's gradient is then summed over the chunks first and over the devices once, not chunk by chunk.
+    """
+    mesh = current_mesh()
+    if mesh is None:
+        return loss
+    axes = tuple(axis for axis in AXES if axis != "model")
+    rows = spec("batch", "length")
+
+    def local(*operands: jax.Array) -> jax.Array:
+        *rows, table = operands
+        return jax.lax.psum(loss(*rows, jax.lax.pcast(table, axes, to="varying")), axes)
+
+    specs = (rows, rows, rows, PartitionSpec())
+    return jax.shard_map(local, in_specs=specs, out_specs=PartitionSpec(), axis_names=set(axes))
