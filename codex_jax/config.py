@@ -85,6 +85,7 @@ class HostsConfig:
     coordinator: str = ""  # HOST[:PORT] of process 0, port 8476 unless given: it must be open between the hosts
     count: int = 0  # processes in all
     index: int = -1  # this one, from 0
+    wait: int = 45  # seconds for the others to come
 
 
 @dataclass(frozen=True)

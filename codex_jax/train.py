@@ -1,7 +1,8 @@
 """python -m codex_jax.train EXPERIMENT.py [flags]: pretrains or fine-tunes one run.
 
 EXPERIMENT.py is a Python file with `config = TrainConfig(...)`; every field is a flag, such as
---optimizer.peak-learning-rate 3e-4. --resume goes on from the newest checkpoint of the run folder.
+--optimizer.peak-learning-rate 3e-4. --resume goes on from the newest checkpoint of the run folder, or from step 0 where
+the run was stopped before its first.
 """
 
 import dataclasses
@@ -199,7 +200,7 @@ def train(config: TrainConfig, resume: bool = False, command: str = "EXPERIMENT.
 def start(config: TrainConfig, model: GPT, optimizer: Any, mesh: Any, resumed: Any) -> TrainState:
     """The state to begin from: 1. the run's newest checkpoint, 2. another run's parameters, 3. the seed."""
     shapes, placed = state_shardings(model, optimizer, mesh, config.optimizer.offload)
-    if resumed is not None:
+    if resumed is not None and resumed.latest_step() is not None:
         return checkpoint.restore(resumed, checkpoint.newest_step(config.folder), shapes, placed)
     state = init_state(model, optimizer, mesh, config.seed, config.optimizer.offload)
     if config.init_from:

@@ -42,6 +42,23 @@ def test_resume_goes_on_exactly(made):
     assert 0 < last["bits_per_byte"] < lines(made, "whole")[0]["bits_per_byte"]
 
 
+def test_resume_before_the_first_checkpoint_starts_the_run_again(made):
+    assert run(made, "early") == 0
+    (made / "early" / "checkpoints").rename(made / "none_yet")
+    before = lines(made, "early")
+    assert run(made, "early", "--resume") == 0
+    assert lines(made, "early") == before
+
+
+def test_speed_settings_may_change_on_the_way_and_the_shape_may_not(made, capsys):
+    assert run(made, "settings", "--steps", "3") == 0
+    speed = ["--model.remat", "full", "--model.unroll", "2", "--loss-chunks", "2", "--accumulation", "2"]
+    assert run(made, "settings", "--resume", *speed) == 0
+    assert lines(made, "settings")[-1]["step"] == 6
+    assert run(made, "settings", "--resume", "--model.layers", "3") == 2
+    assert "was trained with another model" in capsys.readouterr().err
+
+
 def test_init_from_starts_at_the_other_runs_loss(made):
     run(made, "base")
     assert run(made, "tuned", "--init-from", f"{made}/base") == 0

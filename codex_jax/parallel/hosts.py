@@ -14,14 +14,15 @@ from codex_jax.errors import InputError
 from codex_jax.parallel import rollcall
 
 PORT = 8476  # of process 0; later versions of JAX choose another, which common firewalls block
-SECONDS = 45  # to wait for the others
 
 
 def join(config: HostsConfig) -> None:
     """Joins the other processes of the run; does nothing for a run of one. To be called before JAX is used.
 
-    InputError where the flags do not fit together, or where not all processes have come within 45 seconds.
+    InputError where the flags do not fit together, or where not all processes have come within config.wait seconds.
     """
+    if config.wait < 1:
+        raise InputError(f"--hosts.wait must be at least 1 second, not {config.wait}")
     if config.coordinator or config.count or config.index >= 0:
         if not config.coordinator or config.count < 1 or not 0 <= config.index < config.count:
             raise InputError(
@@ -33,13 +34,13 @@ def join(config: HostsConfig) -> None:
             raise InputError(f"--hosts.coordinator {config.coordinator}: give HOST or HOST:PORT")
         number = int(port or PORT)
         if config.index:
-            rollcall.follow(host, number, config.index, SECONDS)
+            rollcall.follow(host, number, config.index, config.wait)
         else:
-            rollcall.lead(number, config.count, SECONDS)
-        _initialize(f"{host}:{number}", config.count, config.index)
+            rollcall.lead(number, config.count, config.wait)
+        _initialize(f"{host}:{number}", config.count, config.index, config.wait)
     elif on_tpu_vm():
         os.environ.setdefault("JAX_COORDINATOR_PORT", str(PORT))
-        _initialize(None, None, None)
+        _initialize(None, None, None, config.wait)
 
 
 def on_tpu_vm() -> bool:
@@ -48,9 +49,9 @@ def on_tpu_vm() -> bool:
     return bool(chips) and importlib.util.find_spec("libtpu") is not None
 
 
-def _initialize(address: str | None, count: int | None, index: int | None) -> None:
+def _initialize(address: str | None, count: int | None, index: int | None, seconds: int) -> None:
     try:
-        jax.distributed.initialize(address, count, index, initialization_timeout=SECONDS)
+        jax.distributed.initialize(address, count, index, initialization_timeout=seconds)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"the hosts cannot join {address or 'the first'}: {reason}") from None

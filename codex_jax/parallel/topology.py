@@ -118,7 +118,7 @@ def slice_devices(name: str) -> list[Any]:
     """The devices of a slice such as v5e:16x16, to compile for and not to run on; InputError without libtpu."""
     chip, _ = parse_topology(name)
     if importlib.util.find_spec("libtpu") is None:
-        raise InputError("compiling for a TPU needs libtpu: pip install 'codex_jax[tpu]'")
+        raise InputError("compiling for a TPU needs libtpu: make install EXTRA=tpu, or pip install 'codex_jax[tpu]'")
     prepare_environment()
     import jax
     from jax.experimental import topologies

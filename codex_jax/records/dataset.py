@@ -229,6 +229,7 @@ def _open_one(folder: Path) -> RecordDataset:
     versions = sorted(folder.glob("[!.]*/manifest.json"), key=version_of)
     if not (folder / NAME).is_file():
         if not versions:
-            raise InputError(f"no data set at {folder}: python -m codex_jax.corpus SOURCE --out {folder}")
+            made_by = f"python -m codex_jax.corpus SOURCE --out {folder} --tokenizer p50k"
+            raise InputError(f"no data set at {folder}: {made_by}")
         folder = versions[-1].parent
     return RecordDataset(folder)

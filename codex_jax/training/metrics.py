@@ -1,6 +1,7 @@
 """metrics.jsonl and TensorBoard events; process 0 alone writes."""
 
 import json
+import os
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -38,6 +39,7 @@ class MetricsLog:
             return
         self._file.write(json.dumps({"step": step, **values}) + "\n")
         self._file.flush()
+        os.fsync(self._file.fileno())  # a bucket mounted as a folder uploads at nothing less
         for name, value in values.items():
             self._events.add_scalar(name, value, step)
 

@@ -326,7 +326,7 @@ def test_a_worker_trains_and_keeps_its_log_in_the_bucket(host):
     host("start", "12b", "r", "gs://b/data/x", "data", "--resume", "--name", "two words", EXIT="3")
     wait_for(lambda: host("progress"), "codex_jax: exit 3")
     run = f"{host.home}/bucket/runs/r"
-    flags = f"<--run-dir><{run}><--data.path><{host.home}/data/x><--resume><--name><two words>"
+    flags = f"<--run-dir><{run}><--data.path><{host.home}/data/x><--hosts.wait><300><--resume><--name><two words>"
     wanted = f"<-m><codex_jax.train><experiments/codex_12b.py>{flags}"
     logs = list((host.home / "bucket/runs/r/logs").iterdir())
     assert wanted in (host.home / "train.log").read_text()
