@@ -2,10 +2,10 @@
 
 Compiles the real training step for a slice that need not be here: bytes a chip against HBM, bytes that each kind of
 collective sends, the compiler's cycles, projected step time, MFU and tokens/s. Every flag of codex_jax.train works.
-Exits 1 where it does not fit. Without --topology the experiment's own `topology` is taken, or where it has none the
-smallest slice of each kind of chip that fits by estimates is listed. --search compiles the best guesses among meshes,
-remat policies and levers. Where the experiment's data is not here, sequences are as long as
---model.context and the vocabulary is p50k's.
+Exits 1 where it does not fit. Without --topology the experiment's own `topology` is taken; with --topology any, or where
+it has none, the smallest slice of each kind of chip that fits by estimates is listed. --search compiles the best guesses
+among meshes, remat policies and levers. Where the experiment's data is not here, sequences are as long as --model.context
+and the vocabulary is p50k's.
 
 - Model FLOPs: 6 for each weight of a matrix product and token, and attention's products with the causal half only;
   nothing is added for what the backward pass computes again. MFU is these over step time and peak.
@@ -45,7 +45,7 @@ from codex_jax.train import load_experiment
 class PlanConfig(TrainConfig):
     """A run, and the slice to plan it for."""
 
-    topology: str = ""  # CHIP:SHAPE, such as v5e:16x16 or v4:4x4x4; default: the experiment's `topology`
+    topology: str = ""  # CHIP:SHAPE, such as v5e:16x16 or v4:4x4x4, or any; default: the experiment's `topology`
     json: bool = False  # prints one JSON object
     hlo: str = ""  # a file to write the compiled program's text to
     search: bool = False  # finds the best mesh, remat policy and levers for the slice
@@ -131,9 +131,10 @@ def main(argv: list[str] | None = None) -> int:
             # The experiment's own data need not be on the machine that plans.
             config = dataclasses.replace(config, data=dataclasses.replace(config.data, path=""))
         job, command = job_of(config), shlex.join(tables.run_flags(args))
-        if config.search and not config.topology:
+        anywhere = config.topology in ("", "any")
+        if config.search and anywhere:
             raise InputError("--search needs a slice: --topology CHIP:SHAPE, such as v5e:16x16")
-        if not config.topology:
+        if anywhere:
             return suggest(job, config, command)
         parse_topology(config.topology)
         return best_plan(job, config) if config.search else one_plan(job, config, command)

@@ -10,14 +10,14 @@ from codex_jax.model.sizes import SIZES, steps_for
 
 model, learning_rate = SIZES["12b"]
 batch_size = 1024  # sequences of 2,048 tokens: 2 million tokens, as the GPT-3 of this size
-topology = "v5e:16x16"  # the slice that mesh, remat and accumulation are meant for
+topology = "v5e:16x16"  # the slice for which plan --search found mesh, remat and accumulation
 
 config = TrainConfig(
     name="codex_12b",
     model=replace(model, compute_dtype="bfloat16", gather_dtype="bfloat16", remat="dots"),
     data=DataConfig(path="runs/data/github_python"),
     optimizer=OptimizerConfig(peak_learning_rate=learning_rate),  # the rest of the paper's are the defaults
-    mesh=MeshConfig(data=2, fsdp=-1, model=1),
+    mesh=MeshConfig(data=2, fsdp=-1),
     batch_size=batch_size,
     accumulation=4,
     steps=steps_for(100e9, batch_size),

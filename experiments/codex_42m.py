@@ -10,16 +10,16 @@ from codex_jax.model.sizes import SIZES, steps_for
 
 model, learning_rate = SIZES["42m"]
 batch_size = 256  # sequences of 2,048 tokens: 0.5 million tokens, as GPT-3's smallest
-topology = "v5e:2x4"  # the slice that mesh, remat and accumulation are meant for
+topology = "v5e:2x4"  # the slice for which plan --search found mesh, remat and accumulation
 
 config = TrainConfig(
     name="codex_42m",
-    model=replace(model, compute_dtype="bfloat16", gather_dtype="bfloat16", remat="full"),
+    model=replace(model, compute_dtype="bfloat16", gather_dtype="bfloat16", remat="dots_attention"),
     data=DataConfig(path="runs/data/github_python"),
     optimizer=OptimizerConfig(peak_learning_rate=learning_rate),  # the rest of the paper's are the defaults
-    mesh=MeshConfig(data=-1, fsdp=1, model=1),
+    mesh=MeshConfig(data=4, fsdp=-1),
     batch_size=batch_size,
-    accumulation=8,
+    accumulation=4,
     steps=steps_for(100e9, batch_size),
     eval_every=1000,
     checkpoint_every=1000,

@@ -62,7 +62,7 @@ def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -
     if int(np.prod(sizes)) != count:
         raise InputError(
             f"mesh {' x '.join(AXES)} = {' x '.join(map(str, sizes))} does not cover {count} devices: "
-            f"their product must be {count}"
+            f"their product must be {count}, as with --mesh.data 1 --mesh.fsdp -1"
         )
     # A mesh axis may take a part of a torus axis: jax.make_mesh allows it on some chips only.
     placed = mesh_utils.create_device_mesh(tuple(sizes), devices, allow_split_physical_axes=True)

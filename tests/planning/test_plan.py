@@ -53,6 +53,8 @@ def test_without_a_slice_the_smallest_are_listed_with_their_commands(tmp_path):
     assert f"python -m codex_jax.plan {tmp_path}/x.py --steps 9 --topology v5e:1x1" in done.stdout
     listed = json.loads(plan(tmp_path, "--json").stdout)
     assert [one["topology"] for one in listed["suggestions"]][-3:] == ["v5e:1x1", "v5p:2x2x1", "v6e:1x1"]
+    asked = plan(tmp_path, "--topology", "any", "--json", text=EXPERIMENT + "topology = 'v5e:5x5'\n")
+    assert json.loads(asked.stdout) == listed
 
 
 def test_the_experiments_own_slice_is_taken(tmp_path):
