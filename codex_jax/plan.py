@@ -2,10 +2,10 @@
 
 Compiles the real training step for a slice that need not be here: bytes a chip against HBM, bytes that each kind of
 collective sends, the compiler's cycles, projected step time, MFU and tokens/s. Every flag of codex_jax.train works.
-Exits 1 where it does not fit. Without --topology the experiment's own `topology` is taken; with --topology any, or where
-it has none, the smallest slice of each kind of chip that fits by estimates is listed. --search compiles the best guesses
-among meshes, remat policies and levers. Where the experiment's data is not here, sequences are as long as --model.context
-and the vocabulary is p50k's.
+Exits 1 where it does not fit. Without --topology the experiment's own `topology` is taken; with --topology any, or
+where it has none, the smallest slice of each kind of chip that fits by estimates is listed. --search compiles the best
+guesses among meshes, remat policies and levers. Where the experiment's data is not here, sequences are as long as
+--model.context and the vocabulary is p50k's.
 
 - Model FLOPs: 6 for each weight of a matrix product and token, and attention's products with the causal half only;
   nothing is added for what the backward pass computes again. MFU is these over step time and peak.
