@@ -45,6 +45,7 @@ class Args:
     vocab: int = 4096
     batch_size: int = 16  # sequences
     accumulation: int = 8  # microbatches of ours; those that fit the processor's cache are faster
+    torch_accumulation: int = 1  # PyTorch's
     steps: int = 3  # a measurement
     rounds: int = 7  # measurements of each
     warmup: int = 3  # steps before the first

@@ -76,16 +76,20 @@ def main(settings: dict) -> None:
     optimizer = torch.optim.AdamW(groups, lr=6e-4, betas=(0.9, 0.95), fused=True)
     rows = np.random.default_rng(0).integers(1, settings["vocab"], (settings["batch_size"], settings["length"] + 1))
     tokens = torch.from_numpy(rows)
-    inputs, targets = tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
+    parts = settings["torch_accumulation"]
+    pairs = [(part[:, :-1].contiguous(), part[:, 1:].contiguous()) for part in tokens.chunk(parts)]
 
     def step() -> float:
-        with torch.autocast("cpu", torch.bfloat16, enabled=settings["dtype"] == "bfloat16"):
-            loss = compiled(inputs, targets)
-        loss.backward()
+        total = 0.0
+        for inputs, targets in pairs:
+            with torch.autocast("cpu", torch.bfloat16, enabled=settings["dtype"] == "bfloat16"):
+                loss = compiled(inputs, targets) / parts
+            loss.backward()
+            total += loss.item()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0, foreach=True)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        return loss.item()
+        return total
 
     losses = [step() for _ in range(settings["warmup"])]
     parameters = sum(p.numel() for p in model.parameters())
