@@ -184,8 +184,9 @@ def main(args: Args) -> None:
             raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
     if args.width % args.heads:
         raise InputError(f"--width {args.width} must be a multiple of --heads {args.heads}")
-    if args.batch_size % args.accumulation:
-        raise InputError(f"--batch-size {args.batch_size} must be a multiple of --accumulation {args.accumulation}")
+    for parts in (args.accumulation, args.torch_accumulation):
+        if args.batch_size % parts:
+            raise InputError(f"--batch-size {args.batch_size} is no multiple of {parts} microbatches")
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < args.threads:
         raise InputError(f"--threads {args.threads}: this process has {len(cores)} cores")
