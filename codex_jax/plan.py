@@ -38,7 +38,7 @@ from codex_jax.planning import tables
 from codex_jax.planning.candidates import FREE, changes, smallest
 from codex_jax.planning.compiling import Job, job_of, plan
 from codex_jax.planning.search import search
-from codex_jax.train import load_experiment
+from codex_jax.training.settings import load_experiment
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,9 @@ EXPERIMENT.py is a Python file with `config = TrainConfig(...)`; every field is 
 the run was stopped before its first.
 """
 
-import dataclasses
 import itertools
 import math
 import os
-import runpy
 import shlex
 import shutil
 import sys
@@ -28,74 +26,14 @@ from codex_jax.model.gpt import GPT
 from codex_jax.parallel import hosts
 from codex_jax.parallel.mesh import check_divides, make_mesh
 from codex_jax.planning import capacity
-from codex_jax.records.dataset import Batch, Dataset, open_dataset
+from codex_jax.records.dataset import Batch, Dataset
 from codex_jax.records.prefetch import prefetch
 from codex_jax.training import checkpoint
 from codex_jax.training.metrics import MetricsLog
 from codex_jax.training.optimizer import learning_rate, make_optimizer
+from codex_jax.training.settings import load_experiment, open_data, open_run_tokenizer, resolve
 from codex_jax.training.state import TrainState, init_state, state_shardings
 from codex_jax.training.step import make_eval_step, make_train_step, to_global
-
-VOCAB_MULTIPLE = 128  # so that the vocabulary divides over a mesh axis and fills the lanes of a TPU
-
-
-def load_experiment(path: Path) -> TrainConfig:
-    """The `config` of an experiment file; InputError where there is none."""
-    if not path.is_file():
-        raise InputError(f"no experiment file {path}: name one such as experiments/tiny.py")
-    config = runpy.run_path(str(path)).get("config")
-    if not isinstance(config, TrainConfig):
-        raise InputError(f"{path} defines no `config = TrainConfig(...)`")
-    return config
-
-
-def open_data(config: TrainConfig) -> Dataset:
-    """The run's data; InputError where it has nothing to train on, or its tokenizer folder is not the manifest's."""
-    from codex_jax.text.tokenizers import load_tokenizer
-
-    data = open_dataset(config.data.path)
-    data.check(config.data.train_split)
-    held, splits = config.data.validation_split, data.manifest["splits"]
-    if held not in splits:
-        raise InputError(f"{config.data.path} has no split {held!r} to validate on: it has {', '.join(splits)}")
-    theirs, wanted = load_tokenizer(str(data.tokenizer_dir)).sha256, data.manifest["tokenizer"]["sha256"]
-    if theirs != wanted:
-        raise InputError(
-            f"{data.tokenizer_dir} ({theirs[:12]}) is not the tokenizer that the records were made with "
-            f"({wanted[:12]}): build the data set again"
-        )
-    return data
-
-
-def resolve(config: TrainConfig, data: Dataset) -> TrainConfig:
-    """Fills what the data and the run to start from decide; InputError where they disagree."""
-    tokenizer = data.manifest["tokenizer"]
-    vocab_size = -(-tokenizer["vocab_size"] // VOCAB_MULTIPLE) * VOCAB_MULTIPLE
-    model = config.model
-    if config.init_from:
-        source = Path(config.init_from)
-        theirs = checkpoint.read_config(source)
-        open_run_tokenizer(source, tokenizer["sha256"])
-        model = with_speed_of(theirs.model, model)
-    elif model.vocab_size == 0:
-        model = dataclasses.replace(model, vocab_size=vocab_size)
-    if model.vocab_size < tokenizer["vocab_size"]:
-        raise InputError(f"--model.vocab-size {model.vocab_size} is below the tokenizer's {tokenizer['vocab_size']}")
-    if data.manifest["seq_len"] > model.context:
-        raise InputError(f"records of {data.manifest['seq_len']} tokens exceed --model.context {model.context}")
-    return dataclasses.replace(config, model=model)
-
-
-def open_run_tokenizer(folder: Path, sha256: str) -> None:
-    """InputError unless the run's tokenizer is the one with this hash."""
-    from codex_jax.text.tokenizers import load_tokenizer
-
-    theirs = load_tokenizer(str(folder / "tokenizer"))
-    if theirs.sha256 != sha256:
-        raise InputError(
-            f"the data's tokenizer ({sha256[:12]}) is not the one {folder} was trained with ({theirs.sha256[:12]}): "
-            f"build the data with --tokenizer {folder}/tokenizer"
-        )
 
 
 def prepare_folder(config: TrainConfig, data: Dataset, resume: bool) -> None:

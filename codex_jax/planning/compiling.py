@@ -18,6 +18,7 @@ from codex_jax.parallel.mesh import BATCH, check_divides, make_mesh
 from codex_jax.parallel.topology import parse_topology, slice_devices
 from codex_jax.planning.projection import flops_per_token, project
 from codex_jax.training.optimizer import make_optimizer
+from codex_jax.training.settings import open_data, resolve
 from codex_jax.training.state import state_shardings
 from codex_jax.training.step import make_train_step
 
@@ -39,8 +40,6 @@ class Job:
 def job_of(config: TrainConfig) -> Job:
     """Fills what data decides: from --data.path, or the context and p50k's vocabulary; InputError as train's."""
     if config.data.path:
-        from codex_jax.train import open_data, resolve
-
         validate(config)
         data = open_data(config)
         masked = any(getattr(part, "masked", False) for part in getattr(data, "datasets", [data]))

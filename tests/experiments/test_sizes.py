@@ -12,7 +12,7 @@ import pytest
 from codex_jax.config import OptimizerConfig, validate
 from codex_jax.model.sizes import SIZES, steps_for
 from codex_jax.parallel.topology import parse_topology
-from codex_jax.train import load_experiment
+from codex_jax.training.settings import load_experiment
 
 ROOT = Path(__file__).parents[2]
 

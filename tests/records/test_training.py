@@ -9,6 +9,7 @@ from codex_jax import train
 from codex_jax.config import DataConfig, TrainConfig
 from codex_jax.errors import InputError
 from codex_jax.text.tokenizers import train_sentencepiece
+from codex_jax.training import settings
 from tests.records.made import build
 
 FLAGS = ["--model.layers", "1", "--model.width", "16", "--model.heads", "2", "--model.context", "16"]
@@ -55,10 +56,10 @@ def test_a_mixture_resumes_with_the_same_bits_even_without_prefetch(root, monkey
 )
 def test_data_that_cannot_train_is_refused(root, path, split, message):
     with pytest.raises(InputError, match=message):
-        train.open_data(TrainConfig(data=DataConfig(path=f"{root}/{path}", validation_split=split)))
+        settings.open_data(TrainConfig(data=DataConfig(path=f"{root}/{path}", validation_split=split)))
 
 
 def test_a_missing_tokenizer_folder_is_told(tmp_path):
     build(tmp_path / "d")
     with pytest.raises(InputError, match="no tokenizer at"):
-        train.open_data(TrainConfig(data=DataConfig(path=f"{tmp_path}/d", validation_split="empty")))
+        settings.open_data(TrainConfig(data=DataConfig(path=f"{tmp_path}/d", validation_split="empty")))
