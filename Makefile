@@ -34,7 +34,7 @@ lint: install
 
 ## make test           lint and all tests
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 ## make test-interop   what needs TensorFlow and Beam, in .venv-interop, or a TPU's compiler, in .venv-tpu
 test-interop: .venv-interop/.installed .venv-tpu/.installed
