@@ -12,8 +12,8 @@ from dataclasses import dataclass, fields
 
 from codex_jax.config import TrainConfig
 from codex_jax.model.sizes import parameters
+from codex_jax.parallel.mesh import AXES
 
-AXES = ("data", "fsdp", "sequence", "model")
 BYTES = {"float32": 4, "bfloat16": 2}
 
 # What each policy saves of a token in one layer, in widths: of queries, keys, values and attention's output, which are

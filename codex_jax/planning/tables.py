@@ -8,6 +8,7 @@ from rich.table import Table
 
 from codex_jax import terminal
 from codex_jax.config import TrainConfig
+from codex_jax.parallel.mesh import AXES
 from codex_jax.parallel.topology import chips_of, parse_topology
 from codex_jax.planning.candidates import FREE, Candidate, changes
 
@@ -73,7 +74,7 @@ def show_suggestions(base: TrainConfig, found: list[Candidate], command: str) ->
         table.columns[column].justify = "right"
     for one in found:
         chip, _ = parse_topology(one.topology)
-        mesh = shown_mesh({axis: getattr(one.config.mesh, axis) for axis in ("data", "fsdp", "sequence", "model")})
+        mesh = shown_mesh({axis: getattr(one.config.mesh, axis) for axis in AXES})
         estimate = gib(one.memory.total * chip.cores)
         table.add_row(
             one.topology,
