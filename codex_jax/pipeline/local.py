@@ -4,10 +4,12 @@ Texts and indices (spill.py) lie in WORK until the data set is finished: about t
 half of it again as tokens. Memory goes by the number of files: see the README of data/.
 """
 
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,16 @@ PAIRS = 256  # that one task verifies
 
 
 Call = tuple[int, Callable[..., Any], tuple[Any, ...]]  # size in bytes, function, arguments
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """A process started in here gets no Ctrl-C before `tasks.die_by_interrupt`: while it imports it would print it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class InterruptedBuildError(InputError):
@@ -65,7 +77,9 @@ class Engine:
         while given < len(calls):
             while len(flying) < self.limit and started < len(calls) and started - given < 8 * self.limit:
                 size, function, arguments = next(left)
-                flying[self.pool.submit(function, *arguments)] = (started, size)
+                with interrupts_held():
+                    future = self.pool.submit(function, *arguments)
+                flying[future] = (started, size)
                 started += 1
             done, _ = wait(flying, return_when=FIRST_COMPLETED)
             for future in done:

@@ -32,6 +32,7 @@ def _tokenizer(folder: Path, sha256: str) -> Tokenizer:
 def die_by_interrupt() -> None:
     """So that Ctrl-C ends a worker without a word: the command has one to say for all."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 
 
 def read_part(settings: Settings, source: int, part: Part, stem: Path, made_from: str) -> Card:
