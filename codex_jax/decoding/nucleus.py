@@ -1,37 +1,106 @@
-"""Drawing one token: temperature, then the nucleus (Holtzman et al. 2020; paper section 3.3: top-p 0.95)."""
+"""Drawing one token: temperature, then top-k, then the nucleus (Holtzman et al. 2020; paper section 3.3: top-p 0.95).
+
+Nothing is sorted and no noise is drawn for each token of the vocabulary. Weights are exponentials of the logits, the
+largest 1, kept as [B, N, L]: the vocabulary in N rows of L lanes, so that sums run along the lanes.
+"""
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
 Array = jax.Array
 
-FLOAT_BITS = 31  # of a non-negative float32; as integers they order as the floats do
+LANES = 128
+ABOVE_ONE = 0x3F800001  # the float32 after 1.0, as an integer: non-negative floats order as their bits do
+PARTS = 4  # into which a pass of the search divides what is left
 
 
-def nucleus_threshold(probabilities_BV: Array, top_p: Array | float) -> Array:
-    """float32 [B, 1]: the largest t for which the tokens with probability >= t hold at least top_p.
+def draw(
+    keys_B: Array, logits_BV: Array, temperature: float, top_p: float = 1.0, top_k: int = 0
+) -> tuple[Array, Array]:
+    """(int32 [B] tokens, each by its row's own key; float32 [B] their log probabilities among those kept).
 
-    Found bit by bit without sorting the vocabulary. Ties at the threshold are all kept.
+    Temperature 0 takes the most probable; top_k 0 keeps all. Ties at an edge are all kept.
+    """
+    if temperature == 0:
+        token = jnp.argmax(logits_BV, axis=-1).astype(jnp.int32)
+        return token, jnp.zeros(token.shape)
+    best = logits_BV.max(axis=-1, keepdims=True)
+    weights = truncated(folded(jnp.exp((logits_BV - best) / temperature)), top_p, top_k)
+    uniform = jax.vmap(lambda key: jax.random.uniform(key, (2,)))(keys_B)
+    # First a lane by its sum, then a token of that lane: two uniform numbers, and one pass over the vocabulary.
+    lanes = weights.sum(1)
+    lane = inverse(lanes, uniform[:, 0])
+    column = jnp.take_along_axis(weights, lane[:, None, None], axis=2)[..., 0]
+    place = inverse(column, uniform[:, 1])
+    weight = jnp.take_along_axis(column, place[:, None], axis=1)[:, 0]
+    return place * LANES + lane, jnp.log(weight / lanes.sum(-1))
+
+
+def folded(weights_BV: Array) -> Array:
+    """[B, V] -> [B, N, L], with zeros behind."""
+    batch, vocab = weights_BV.shape
+    return jnp.pad(weights_BV, ((0, 0), (0, -vocab % LANES))).reshape(batch, -1, LANES)
+
+
+def truncated(weights_BNL: Array, top_p: float, top_k: int) -> Array:
+    """With zeros outside the top_k largest, and of these outside the smallest set that holds top_p of their sum."""
+    if top_k:
+        edge = cutoff(weights_BNL, lambda mass, count: count >= top_k, jnp.zeros(len(weights_BNL)))
+        weights_BNL = jnp.where(weights_BNL >= edge[:, None, None], weights_BNL, 0.0)
+    if top_p < 1:
+        total = weights_BNL.sum(1).sum(-1)
+        least = top_p * total
+        # Tokens below this, all together, weigh at most half of what may be left out.
+        lowest = 0.5 * jnp.maximum(total - least, 0) / weights_BNL[0].size
+        edge = cutoff(weights_BNL, lambda mass, count: mass >= least, lowest)
+        weights_BNL = jnp.where(weights_BNL >= edge[:, None, None], weights_BNL, 0.0)
+    return weights_BNL
+
+
+def cutoff(weights_BNL: Array, enough: Callable[[Array, Array], Array], lowest_B: Array) -> Array:
+    """float32 [B]: what keeps the fewest weights, those at least as large as it, that are enough.
+
+    enough(mass, count): bool [B], of the sum and the number of those kept; it must hold at lowest_B. The search is over
+    the bits of a float32, and over when no row has two tokens between its bounds: then no number in between could part
+    them. Rows of ties go on to the last bit.
     """
 
-    def mass_at(bits: Array) -> Array:
-        threshold = jax.lax.bitcast_convert_type(bits, jnp.float32)
-        return jnp.where(probabilities_BV >= threshold, probabilities_BV, 0.0).sum(-1, keepdims=True)
+    def kept(bits_B: Array) -> tuple[Array, Array]:
+        above = weights_BNL >= _float(bits_B)[:, None, None]
+        return jnp.where(above, weights_BNL, 0.0).sum(1).sum(-1), above.sum(1, dtype=jnp.int32).sum(-1)
 
-    def try_bit(n: Array, bits: Array) -> Array:
-        candidate = bits | (1 << (FLOAT_BITS - 1 - n))
-        return jnp.where(mass_at(candidate) >= top_p, candidate, bits)
+    def undecided(state: tuple) -> Array:
+        low, high, count_low, count_high = state
+        return ((high - low > 1) & (count_low - count_high > 1)).any()
 
-    start = jnp.zeros((probabilities_BV.shape[0], 1), jnp.int32)
-    bits = jax.lax.fori_loop(0, FLOAT_BITS, try_bit, start)
+    def narrowed(state: tuple) -> tuple:
+        low, high, count_low, count_high = state
+        step = (high - low + PARTS - 1) // PARTS
+        for middle in [jnp.minimum(low + part * step, high) for part in range(1, PARTS)]:
+            mass, count = kept(middle)
+            holds = enough(mass, count)
+            low, count_low = jnp.where(holds, middle, low), jnp.where(holds, count, count_low)
+            closer = ~holds & (middle < high)
+            high, count_high = jnp.where(closer, middle, high), jnp.where(closer, count, count_high)
+        return low, high, count_low, count_high
+
+    low = jax.lax.bitcast_convert_type(lowest_B, jnp.int32)
+    all_of_them = jnp.full_like(low, weights_BNL[0].size)
+    state = low, jnp.full_like(low, ABOVE_ONE), all_of_them, jnp.zeros_like(low)
+    return _float(jax.lax.while_loop(undecided, narrowed, state)[0])
+
+
+def _float(bits: Array) -> Array:
     return jax.lax.bitcast_convert_type(bits, jnp.float32)
 
 
-def draw(keys_B: Array, logits_BV: Array, temperature: Array | float, top_p: Array | float) -> Array:
-    """int32 [B]: one token a row, by its own key; temperature 0 takes the most probable."""
-    scaled = logits_BV / jnp.where(temperature > 0, temperature, 1.0)
-    probabilities = jax.nn.softmax(scaled, axis=-1)
-    kept = (probabilities >= nucleus_threshold(probabilities, top_p)) | (top_p >= 1.0)
-    noise = jax.vmap(lambda key: jax.random.gumbel(key, logits_BV.shape[1:]))(keys_B)
-    sampled = jnp.argmax(jnp.where(kept, scaled, -jnp.inf) + noise, axis=-1)
-    return jnp.where(temperature > 0, sampled, jnp.argmax(logits_BV, axis=-1)).astype(jnp.int32)
+def inverse(weights_BN: Array, uniform_B: Array) -> Array:
+    """int32 [B]: where the running sum of a row first exceeds a fraction in [0, 1) of it; never where the weight is 0.
+
+    uniform_B: multiples of 2^-23, as JAX draws them, so that a product with a float32 stays below it.
+    """
+    sums = jnp.where(weights_BN > 0, jnp.cumsum(weights_BN, axis=-1), 0.0)
+    target = uniform_B * sums.max(-1)
+    return jnp.argmax(sums > target[:, None], axis=-1).astype(jnp.int32)

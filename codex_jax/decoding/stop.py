@@ -8,8 +8,11 @@ import numpy as np
 PAPER_STOPS = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")  # paper section 3.2
 
 
-def byte_automaton(stops: Sequence[bytes]) -> tuple[np.ndarray, int]:
-    """Aho-Corasick as a table: (int32 [states, 256] of next states, the absorbing state of a match). State 0 starts."""
+def byte_automaton(stops: Sequence[bytes], absorb: bool = True) -> tuple[np.ndarray, int]:
+    """Aho-Corasick as a table: (int32 [states, 256] of next states, the absorbing state of a match). State 0 starts.
+
+    absorb: False passes over matches and only remembers what may yet become one; its states are the same.
+    """
     children: list[dict[int, int]] = [{}]
     ends = [False]
     for stop in stops:
@@ -36,14 +39,15 @@ def byte_automaton(stops: Sequence[bytes]) -> tuple[np.ndarray, int]:
             failure[child] = table[failure[state], byte] if state else 0
             table[state, byte] = child
             queue.append(child)
-    table[:matched][np.isin(table[:matched], np.flatnonzero(ends))] = matched
+    if absorb:
+        table[:matched][np.isin(table[:matched], np.flatnonzero(ends))] = matched
     table[matched] = matched
     return table, matched
 
 
-def token_automaton(stops: Sequence[str], token_bytes: Sequence[bytes]) -> tuple[np.ndarray, int]:
+def token_automaton(stops: Sequence[str], token_bytes: Sequence[bytes], absorb: bool = True) -> tuple[np.ndarray, int]:
     """(int32 [states, vocabulary] of next states, the matched state): a whole token's bytes in one look-up."""
-    table, matched = byte_automaton([stop.encode() for stop in stops])
+    table, matched = byte_automaton([stop.encode() for stop in stops], absorb)
     lengths = np.array([len(piece) for piece in token_bytes])
     padded = np.zeros((len(token_bytes), max(lengths.max(initial=0), 1)), np.uint8)
     for n, piece in enumerate(token_bytes):
@@ -55,7 +59,11 @@ def token_automaton(stops: Sequence[str], token_bytes: Sequence[bytes]) -> tuple
     return states, matched
 
 
-def cut(text: str, stops: Sequence[str]) -> tuple[str, bool]:
-    """(text before the first stop string that is completed, whether there was one)."""
-    found = [(text.find(stop) + len(stop), text.find(stop)) for stop in stops if stop in text]
-    return (text[: min(found)[1]], True) if found else (text, False)
+def cut(data: bytes, stops: Sequence[str], after: int = 0) -> tuple[bytes, bool]:
+    """(what lies before the first stop string that is completed behind the first `after` bytes, whether one is)."""
+    found = []
+    for stop in map(str.encode, stops):
+        start = data.find(stop, max(0, after - len(stop) + 1))
+        if start >= 0:
+            found.append((start + len(stop), start))
+    return (data[: min(found)[1]], True) if found else (data, False)

@@ -1,7 +1,11 @@
 """Causal attention: over a packed batch, and of new tokens over a cache."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
+
+from codex_jax.model.cache import SLOTS, Prefix, Suffix
 
 Array = jax.Array
 
@@ -59,29 +63,70 @@ def _weighted(query_BHTD: Array, key_BHSD: Array, value_BHSD: Array, mask: Array
 
 
 def attend_cached(
-    query_BHD: Array, key_BHD: Array, value_BHD: Array, prefix: tuple, suffix: tuple, reach: Array | None = None
+    query_BHD: Array,
+    key_BHD: Array,
+    value_BHD: Array,
+    prefix: Prefix,
+    suffix: Suffix,
+    layer: int,
+    blocks: Array,
+    reach: int | None = None,
 ) -> Array:
-    """One new token of each of B samples over a prefix they share, a suffix of their own and itself; -> [B, H, D].
+    """One new token of each of B rows over its prompt, its own suffix and itself; -> [B, H, D].
 
-    prefix: (key [P, H, D], value, length int32 []); suffix: (key [B, H, S, D], value, length int32 []); reach:
-    int32 [], how many of the last tokens, itself included, it sees (None: all). All samples are folded into the query
-    axis of the prefix's products, so it is read once; one softmax runs over all scores.
+    Rows lie by prompt: B / G of one, then of the next. They are folded into the query axis of the prompt's products,
+    so it is read once; the three parts are merged by log-sum-exp. blocks: int32 [], how many blocks of SLOTS of the
+    suffix are read. reach: how many of the last tokens, itself included, it sees (None: all).
     """
-    prefix_key_PHD, prefix_value_PHD, prefix_length = prefix
-    suffix_key_BHSD, suffix_value_BHSD, suffix_length = suffix
-    places, slots = prefix_key_PHD.shape[0], suffix_key_BHSD.shape[2]
-    query = query_BHD * query_BHD.shape[-1] ** -0.5
-    f32, dtype = jnp.float32, value_BHD.dtype
-    prefix_scores = jnp.einsum("bhd,phd->bhp", query, prefix_key_PHD, preferred_element_type=f32)
-    suffix_scores = jnp.einsum("bhd,bhsd->bhs", query, suffix_key_BHSD, preferred_element_type=f32)
-    own_score = jnp.einsum("bhd,bhd->bh", query, key_BHD, preferred_element_type=f32)[..., None]
-    seen = jnp.concatenate([jnp.arange(places) < prefix_length, jnp.arange(slots) < suffix_length, jnp.ones(1, bool)])
+    groups, heads, places, size = prefix.key[layer].shape
+    batch, dtype = query_BHD.shape[0], value_BHD.dtype
+    query = query_BHD * size**-0.5
+    position_B = jnp.repeat(prefix.length, batch // groups) + suffix.length
+
+    def by_prompt(x: Array) -> Array:  # [B, H, ...] -> [G, H, R, ...]
+        return x.reshape(groups, batch // groups, *x.shape[1:]).swapaxes(1, 2)
+
+    def by_row(x: Array) -> Array:
+        return x.swapaxes(1, 2).reshape(batch, heads, *x.shape[3:])
+
+    own = jnp.einsum("bhd,bhd->bh", query, key_BHD, preferred_element_type=jnp.float32)
+    running = own, jnp.ones_like(own), value_BHD.astype(jnp.float32)
+
+    place = jnp.arange(places)
+    seen = (place < prefix.length[:, None])[:, None, None]  # [G, 1, 1, P]
     if reach is not None:
-        position = prefix_length + suffix_length
-        places_of = jnp.concatenate([jnp.arange(places), prefix_length + jnp.arange(slots), position[None]])
-        seen &= position - places_of < reach
-    scores = jnp.concatenate([prefix_scores, suffix_scores, own_score], axis=-1)
-    weights = jax.nn.softmax(jnp.where(seen, scores, -1e30), axis=-1).astype(dtype)
-    out = jnp.einsum("bhp,phd->bhd", weights[..., :places], prefix_value_PHD)
-    out += jnp.einsum("bhs,bhsd->bhd", weights[..., places:-1], suffix_value_BHSD)
-    return out + weights[..., -1:] * value_BHD
+        seen &= by_prompt(position_B[:, None, None] - place < reach)
+    keys, values = prefix.key[layer], prefix.value[layer]
+    scores = jnp.einsum("ghrd,ghpd->ghrp", by_prompt(query), keys, preferred_element_type=jnp.float32)
+    running = tuple(map(by_prompt, running))
+    running = _merged(running, jnp.where(seen, scores, -1e30), lambda w: _product("ghrp,ghpd->ghrd", w, values))
+    running = tuple(map(by_row, running))
+
+    def block(n: Array, running: tuple) -> tuple:
+        start, shape = (layer, 0, 0, n * SLOTS, 0), (1, batch, heads, SLOTS, size)
+        keys, values = (jax.lax.dynamic_slice(x, start, shape)[0] for x in (suffix.key, suffix.value))
+        slot = n * SLOTS + jnp.arange(SLOTS)
+        seen = slot < suffix.length[:, None]
+        if reach is not None:
+            seen &= suffix.length[:, None] - slot < reach
+        scores = jnp.einsum("bhd,bhsd->bhs", query, keys, preferred_element_type=jnp.float32)
+        masked = jnp.where(seen[:, None], scores, -1e30)
+        return _merged(running, masked, lambda w: _product("bhs,bhsd->bhd", w, values))
+
+    _, total, out = jax.lax.fori_loop(0, blocks, block, running)
+    return (out / total[..., None]).astype(dtype)
+
+
+def _product(axes: str, weights: Array, values: Array) -> Array:
+    return jnp.einsum(axes, weights.astype(values.dtype), values, preferred_element_type=jnp.float32)
+
+
+def _merged(running: tuple, scores: Array, weighted: Callable[[Array], Array]) -> tuple:
+    """(largest score, sum of exponentials, weighted sum of values) with more scores; float32, [...], [...], [..., D].
+
+    What is masked in a row leaves its three numbers exactly as they were.
+    """
+    best, total, out = running
+    top = jnp.maximum(best, scores.max(-1))
+    scale, weights = jnp.exp(best - top), jnp.exp(scores - top[..., None])
+    return top, total * scale + weights.sum(-1), out * scale[..., None] + weighted(weights)

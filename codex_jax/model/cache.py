@@ -1,4 +1,4 @@
-"""The KV cache as plain arrays, passed in and handed back; layers lead, as the layers are scanned."""
+"""The KV cache as plain arrays, passed in and handed back: prompts' places are kept once, samples' own beside them."""
 
 from typing import NamedTuple
 
@@ -9,41 +9,73 @@ from codex_jax.config import ModelConfig
 
 Array = jax.Array
 
+SLOTS = 32  # of a suffix that are read at a time
+
 
 class Prefix(NamedTuple):
-    """A prompt's keys and values, kept once for all its samples.
+    """Keys and values of G prompts, each kept once for all its samples.
 
-    key, value: [layers, P, heads, head_dim] in the compute dtype; length: int32 [], the places in use.
+    key, value: a layer each [G, heads, P, head_dim] in the compute dtype; length: int32 [G], the places in use.
+    Layers lie apart, so that a product reads one where it is.
     """
 
-    key: Array
-    value: Array
+    key: tuple[Array, ...]
+    value: tuple[Array, ...]
     length: Array
 
+    def place(self, group: Array, keys: tuple[Array, ...], values: tuple[Array, ...], length: Array) -> "Prefix":
+        """With `group` holding another prompt, of [1, heads, P, head_dim] a layer: in place where donated."""
 
-class Suffix(NamedTuple):
-    """Each sample's own keys and values.
+        def put(kept: Array, new: Array) -> Array:
+            return jax.lax.dynamic_update_slice(kept, new, (group, 0, 0, 0))
 
-    key, value: [layers, B, heads, S, head_dim] in the compute dtype, so that a head's places lie side by side;
-    length: int32 [], the places in use.
-    """
-
-    key: Array
-    value: Array
-    length: Array
-
-    def append(self, key: Array, value: Array) -> "Suffix":
-        """With one more place, of [layers, B, heads, head_dim], for all layers at once: in place where donated."""
-        start = (0, 0, 0, self.length, 0)
-        return Suffix(
-            jax.lax.dynamic_update_slice(self.key, key[:, :, :, None], start),
-            jax.lax.dynamic_update_slice(self.value, value[:, :, :, None], start),
-            self.length + 1,
+        return Prefix(
+            tuple(map(put, self.key, keys)), tuple(map(put, self.value, values)), self.length.at[group].set(length)
         )
 
 
+class Suffix(NamedTuple):
+    """Each row's own keys and values.
+
+    key, value: [layers, B, heads, S, head_dim] in the compute dtype; length: int32 [B], the slots in use. A row's
+    token n lies in its slot n whenever the row began, so that its sums run in one order.
+    """
+
+    key: Array
+    value: Array
+    length: Array
+
+    def append(self, key: Array, value: Array, rows_B: Array) -> "Suffix":
+        """With the next slot of `rows_B` (bool) filled, by [layers, B, heads, head_dim]: in place where donated."""
+        batch, slots = self.key.shape[1], self.key.shape[3]
+        slot_B = jnp.where(rows_B, self.length, slots)  # out of bounds: dropped
+
+        def put(kept: Array, new: Array) -> Array:
+            at = kept.at[:, jnp.arange(batch), :, slot_B]
+            return at.set(new.swapaxes(0, 1), mode="drop", unique_indices=True)
+
+        return Suffix(put(self.key, key), put(self.value, value), self.length + rows_B)
+
+
+def empty_prefix(config: ModelConfig, groups: int, places: int) -> Prefix:
+    """`groups` prompts of no tokens, with room for `places` each."""
+    shape = (groups, config.heads, places, config.width // config.heads)
+
+    def layers() -> tuple[Array, ...]:
+        return tuple(jnp.zeros(shape, config.compute_dtype) for _ in range(config.layers))
+
+    return Prefix(layers(), layers(), jnp.zeros(groups, jnp.int32))
+
+
 def empty_suffix(config: ModelConfig, batch: int, slots: int) -> Suffix:
-    """`slots` free places for each of `batch` samples."""
+    """At least `slots` free slots for each of `batch` rows."""
+    slots = -(-slots // SLOTS) * SLOTS
     shape = (config.layers, batch, config.heads, slots, config.width // config.heads)
-    dtype = jnp.dtype(config.compute_dtype)
-    return Suffix(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype), jnp.zeros((), jnp.int32))
+    return Suffix(
+        jnp.zeros(shape, config.compute_dtype), jnp.zeros(shape, config.compute_dtype), jnp.zeros(batch, jnp.int32)
+    )
+
+
+def bytes_of(config: ModelConfig, places: int) -> int:
+    """What the keys and values of so many tokens take."""
+    return 2 * config.layers * config.width * places * jnp.dtype(config.compute_dtype).itemsize

@@ -3,6 +3,7 @@
 Tensors end in their axes: B sequences, T tokens, S cached tokens, H heads, D head size, C width, V vocabulary.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
@@ -12,8 +13,6 @@ import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 
 from codex_jax.config import ModelConfig
-from codex_jax.model.attention import attend_cached
-from codex_jax.model.cache import Prefix, Suffix
 from codex_jax.model.kernels import SAVED_ATTENTION, attention
 from codex_jax.model.product import product
 from codex_jax.parallel.mesh import constrain, current_mesh
@@ -91,17 +90,22 @@ def _layer_norm(name: str) -> nn.Module:
 
 
 class Block(nn.Module):
-    """One layer. Called with segment ids it sees a whole batch; with a cache it sees one new token a sample."""
+    """One layer."""
 
     config: ModelConfig
 
     @nn.compact
     def __call__(
-        self, x: Array, segment_ids_BT: Array | None, cache: tuple | None, lengths: tuple | None, banded: Array | None
+        self,
+        x: Array,
+        segment_ids_BT: Array | None,
+        banded: Array | None,
+        attend: Callable[[Array, Array, Array], Array] | None = None,
     ) -> tuple:
-        """x: [B, T, C] (T is 1 with a cache) -> (x, (key, value)) of the new tokens, [B, T, H, D] or [B, H, D].
+        """x: [B, T, C] -> (x, (key, value) [B, T, H, D]).
 
-        banded: bool [], whether this layer sees the last config.window tokens only; None where no layer does.
+        banded: bool [], whether this layer sees the last config.window tokens only; None where no layer does. attend:
+        of query, key and value, in place of attention within the segments; it knows of a cache.
         """
         config = self.config
         dtype = dtype_of(config)
@@ -115,18 +119,13 @@ class Block(nn.Module):
             )
             for name in ("query", "key", "value")
         )
-        if cache is None:
-            assert segment_ids_BT is not None
-            how = config.window, config.attention, current_mesh(), banded
-            with jax.named_scope("attention"):
+        with jax.named_scope("attention"):
+            if attend is None:
+                assert segment_ids_BT is not None
+                how = config.window, config.attention, current_mesh(), banded
                 out = attention(query, key, value, segment_ids_BT, *how)
-        else:
-            assert lengths is not None
-            prefix_key, prefix_value, suffix_key, suffix_value = cache
-            prefix, suffix = (prefix_key, prefix_value, lengths[0]), (suffix_key, suffix_value, lengths[1])
-            key, value = key[:, 0], value[:, 0]
-            reach = None if banded is None else jnp.where(banded, config.window, config.context)
-            out = attend_cached(query[:, 0], key, value, prefix, suffix, reach)[:, None]
+            else:
+                out = attend(query, key, value)
         out = Linear(config, config.width, "heads", residual_std, inwards=True, name="out")(out.reshape(x.shape))
         x = x + checkpoint_name(out, "out")
 
@@ -164,7 +163,7 @@ class GPT(nn.Module):
             block,
             variable_axes={"params": 0},
             split_rngs={"params": True},
-            in_axes=(nn.broadcast, 0, nn.broadcast, 0),
+            in_axes=(nn.broadcast, 0),
             length=config.layers,
             unroll=config.unroll,
             metadata_params={nn.PARTITION_NAME: "layers"},
@@ -179,20 +178,20 @@ class GPT(nn.Module):
     def hidden(self, tokens_BT: Array, segment_ids_BT: Array, positions_BT: Array) -> tuple[Array, tuple]:
         """As the call, with what the logits are made of [B, T, C] in their place."""
         x = self._embed(tokens_BT, positions_BT)
-        x, keys_values = self.blocks(x, segment_ids_BT, None, None, self._banded())
+        x, keys_values = self.blocks(x, segment_ids_BT, self._banded())
         return self._normed(x), keys_values
 
     def unembedding(self) -> Array:
         """[V, C], the token embedding as the output projection takes it."""
         return gather(self._embeddings()[0], ("vocab", "embed"), self.config)
 
-    def decode(self, token_B: Array, prefix: Prefix, suffix: Suffix) -> tuple[Array, Suffix]:
-        """One token of each sample -> (logits float32 [B, V], the suffix with it appended)."""
-        position = prefix.length + suffix.length
-        x = self._embed(token_B[:, None], jnp.full((token_B.shape[0], 1), position))
-        layers = (prefix.key, prefix.value, suffix.key, suffix.value)
-        x, (keys, values) = self.blocks(x, None, layers, (prefix.length, suffix.length), self._banded())
-        return logits(self._normed(x), self.unembedding())[:, 0], suffix.append(keys, values)
+    def embed(self, tokens_BT: Array, positions_BT: Array) -> Array:
+        """What enters the first layer, [B, T, C]."""
+        return self._embed(tokens_BT, positions_BT)
+
+    def head(self, x: Array) -> Array:
+        """The logits of what leaves the last layer, float32 [B, T, V]."""
+        return logits(self._normed(x), self.unembedding())
 
     def _banded(self) -> Array | None:
         # GPT-3's layers alternate, dense first; a flag a layer keeps one compiled body and the parameters' tree.
