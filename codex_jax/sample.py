@@ -63,9 +63,9 @@ def load_sampler(run: Path, how: Draw) -> tuple[Sampler, Json]:
     return Sampler(config.model, params, tokenizer, how), origin
 
 
-def to_row(sample: Sample) -> Json:
-    """A sample's part of its line of samples.jsonl."""
-    return dataclasses.asdict(sample)
+def to_row(task_id: str, number: int, sample: Sample) -> Json:
+    """One line of samples.jsonl."""
+    return {"task_id": task_id, "sample": number, **dataclasses.asdict(sample)}
 
 
 def sample_problems(args: Args, sampler: Sampler, origin: Json) -> None:
@@ -90,9 +90,9 @@ def sample_problems(args: Args, sampler: Sampler, origin: Json) -> None:
         ]
         began, tokens = time.monotonic(), 0
 
-        def rows() -> Iterator[tuple[str, int, Json]]:
+        def rows() -> Iterator[Json]:
             for request, number, sample in sampler.sample(requests, args.seed, args.batch):
-                yield names[request], number, to_row(sample)
+                yield to_row(names[request], number, sample)
 
         with terminal.progress("sample", sum(len(request.numbers) for request in requests)) as report:
             for row in output.stream(rows()):

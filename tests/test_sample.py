@@ -21,6 +21,7 @@ def made(tmp_path_factory):
     assert train.main([f"{root}/x.py", "--run-dir", f"{root}/run", "--data.path", f"{root}/data"]) == 0
     problems = [Problem(f"t/{n}", f"def f{n}(x):\n", f"f{n}", "", "") for n in range(2)]
     write_problems(root / "p.jsonl", problems)
+    write_problems(root / "other.jsonl", [Problem(f"t/{n}", f"def g{n}(x):\n", f"g{n}", "", "") for n in range(2)])
     write_problems(root / "long.jsonl", [Problem("t/long", "x = 1\n" * 90, "x", "", "")])
     return root
 
@@ -37,8 +38,30 @@ def test_samples_do_not_depend_on_the_batch_or_the_other_problems(made):
     others = [json.loads(line) for line in (made / "b.jsonl").read_text().splitlines()]
     assert [row["completion"] for row in rows] == [row["completion"] for row in others]
     assert [(row["task_id"], row["sample"]) for row in rows] == [(f"t/{n}", s) for n in range(2) for s in range(5)]
-    assert {"task_id", "completion", "sample", "tokens", "mean_logp", "sum_logp", "finish"} == rows[0].keys()
+    logps = {"mean_logp", "sum_logp", "sampling_mean_logp", "sampling_sum_logp"}
+    assert {"task_id", "completion", "sample", "tokens", "finish", "fingerprint"} | logps == rows[0].keys()
     assert {row["finish"] for row in rows} <= {"stop", "eot", "length"}
+
+
+def test_a_run_that_was_cut_off_is_resumed_to_the_same_file(made, capsys):
+    flags = ["--problems", f"{made}/p.jsonl", "--n", "5", "--batch", "2", "--out"]
+    assert run(made, *flags, f"{made}/whole.jsonl") == 0
+    lines = (made / "whole.jsonl").read_text().splitlines(keepends=True)
+    partial = made / "cut.jsonl.partial"
+    partial.write_text("".join(lines[1:8:2]) + lines[8][:30])
+    assert run(made, *flags, f"{made}/cut.jsonl") == 2
+    assert "add --resume" in capsys.readouterr().err
+    assert run(made, *flags, f"{made}/cut.jsonl", "--resume") == 0
+    assert (made / "cut.jsonl").read_text() == "".join(lines)
+    assert not partial.exists()
+    # More samples of the same kind are added to those that are there.
+    assert run(made, *flags, f"{made}/cut.jsonl", "--resume", "--n", "6") == 0
+    grown = (made / "cut.jsonl").read_text().splitlines(keepends=True)
+    assert grown[:5] + grown[6:11] == lines
+    for other in (["--seed", "1"], ["--temperature", "0.5"], ["--problems", f"{made}/other.jsonl"]):
+        assert run(made, *flags, f"{made}/cut.jsonl", "--resume", *other) == 2
+        assert "another run" in capsys.readouterr().err
+    assert (made / "cut.jsonl").read_text().splitlines(keepends=True) == grown
 
 
 def test_prompt_is_printed_with_its_completion(made, capsys):

@@ -45,13 +45,13 @@ class Output:
                 )
             self.rows[task_id, number] = row
 
-    def stream(self, rows: Iterable[tuple[str, int, Json]]) -> Iterator[Json]:
+    def stream(self, rows: Iterable[Json]) -> Iterator[Json]:
         """Writes each row as it comes, and hands it on."""
         write_objects(self.partial, self.rows.values())  # less a line that was cut off
         with self.partial.open("a", encoding="utf-8") as file:
-            for task_id, number, row in rows:
-                row = {"task_id": task_id, "sample": number, **row, "fingerprint": self._fingerprints[task_id]}
-                self.rows[task_id, number] = row
+            for row in rows:
+                row["fingerprint"] = self._fingerprints[row["task_id"]]
+                self.rows[row["task_id"], row["sample"]] = row
                 file.write(json.dumps(row) + "\n")
                 file.flush()
                 yield row

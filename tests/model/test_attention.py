@@ -14,7 +14,6 @@ import pytest
 
 from codex_jax.config import DataConfig, ModelConfig, TrainConfig, validate
 from codex_jax.errors import InputError
-from codex_jax.model.cache import Prefix, empty_suffix
 from codex_jax.model.gpt import GPT, segments_and_positions
 from codex_jax.model.kernels import attention, chosen, cudnn
 from tests.model.reference import attention as reference
@@ -125,19 +124,6 @@ def test_a_window_leaves_the_parameters_as_they_were(params):
     plain = dataclasses.replace(CONFIG, window=0)
     tree = nn.meta.unbox(GPT(plain).init(jax.random.key(0), tokens, tokens, tokens))["params"]
     assert jax.tree.map(jnp.shape, tree) == jax.tree.map(jnp.shape, params)
-
-
-def test_cached_decoding_sees_the_window_too(params):
-    rng = np.random.default_rng(0)
-    prompt = np.concatenate([[0], rng.integers(1, 64, 8)])
-    rows = np.stack([np.concatenate([prompt, rng.integers(1, 64, 15)]) for _ in range(3)])
-    full, _ = logits(params, jnp.asarray(rows))
-    _, (keys, values) = logits(params, jnp.asarray(np.pad(prompt, (0, 3), constant_values=5))[None])
-    prefix, suffix = Prefix(keys[:, 0], values[:, 0], jnp.asarray(9)), empty_suffix(CONFIG, batch=3, slots=20)
-    decode = jax.jit(lambda *args: GPT(CONFIG).apply({"params": params}, *args, method=GPT.decode))
-    for position in range(9, rows.shape[1]):
-        step, suffix = decode(jnp.asarray(rows[:, position]), prefix, suffix)
-        np.testing.assert_allclose(step, full[:, position], atol=2e-5)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import pytest
 from jax._src.ad_checkpoint import saved_residuals
 
 from codex_jax.config import ModelConfig, RematPolicy
-from codex_jax.model.cache import Prefix, empty_suffix
 from codex_jax.model.gpt import GPT, segments_and_positions
 from codex_jax.model.sizes import SIZES, non_embedding_parameters, parameters
 from tests.model.reference import forward
@@ -80,18 +79,6 @@ def test_packed_documents_get_the_logits_they_have_alone(params):
         alone, _ = logits(params, jnp.asarray(doc)[None])
         np.testing.assert_allclose(packed[0, start : start + len(doc)], alone[0], atol=2e-5)
         start += len(doc)
-
-
-def test_cached_decoding_agrees_with_the_full_forward_at_every_position(params):
-    docs = np.stack([np.concatenate([documents([9])[0], documents([16], seed)[0][1:]]) for seed in (1, 2, 3)])
-    full, _ = logits(params, jnp.asarray(docs))
-    padded = jnp.asarray(np.pad(docs[:1, :9], ((0, 0), (0, 3)), constant_values=5))
-    _, (keys, values) = logits(params, padded)
-    prefix, suffix = Prefix(keys[:, 0], values[:, 0], jnp.asarray(9)), empty_suffix(CONFIG, batch=3, slots=20)
-    decode = jax.jit(lambda *args: GPT(CONFIG).apply({"params": params}, *args, method=GPT.decode))
-    for position in range(9, docs.shape[1]):
-        step, suffix = decode(jnp.asarray(docs[:, position]), prefix, suffix)
-        np.testing.assert_allclose(step, full[:, position], atol=2e-5)
 
 
 def test_segments_and_positions():

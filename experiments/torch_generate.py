@@ -1,0 +1,55 @@
+"""The other side of bench_sampler.py: transformers' generate on a GPT-2 of random weights, when it is told to.
+
+Needs PyTorch and transformers only, so that it may run in an environment of its own.
+"""
+
+import json
+import sys
+import time
+
+import torch
+import transformers
+
+END_OF_TEXT = 50_256
+
+
+def main(settings: dict) -> None:
+    """A line of facts when ready; then, for each line read, the seconds of n samples of one prompt."""
+    torch.manual_seed(0)
+    torch.set_num_threads(settings["threads"])
+    config = transformers.GPT2Config(
+        n_layer=settings["layers"],
+        n_embd=settings["width"],
+        n_head=settings["heads"],
+        n_positions=settings["context"],
+        vocab_size=settings["vocab"],
+        eos_token_id=END_OF_TEXT,
+        bos_token_id=END_OF_TEXT,
+    )
+    model = transformers.GPT2LMHeadModel(config).eval()
+    version = f"transformers {transformers.__version__}, torch {torch.__version__}"
+    print(json.dumps({"parameters": model.num_parameters(), "version": version}), flush=True)
+    for line in sys.stdin:
+        job = json.loads(line)
+        prompt = torch.randint(0, END_OF_TEXT, (1, job["prompt"]))
+        began = time.perf_counter()
+        with torch.inference_mode():
+            tokens = model.generate(
+                prompt,
+                attention_mask=torch.ones_like(prompt),
+                do_sample=True,
+                temperature=settings["temperature"],
+                top_p=settings["top_p"],
+                top_k=0,
+                num_return_sequences=job["n"],
+                max_new_tokens=job["new"],
+                min_new_tokens=job["new"],
+                pad_token_id=END_OF_TEXT,
+            )
+        seconds = time.perf_counter() - began
+        assert tokens.shape == (job["n"], job["prompt"] + job["new"])
+        print(json.dumps({"seconds": seconds}), flush=True)
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

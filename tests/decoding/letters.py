@@ -1,0 +1,45 @@
+"""A model and a tokenizer small enough to sample from in no time."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from codex_jax.config import ModelConfig
+from codex_jax.model.gpt import GPT, segments_and_positions
+
+CONFIG = ModelConfig(layers=2, width=32, heads=2, context=192, vocab_size=128)
+
+
+class Letters:
+    """ASCII: a token a character, and NUL for end-of-text."""
+
+    eot, vocab_size = 0, 127
+
+    def encode(self, text):
+        return list(text.encode())
+
+    def decode(self, ids):
+        return bytes(ids).decode()
+
+    def token_bytes(self, token):
+        return bytes([token])
+
+
+def make_params():
+    tokens = jnp.zeros((1, 4), jnp.int32)
+    tree = nn.meta.unbox(GPT(CONFIG).init(jax.random.key(0), tokens, tokens, tokens))["params"]
+    return jax.tree.map(lambda x: x + 0.1 * jax.random.normal(jax.random.key(x.size), x.shape), tree)
+
+
+@jax.jit
+def full_logits(params, tokens):
+    segments, positions = segments_and_positions(tokens, 0)
+    return GPT(CONFIG).apply({"params": params}, tokens, segments, positions)[0]
+
+
+def teacher_forced(params, ids):
+    """Log probabilities [len(ids), 127] of what follows; padded on the right, so that one length is compiled."""
+    padded = np.ones((1, CONFIG.context), np.int32)
+    padded[0, : len(ids)] = ids
+    return np.asarray(full_logits(params, padded)[0, : len(ids), :127], np.float64)
