@@ -153,11 +153,9 @@ def has_transformers(python: str) -> bool:
 
 def show_contenders(seconds: dict[str, list[float]], args: Args) -> None:
     """Tokens a second by the median, and ours as a ratio within a round."""
-    table = Table(
-        "",
-        title=f"{args.n} samples of one prompt of {args.prompt} tokens, {args.new} new tokens each, top-p {args.top_p}: "
-        f"{args.layers} layers of width {args.width}, {args.threads} cores, median of {args.rounds}",
-    )
+    shape = f"{args.layers} layers of width {args.width}, {args.threads} cores, median of {args.rounds}"
+    what = f"{args.n} samples of one prompt of {args.prompt} tokens, {args.new} new tokens each, top-p {args.top_p}"
+    table = Table("", title=f"{what}: {shape}")
     for column in ("tokens/s", "fastest", "ours to it"):
         table.add_column(column, justify="right")
     tokens = args.n * args.new

@@ -75,14 +75,14 @@ class Sampler:
             part = [requests[n] for n in those]
             shape = layout(part, batch)
             state = rows.empty_state(self.config, *shape, size, self.slots)
-            programs = Programs(self, seed, size)
+            programs = Bound(self, seed, size)
             for finished in schedule(programs, state, part, [self._limit(one) for one in part], shape):
                 yield those[finished.request], finished.number, self._read(finished)
 
     def stream(self, request: Request, seed: int) -> Iterator[str | Sample]:
         """The text of a request's first sample in pieces as it grows, then the Sample."""
         (size,), shape = buckets([len(request.tokens) - 1]), Layout(1, 1)
-        programs = Programs(self, seed, size)
+        programs = Bound(self, seed, size)
         state = programs.place(rows.empty_state(self.config, *shape, size, self.slots), 0, request.tokens)
         state = programs.refill(state, fresh_rows(1, {0: (request, request.numbers[0], self._limit(request))}))
         shown, hold = "", max((len(stop) for stop in self.how.stops), default=0)
@@ -127,7 +127,7 @@ class Sampler:
         return Sample(text.decode("utf-8", "replace"), kept, means[0], sums[0], means[1], sums[1], finish)
 
 
-class Programs:
+class Bound:
     """The compiled functions with what they are always given."""
 
     def __init__(self, sampler: Sampler, seed: int, places: int) -> None:

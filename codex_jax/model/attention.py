@@ -90,7 +90,7 @@ def attend_cached(
         return x.swapaxes(1, 2).reshape(batch, heads, *x.shape[3:])
 
     own = jnp.einsum("bhd,bhd->bh", query, key_BHD, preferred_element_type=jnp.float32)
-    running = own, jnp.ones_like(own), value_BHD.astype(jnp.float32)
+    running: tuple = own, jnp.ones_like(own), value_BHD.astype(jnp.float32)
 
     place = jnp.arange(places)
     seen = (place < prefix.length[:, None])[:, None, None]  # [G, 1, 1, P]
