@@ -3,7 +3,6 @@ import pytest
 
 from codex_jax.decoding import scheduler
 from codex_jax.decoding.sampler import Sampler
-from codex_jax.decoding.scheduler import buckets, layout
 from codex_jax.decoding.scoring import Scorer
 from codex_jax.decoding.settings import Draw, Request, Sample
 from codex_jax.decoding.stop import cut
@@ -146,27 +145,6 @@ def test_programs_are_compiled_at_most_twice(params):
     drawn(ours, range(3), ["a" * length for length in lengths], batch=12)
     assert ours.advance._cache_size() <= 2
     assert ours.place._cache_size() <= 2
-
-
-def test_at_most_two_buckets_with_the_least_padding():
-    assert buckets([0]) == [64]
-    assert buckets([1, 64]) == [64]
-    assert buckets([10] * 9 + [65, 300]) == [64, 320]
-    assert buckets([10, 200, 250, 260]) == [64, 320]
-
-
-@pytest.mark.parametrize(
-    ("prompts", "n", "batch", "wanted"),
-    [
-        (1, 100, 100, (1, 100)),
-        (164, 100, 100, (8, 12)),
-        (164, 1, 100, (100, 1)),
-        (3, 200, 100, (3, 33)),
-        (5, 9, 1, (1, 1)),
-    ],
-)
-def test_layouts(prompts, n, batch, wanted):
-    assert layout([Request([0], 0, range(n))] * prompts, batch) == wanted
 
 
 def test_bad_input(params):
