@@ -4,25 +4,25 @@ import dataclasses
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+import jax
+import numpy as np
+
 from codex_jax import cli, terminal
-from codex_jax.benchmarks.problem import load_problems
-from codex_jax.config import MeshConfig
+from codex_jax.benchmarks.problem import Problem, load_problems
+from codex_jax.config import Dtype, HostsConfig, MeshConfig
+from codex_jax.decoding.engine import Engine
 from codex_jax.decoding.output import Output, fingerprint
-from codex_jax.decoding.sampler import Sampler, task_key
+from codex_jax.decoding.sampler import COPIES, load_engine, task_key
 from codex_jax.decoding.settings import Draw, Request, Sample
 from codex_jax.decoding.stop import PAPER_STOPS
 from codex_jax.errors import InputError
 from codex_jax.jsonl import Json
-from codex_jax.model.gpt import GPT
-from codex_jax.parallel.mesh import make_mesh
-from codex_jax.text.tokenizers import load_tokenizer
-from codex_jax.training.checkpoint import read_config, restore_params
-from codex_jax.training.optimizer import make_optimizer
-from codex_jax.training.state import state_shardings
+from codex_jax.parallel import hosts
 
 
 @dataclass(frozen=True)
@@ -39,28 +39,20 @@ class Args:
     max_new_tokens: int = 300  # tokens a sample
     min_new_tokens: int = 0  # the first so many tokens end no sample
     seed: int = 0
-    batch: int = 100  # samples drawn together
+    batch: int = 100  # samples drawn together by each copy of the model
     truncate_left: bool = False  # drop the beginning of a prompt that is longer than the context
     out: Path | None = None  # samples.jsonl to write
     resume: bool = False  # go on where a killed run stopped; what is in OUT or OUT.partial is kept
     stop: tuple[str, ...] = field(default=PAPER_STOPS)  # strings that end a completion
+    dtype: Dtype | None = None  # of products, weights and cache; default: the run's compute dtype
+    int8: bool = False  # the layers' weights in int8, a scale for each output
+    mesh: MeshConfig = COPIES  # copies of the model, and the devices that each is split over
+    hosts: HostsConfig = field(default_factory=HostsConfig)
 
-
-def load_sampler(run: Path, how: Draw) -> tuple[Sampler, Json]:
-    """(a Sampler of the newest checkpoint of a run folder, what tells it from others); InputError if there is none."""
-    how.check()
-    config = read_config(run)
-    model = GPT(config.model)
-    shapes, placed = state_shardings(model, make_optimizer(config.optimizer, config.steps), make_mesh(MeshConfig()))
-    params, step = restore_params(run, shapes.params, placed.params)
-    tokenizer = load_tokenizer(str(run / "tokenizer"))
-    if tokenizer.vocab_size > config.model.vocab_size:
-        raise InputError(
-            f"{run}/tokenizer has {tokenizer.vocab_size} tokens, the model {config.model.vocab_size}: "
-            "it is not the tokenizer this run was trained with"
-        )
-    origin = {"config": dataclasses.asdict(config), "step": step, "tokenizer": tokenizer.sha256}
-    return Sampler(config.model, params, tokenizer, how), origin
+    @property
+    def how(self) -> Draw:
+        """As the sampler takes it."""
+        return Draw(self.temperature, self.top_p, self.max_new_tokens, self.stop, self.top_k, self.min_new_tokens)
 
 
 def to_row(task_id: str, number: int, sample: Sample) -> Json:
@@ -68,56 +60,80 @@ def to_row(task_id: str, number: int, sample: Sample) -> Json:
     return {"task_id": task_id, "sample": number, **dataclasses.asdict(sample)}
 
 
-def sample_problems(args: Args, sampler: Sampler, origin: Json) -> None:
-    """Writes args.out: line by line beside it, then whole and in order."""
-    problems = load_problems(args.problems)
-    prompts: list[list[int]] = []
+def encode_prompts(problems: Sequence[Problem], engine: Engine, args: Args) -> list[list[int]]:
+    """The tokens of each prompt; InputError names the problem that does not fit."""
+    prompts = []
     for problem in problems:
         try:
-            prompts.append(sampler.encode(problem.prompt, args.truncate_left))
+            prompts.append(engine.encode(problem.prompt, args.how, args.truncate_left))
         except InputError as error:
             raise InputError(f"{problem.task_id}: {error}") from None
+    return prompts
+
+
+def sample_problems(args: Args, problems: Sequence[Problem], engine: Engine, origin: Json) -> None:
+    """Writes args.out: line by line beside it, then whole and in order. The first of several hosts writes."""
     assert args.out is not None
-    settings = [origin, dataclasses.asdict(sampler.how), args.seed, args.truncate_left]
-    names = [problem.task_id for problem in problems]
-    try:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        fingerprints = {problem.task_id: fingerprint(settings, problem.prompt) for problem in problems}
-        output = Output(args.out, fingerprints, args.resume)
-        requests = [
-            Request(tokens, task_key(name), [n for n in range(args.n) if (name, n) not in output.rows])
-            for name, tokens in zip(names, prompts, strict=True)
-        ]
-        began, tokens = time.monotonic(), 0
+    out, names = args.out, [problem.task_id for problem in problems]
+    prompts = encode_prompts(problems, engine, args)
+    settings = [origin, dataclasses.asdict(args.how), args.seed, args.truncate_left]
+    fingerprints = {problem.task_id: fingerprint(settings, problem.prompt) for problem in problems}
+    outputs: list[Output] = []
 
-        def rows() -> Iterator[Json]:
-            for request, number, sample in sampler.sample(requests, args.seed, args.batch):
+    def open_output() -> None:
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            outputs.append(Output(out, fingerprints, args.resume))
+        except OSError as error:
+            raise InputError(f"cannot write {out}: {error.strerror}") from None
+
+    hosts.on_first(open_output)
+    there = np.zeros((len(problems), args.n), bool)
+    for output in outputs:
+        there[:] = [[(name, number) in output.rows for number in range(args.n)] for name in names]
+    there = hosts.of_first(there)
+    requests = [
+        Request(tokens, task_key(name), np.flatnonzero(~own).tolist())
+        for name, tokens, own in zip(names, prompts, there, strict=True)
+    ]
+    began, tokens = time.monotonic(), 0
+
+    def rows() -> Iterator[Json]:
+        nonlocal tokens
+        with terminal.progress("sample", int((~there).sum()), shown=bool(outputs)) as report:
+            for request, number, sample in engine.sample(requests, args.how, args.seed, args.batch):
                 yield to_row(names[request], number, sample)
-
-        with terminal.progress("sample", sum(len(request.numbers) for request in requests)) as report:
-            for row in output.stream(rows()):
-                tokens += row["tokens"]
+                tokens += sample.tokens
                 report(1, f"{tokens / (time.monotonic() - began):,.0f} tokens/s")
-        output.finish(names)
+
+    if not outputs:
+        for _ in rows():
+            pass
+        return
+    try:
+        outputs[0].write(rows())
+        outputs[0].finish(names)
     except OSError as error:
-        raise InputError(f"cannot write {args.out}: {error.strerror}") from None
+        raise InputError(f"cannot write {out}: {error.strerror}") from None
     seconds = time.monotonic() - began
     kept = f"{len(problems)} problems x {args.n} samples"
-    cache = f"{sampler.bytes_a_sample() / 2**20:.1f} MiB of keys and values a sample"
-    print(f"{args.out}: {kept}, {tokens:,} tokens, {seconds:.0f} s, {cache}")
+    cache = f"{engine.bytes_a_sample(args.how) / 2**20:.1f} MiB of keys and values a sample"
+    print(f"{out}: {kept}, {tokens:,} tokens, {seconds:.0f} s, {cache}")
 
 
-def sample_prompt(args: Args, sampler: Sampler) -> None:
-    """Prints each completion as it grows."""
-    tokens = sampler.encode(args.prompt, args.truncate_left)
-    for number in range(args.n):
-        print(args.prompt, end="", flush=True)
-        for piece in sampler.stream(Request(tokens, task_key(""), [number]), args.seed):
-            if isinstance(piece, Sample):
-                note = f"sample {number}: {piece.finish}, {piece.tokens} tokens, mean log p {piece.mean_logp:.3f}"
-                print(f"\n[{note}]\n", flush=True)
-            else:
-                print(piece, end="", flush=True)
+def sample_prompt(args: Args, engine: Engine) -> None:
+    """Prints each completion as it grows; the first of several hosts does."""
+    tokens = engine.encode(args.prompt, args.how, args.truncate_left)
+    show = partial(print, end="", flush=True) if jax.process_index() == 0 else lambda text: None
+    number = 0
+    show(args.prompt)
+    for piece in engine.stream(Request(tokens, task_key(""), range(args.n)), args.how, args.seed):
+        if isinstance(piece, str):
+            show(piece)
+            continue
+        note = f"sample {number}: {piece.finish}, {piece.tokens} tokens, mean log p {piece.mean_logp:.3f}"
+        number += 1
+        show(f"\n[{note}]\n\n" + (args.prompt if number < args.n else ""))
 
 
 def main(args: Args) -> None:
@@ -129,12 +145,14 @@ def main(args: Args) -> None:
     for name in ("n", "batch"):
         if getattr(args, name) < 1:
             raise InputError(f"--{name} must be at least 1, not {getattr(args, name)}")
-    how = Draw(args.temperature, args.top_p, args.max_new_tokens, args.stop, args.top_k, args.min_new_tokens)
-    sampler, origin = load_sampler(args.run, how)
-    if args.problems:
-        sample_problems(args, sampler, origin)
+    args.how.check()
+    problems = load_problems(args.problems) if args.problems else []
+    hosts.join(args.hosts)
+    engine, origin = load_engine(args.run, args.mesh, args.dtype, args.int8)
+    if problems:
+        sample_problems(args, problems, engine, origin)
     else:
-        sample_prompt(args, sampler)
+        sample_prompt(args, engine)
 
 
 if __name__ == "__main__":

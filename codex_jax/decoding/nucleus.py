@@ -10,28 +10,37 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from codex_jax.decoding.settings import Kind
+
 Array = jax.Array
 
 LANES = 128
 ABOVE_ONE = 0x3F800001  # the float32 after 1.0, as an integer: non-negative floats order as their bits do
 PARTS = 3  # into which a pass of the search divides what is left
-CHAIN = (
-    8  # additions that wait for each other on a CPU: longer ones, or integers beside floats, take 4 to 9 times as long
-)
+# Additions that wait for each other on a CPU: longer ones, or integers beside floats, take 4 to 9 times as long.
+CHAIN = 8
+
+
+Number = Array | np.ndarray | float
 
 
 def draw(
-    keys_B: Array, logits_BV: Array, temperature: float, top_p: float = 1.0, top_k: int = 0
+    kind: Kind, keys_B: Array, logits_BV: Array, temperature: Number, top_p: Number = 1.0, top_k: Number = 0
 ) -> tuple[Array, Array]:
     """(int32 [B] tokens, each by its row's own key; float32 [B] their log probabilities among those kept).
 
-    Temperature 0 takes the most probable; top_k 0 keeps all. Ties at an edge are all kept.
+    kind.greedy takes the most probable; temperature, top_p and top_k count where the kind has them. Ties at an edge
+    are all kept.
     """
-    if temperature == 0:
+    if kind.greedy:
         token = jnp.argmax(logits_BV, axis=-1).astype(jnp.int32)
         return token, jnp.zeros(token.shape)
     best = logits_BV.max(axis=-1, keepdims=True)
-    weights = truncated(folded(jnp.exp((logits_BV - best) / temperature)), top_p, top_k)
+    weights = folded(jnp.exp((logits_BV - best) / temperature))
+    if kind.top_k:
+        weights = largest(weights, top_k)
+    if kind.nucleus:
+        weights = nucleus(weights, top_p)
     uniform = jax.vmap(lambda key: jax.random.uniform(key, (2,)))(keys_B)
     # First a lane by its sum, then a token of that lane: two uniform numbers, and one pass over the vocabulary.
     lanes = weights.sum(1)
@@ -48,20 +57,21 @@ def folded(weights_BV: Array) -> Array:
     return jnp.pad(weights_BV, ((0, 0), (0, -vocab % LANES))).reshape(batch, -1, LANES)
 
 
-def truncated(weights_BNL: Array, top_p: float, top_k: int) -> Array:
-    """With zeros outside the top_k largest, and of these outside the smallest set that holds top_p of their sum."""
-    if top_k:
-        edge = cutoff(weights_BNL, lambda mass, count: count >= top_k, jnp.zeros(len(weights_BNL)))
-        weights_BNL = jnp.where(weights_BNL >= edge[:, None, None], weights_BNL, 0.0)
-    if top_p < 1:
-        # Summed as the search sums, so that the whole is enough whatever the rounding.
-        ((total, _),) = held(weights_BNL, [jnp.zeros(len(weights_BNL))])
-        least = top_p * total
-        # Tokens below this, all together, weigh at most half of what may be left out.
-        lowest = 0.5 * jnp.maximum(total - least, 0) / weights_BNL[0].size
-        edge = cutoff(weights_BNL, lambda mass, count: mass >= least, lowest)
-        weights_BNL = jnp.where(weights_BNL >= edge[:, None, None], weights_BNL, 0.0)
-    return weights_BNL
+def largest(weights_BNL: Array, top_k: Number) -> Array:
+    """With zeros outside the top_k largest."""
+    edge = cutoff(weights_BNL, lambda mass, count: count >= top_k, jnp.zeros(len(weights_BNL)))
+    return jnp.where(weights_BNL >= edge[:, None, None], weights_BNL, 0.0)
+
+
+def nucleus(weights_BNL: Array, top_p: Number) -> Array:
+    """With zeros outside the smallest set that holds top_p of the sum."""
+    # Summed as the search sums, so that the whole is enough whatever the rounding.
+    ((total, _),) = held(weights_BNL, [jnp.zeros(len(weights_BNL))])
+    least = top_p * total
+    # Tokens below this, all together, weigh at most half of what may be left out.
+    lowest = 0.5 * jnp.maximum(total - least, 0) / weights_BNL[0].size
+    edge = cutoff(weights_BNL, lambda mass, count: mass >= least, lowest)
+    return jnp.where(weights_BNL >= edge[:, None, None], weights_BNL, 0.0)
 
 
 def cutoff(weights_BNL: Array, enough: Callable[[Array, Array], Array], lowest_B: Array) -> Array:

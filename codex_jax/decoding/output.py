@@ -45,8 +45,8 @@ class Output:
                 )
             self.rows[task_id, number] = row
 
-    def stream(self, rows: Iterable[Json]) -> Iterator[Json]:
-        """Writes each row as it comes, and hands it on."""
+    def write(self, rows: Iterable[Json]) -> None:
+        """Writes each row as it comes."""
         write_objects(self.partial, self.rows.values())  # less a line that was cut off
         with self.partial.open("a", encoding="utf-8") as file:
             for row in rows:
@@ -54,7 +54,6 @@ class Output:
                 self.rows[row["task_id"], row["sample"]] = row
                 file.write(json.dumps(row) + "\n")
                 file.flush()
-                yield row
 
     def finish(self, task_ids: Iterable[str]) -> None:
         """The whole file, by task in this order and by sample's number."""

@@ -9,12 +9,14 @@ import numpy as np
 
 from codex_jax.config import ModelConfig
 from codex_jax.decoding.nucleus import draw
-from codex_jax.decoding.settings import Draw
+from codex_jax.decoding.settings import Draw, Kind
 from codex_jax.decoding.stop import token_automaton
 from codex_jax.model.cache import Prefix, Suffix, empty_prefix, empty_suffix
 from codex_jax.model.decode import Weights, decode, forward
+from codex_jax.parallel.mesh import constrain, spec
 
 Array = jax.Array
+Given = Array | np.ndarray  # by the host: NumPy's outside of a program
 
 
 class Rows(NamedTuple):
@@ -42,6 +44,15 @@ class State(NamedTuple):
     rows: Rows
 
 
+class Numbers(NamedTuple):
+    """A Draw's, for a compiled program: float32 [], or int32 []."""
+
+    temperature: Given
+    top_p: Given
+    top_k: Given
+    min_new_tokens: Given
+
+
 class Ends(NamedTuple):
     """Where samples end. tables: int32 [1 or 2, states, vocabulary], the stop strings' automaton.
 
@@ -49,35 +60,45 @@ class Ends(NamedTuple):
     matched: int32 [], the state of a match; eot: int32 [], the token.
     """
 
-    tables: Array
-    matched: Array
-    eot: Array
+    tables: Given
+    matched: Given
+    eot: Given
 
 
 class Fresh(NamedTuple):
     """Samples that rows are to begin: where rows is True, one by (seed's key, task, number); [B] each."""
 
-    rows: np.ndarray  # bool
-    task: np.ndarray  # uint32
-    number: np.ndarray  # uint32
-    token: np.ndarray  # int32: the last of the prompt
-    limit: np.ndarray  # int32
+    rows: Given  # bool
+    task: Given  # uint32
+    number: Given  # uint32
+    token: Given  # int32: the last of the prompt
+    limit: Given  # int32
+
+
+STATES = 32  # an automaton's are padded to multiples of it, so that other stop strings find the program compiled
+
+
+def make_numbers(how: Draw) -> Numbers:
+    """NumPy's, which go to every device."""
+    floats, integers = (how.temperature, how.top_p), (how.top_k, how.min_new_tokens)
+    return Numbers(*(np.asarray(x, np.float32) for x in floats), *(np.asarray(x, np.int32) for x in integers))
 
 
 def make_ends(how: Draw, token_bytes: Sequence[bytes], eot: int) -> Ends:
-    """The tables for a tokenizer's tokens."""
+    """The tables for a tokenizer's tokens; NumPy's."""
     table, matched = token_automaton(how.stops, token_bytes)
     tables = [table]
     if how.min_new_tokens:
         tables.append(token_automaton(how.stops, token_bytes, absorb=False)[0])
-    return Ends(jnp.asarray(np.stack(tables)), jnp.int32(matched), jnp.int32(eot))
+    padded = np.pad(np.stack(tables), ((0, 0), (0, -len(table) % STATES), (0, 0)))
+    return Ends(padded, np.asarray(matched, np.int32), np.asarray(eot, np.int32))
 
 
 def empty_state(config: ModelConfig, groups: int, rows: int, places: int, slots: int) -> State:
     """No prompts, and all rows done. places: of a prompt, less its last token; slots: new tokens of a sample."""
     batch = groups * rows
 
-    def zeros(*shape: int, dtype: Any = jnp.int32) -> Array:  # a buffer of its own each time: all are donated
+    def zeros(*shape: int, dtype: Any = jnp.int32) -> Array:
         return jnp.zeros((batch, *shape), dtype)
 
     return State(
@@ -96,19 +117,30 @@ def empty_state(config: ModelConfig, groups: int, rows: int, places: int, slots:
     )
 
 
+def state_axes(config: ModelConfig) -> State:
+    """The mesh axes of each array: groups, and with them rows, lie apart as a batch does, heads as the model's."""
+    batch: Any = spec("batch")
+    prefix: Any = (spec("batch", "heads", None, None),) * config.layers
+    suffix: Any = spec(None, "batch", "heads", None, None)
+    return State(Prefix(prefix, prefix, batch), Suffix(suffix, suffix, batch), Rows(*(batch,) * len(Rows._fields)))
+
+
 def place(
-    config: ModelConfig, eot: int, weights: Weights, state: State, group: Array, tokens_1P: Array, length: Array
+    config: ModelConfig, eot: int, weights: Weights, state: State, groups_K: Array, tokens_KP: Array, lengths_K: Array
 ) -> State:
-    """With a prompt's first `length` tokens computed and kept as a group's; its rows must be done."""
-    _, keys, values = forward(config, weights, tokens_1P, eot)
-    return state._replace(prefix=state.prefix.place(group, keys, values, length))
+    """With the first lengths_K tokens of K prompts computed and kept as those groups'; their rows must be done.
+
+    A group that is not there is dropped.
+    """
+    _, keys, values = forward(config, weights, tokens_KP, eot)
+    return state._replace(prefix=state.prefix.place(groups_K, keys, values, lengths_K))
 
 
 def refill(state: State, seed_key: Array, fresh: Fresh) -> State:
     """With new samples begun in the rows of `fresh`."""
-    begins = jnp.asarray(fresh.rows)
+    begins = fresh.rows
 
-    def key_of(task: Array, number: Array) -> Array:
+    def key_of(task: Given, number: Given) -> Array:
         return jax.random.fold_in(jax.random.fold_in(seed_key, task), number)
 
     rows = state.rows
@@ -126,7 +158,14 @@ def refill(state: State, seed_key: Array, fresh: Fresh) -> State:
 
 
 def advance(
-    config: ModelConfig, how: Draw, ends: Ends, weights: Weights, state: State, steps: Array, until: Array
+    config: ModelConfig,
+    kind: Kind,
+    how: Numbers,
+    ends: Ends,
+    weights: Weights,
+    state: State,
+    steps: Array,
+    until: Array,
 ) -> State:
     """Up to `steps` tokens of each row, or until `until` rows are done; int32 [] both, so that one program serves."""
 
@@ -136,40 +175,40 @@ def advance(
 
     def body(carry: tuple[Array, State]) -> tuple[Array, State]:
         step, state = carry
-        return step + 1, _step(config, how, ends, weights, state)
+        return step + 1, _step(config, kind, how, ends, weights, state)
 
     return jax.lax.while_loop(goes_on, body, (jnp.zeros((), jnp.int32), state))[1]
 
 
-def _step(config: ModelConfig, how: Draw, ends: Ends, weights: Weights, state: State) -> State:
+def _step(config: ModelConfig, kind: Kind, how: Numbers, ends: Ends, weights: Weights, state: State) -> State:
     prefix, suffix, rows = state
     live, drawn = ~rows.done, suffix.length
     logits, keys, values = decode(config, weights, rows.token, prefix, suffix, live)
+    logits = constrain(logits, "batch", None)  # a row's draw needs the whole vocabulary
     vocabulary = jnp.arange(logits.shape[1])
     logits = jnp.where(vocabulary < ends.tables.shape[2], logits, -jnp.inf)
 
     free = drawn < how.min_new_tokens
-    choice = jnp.where(free[:, None] & (vocabulary == ends.eot), -jnp.inf, logits) if how.min_new_tokens else logits
+    choice = jnp.where(free[:, None] & (vocabulary == ends.eot), -jnp.inf, logits) if kind.free_start else logits
     token_keys = jax.vmap(jax.random.fold_in)(rows.key, drawn)
-    token, sampling_logp = draw(token_keys, choice, how.temperature, how.top_p, how.top_k)
+    token, sampling_logp = draw(kind, token_keys, choice, how.temperature, how.top_p, how.top_k)
     logp = jnp.take_along_axis(logits, token[:, None], axis=1)[:, 0] - jax.nn.logsumexp(logits, axis=1)
 
-    table = free.astype(jnp.int32) if how.min_new_tokens else 0
+    table = free.astype(jnp.int32) if kind.free_start else 0
     stop_state = ends.tables[table, rows.stop_state, token]
     ended = (token == ends.eot) | (stop_state == ends.matched) | (drawn + 1 >= rows.limit)
     done = rows.done | ended
 
-    def record(kept: Array, new: Array) -> Array:
-        column = jnp.where(live, drawn, kept.shape[1])  # out of bounds: dropped
-        return kept.at[jnp.arange(len(kept)), column].set(new, mode="drop", unique_indices=True)
+    column = jnp.where(live, drawn, rows.tokens.shape[1])  # out of bounds: dropped
+    record = jax.vmap(lambda kept_S, new, column: kept_S.at[column].set(new, mode="drop"))
 
     rows = rows._replace(
         token=token,
         stop_state=jnp.where(live, stop_state, rows.stop_state),
         done=done,
-        tokens=record(rows.tokens, token),
-        logps=record(rows.logps, logp),
-        sampling_logps=record(rows.sampling_logps, sampling_logp),
+        tokens=record(rows.tokens, token, column),
+        logps=record(rows.logps, logp, column),
+        sampling_logps=record(rows.sampling_logps, sampling_logp, column),
     )
     # Only rows that go on need this token's keys and values. That also has every layer read the suffix before it is
     # written, so that it is written in place.

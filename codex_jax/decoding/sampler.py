@@ -1,24 +1,36 @@
-"""A model ready to sample: many samples of many prompts in batches that stay full, or one as it grows."""
+"""A trained run ready to use from Python: samples, streamed text, scores.
+
+sampler = Sampler("runs/codex_12m")
+for sample in sampler.sample(["def add(a, b):"], n=3)[0]:
+    print(sample.completion, sample.mean_logp)
+"""
 
 import dataclasses
 import zlib
 from collections.abc import Iterator, Sequence
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
+import jax.numpy as jnp
 
-from codex_jax.config import ModelConfig
-from codex_jax.decoding import rows
-from codex_jax.decoding.scheduler import Finished, Layout, buckets, drawn_by, fresh_rows, layout, schedule
+from codex_jax.config import Dtype, MeshConfig, ModelConfig
+from codex_jax.decoding.engine import Engine
+from codex_jax.decoding.scoring import Score
 from codex_jax.decoding.settings import Draw, Request, Sample
-from codex_jax.decoding.stop import cut
+from codex_jax.decoding.stop import PAPER_STOPS
 from codex_jax.errors import InputError
-from codex_jax.model.cache import SLOTS, bytes_of
+from codex_jax.jsonl import Json
 from codex_jax.model.decode import unstack
+from codex_jax.model.gpt import GPT
+from codex_jax.model.quantize import quantize
+from codex_jax.parallel.mesh import make_mesh
+from codex_jax.text.tokenizers import load_tokenizer
+from codex_jax.training.checkpoint import newest_step, read_config, restore_params
+from codex_jax.training.optimizer import make_optimizer
+from codex_jax.training.state import state_shardings
 
-EVERY = 4  # tokens between two pieces of a streamed sample
+COPIES = MeshConfig(data=-1, fsdp=1)  # a whole model on every device
 
 
 def task_key(name: str) -> int:
@@ -26,125 +38,97 @@ def task_key(name: str) -> int:
     return zlib.crc32(name.encode())
 
 
+def for_decoding(model: ModelConfig, dtype: Dtype | None = None) -> ModelConfig:
+    """The model as it decodes: nothing is computed again, and weights are kept as they are multiplied."""
+    dtype = dtype or model.compute_dtype
+    return dataclasses.replace(model, remat="none", compute_dtype=dtype, gather_dtype=dtype)
+
+
+def load_engine(
+    run: Path, mesh: MeshConfig = COPIES, dtype: Dtype | None = None, int8: bool = False
+) -> tuple[Engine, Json]:
+    """(an Engine of the newest checkpoint of a run folder, what tells its samples from others').
+
+    mesh: without a sequence axis; dtype: of products, weights and cache (default: the run's compute dtype); int8: the
+    layers' weights. InputError where the folder is not a run, or the mesh does not fit it.
+    """
+    config = read_config(run)
+    newest_step(run)  # the first thing to be missed
+    decoding = for_decoding(config.model, dtype)
+    tokenizer = load_tokenizer(str(run / "tokenizer"))
+    if tokenizer.vocab_size > config.model.vocab_size:
+        raise InputError(
+            f"{run}/tokenizer has {tokenizer.vocab_size} tokens, the model {config.model.vocab_size}: "
+            "it is not the tokenizer this run was trained with"
+        )
+    if mesh.sequence != 1:
+        raise InputError("--mesh.sequence must be 1: a token at a time is not split")
+    placed = make_mesh(mesh)
+    if decoding.heads % placed.shape["model"]:
+        raise InputError(f"--mesh.model {placed.shape['model']} does not divide the model's {decoding.heads} heads")
+    shapes, shardings = state_shardings(GPT(decoding), make_optimizer(config.optimizer, config.steps), placed)
+    # Only products are in the compute dtype; norms stay in float32.
+    kept = jax.tree_util.tree_map_with_path(
+        lambda path, leaf: leaf.update(dtype=jnp.float32 if "norm" in str(path) else decoding.compute_dtype),
+        shapes.params,
+    )
+    params, step = restore_params(run, kept, shardings.params)
+    weights = unstack(quantize(params) if int8 else params)
+    origin = {
+        "config": dataclasses.asdict(config),
+        "step": step,
+        "tokenizer": tokenizer.sha256,
+        "dtype": decoding.compute_dtype,
+        "int8": int8,
+    }
+    return Engine(decoding, weights, tokenizer, placed), origin
+
+
 class Sampler:
-    """Parameters, tokenizer and compiled functions."""
+    """A run's newest checkpoint, loaded once; the same call gives the same samples."""
 
-    def __init__(self, config: ModelConfig, params: Any, tokenizer: Any, how: Draw) -> None:
-        """params: the model's tree; tokenizer: of the run; how: checked here."""
-        how.check()
-        self.config, self.tokenizer, self.how = dataclasses.replace(config, remat="none"), tokenizer, how
-        self.weights = jax.jit(unstack)(params)
-        self._pieces = [tokenizer.token_bytes(n) for n in range(tokenizer.vocab_size)]
-        self.ends = rows.make_ends(how, self._pieces, tokenizer.eot)
-        self.place = jax.jit(partial(rows.place, self.config, tokenizer.eot), donate_argnums=1)
-        self.refill = jax.jit(rows.refill, donate_argnums=0)
-        self.advance = jax.jit(partial(rows.advance, self.config, how), donate_argnums=2)
+    def __init__(self, run: str | Path, mesh: MeshConfig = COPIES, dtype: Dtype | None = None, int8: bool = False):
+        """run: folder written by codex_jax.train; the rest as load_engine's."""
+        self.engine, _ = load_engine(Path(run), mesh, dtype, int8)
 
-    def encode(self, prompt: str, truncate_left: bool = False) -> list[int]:
-        """The prompt's tokens behind an end-of-text; InputError where no room is left in the context.
-
-        truncate_left: a longer prompt loses its beginning, until max_new_tokens have room, or half the context.
-        """
-        tokens = self.tokenizer.encode(prompt)
-        if truncate_left:
-            room = max(self.config.context - self.how.max_new_tokens, self.config.context // 2, 2) - 1
-            tokens = tokens[-room:]
-        if len(tokens) + 1 >= self.config.context:
-            raise InputError(
-                f"a prompt of {len(tokens) + 1} tokens leaves no room in the context of {self.config.context}: "
-                "shorten it, or have --truncate-left drop its beginning"
-            )
-        return [self.tokenizer.eot, *tokens]
-
-    def complete(self, prompts: Sequence[str], n: int, seed: int = 0, batch: int = 100) -> list[list[Sample]]:
-        """n samples of each prompt."""
-        requests = [Request(self.encode(prompt), task_key(prompt), range(n)) for prompt in prompts]
+    def sample(
+        self,
+        prompts: Sequence[str],
+        n: int = 1,
+        *,
+        temperature: float = 0.8,
+        top_p: float = 0.95,
+        top_k: int = 0,
+        max_new_tokens: int = 300,
+        min_new_tokens: int = 0,
+        stops: Sequence[str] = PAPER_STOPS,
+        seed: int = 0,
+        batch: int = 100,
+        truncate_left: bool = False,
+    ) -> list[list[Sample]]:
+        """n samples of each prompt, in their order; InputError for settings that cannot be sampled with."""
+        how = Draw(temperature, top_p, max_new_tokens, tuple(stops), top_k, min_new_tokens)
+        requests = self._requests(prompts, range(n), how, truncate_left)
+        if n < 1 or batch < 1:
+            raise InputError(f"n and batch must be at least 1, not {n} and {batch}")
         made: list[dict[int, Sample]] = [{} for _ in prompts]
-        for request, number, sample in self.sample(requests, seed, batch):
+        for request, number, sample in self.engine.sample(requests, how, seed, batch):
             made[request][number] = sample
         return [[one[number] for number in range(n)] for one in made]
 
-    def sample(self, requests: Sequence[Request], seed: int, batch: int) -> Iterator[tuple[int, int, Sample]]:
-        """(index of the request, number, sample) as they finish, with at most `batch` of them drawn at a time."""
-        wanted = [n for n, request in enumerate(requests) if len(request.numbers)]
-        if not wanted:
-            return
-        sizes = buckets([len(requests[n].tokens) - 1 for n in wanted])
-        for smaller, size in zip([-1, *sizes], sizes, strict=False):
-            those = [n for n in wanted if smaller < len(requests[n].tokens) - 1 <= size]
-            part = [requests[n] for n in those]
-            shape = layout(part, batch)
-            state = rows.empty_state(self.config, *shape, size, self.slots)
-            programs = Bound(self, seed, size)
-            for finished in schedule(programs, state, part, [self._limit(one) for one in part], shape):
-                yield those[finished.request], finished.number, self._read(finished)
+    def stream(self, prompt: str, *, seed: int = 0, truncate_left: bool = False, **how: Any) -> Iterator[str | Sample]:
+        """The text of one sample in pieces as it grows, then the Sample; how: fields of Draw."""
+        draw = Draw(**{"stops": PAPER_STOPS, **how})
+        (request,) = self._requests([prompt], [0], draw, truncate_left)
+        return self.engine.stream(request, draw, seed)
 
-    def stream(self, request: Request, seed: int) -> Iterator[str | Sample]:
-        """The text of a request's first sample in pieces as it grows, then the Sample."""
-        (size,), shape = buckets([len(request.tokens) - 1]), Layout(1, 1)
-        programs = Bound(self, seed, size)
-        state = programs.place(rows.empty_state(self.config, *shape, size, self.slots), 0, request.tokens)
-        state = programs.refill(state, fresh_rows(1, {0: (request, request.numbers[0], self._limit(request))}))
-        shown, hold = "", max((len(stop) for stop in self.how.stops), default=0)
-        while True:
-            state = programs.advance(state, EVERY, 1)
-            over = bool(state.rows.done[0])
-            sample = self._read(Finished(0, request.numbers[0], *drawn_by(state, 0)))
-            # What may yet become a stop string, or the rest of a character, is held back.
-            text = sample.completion if over else sample.completion[: -hold or None].rstrip("\ufffd")
-            yield text[len(shown) :]
-            shown = text
-            if over:
-                yield sample
-                return
+    def score(self, pairs: Sequence[tuple[str, str]], batch: int = 8) -> list[Score]:
+        """Log probabilities of each completion after its prompt, for ranking and back-translation."""
+        encode, eot = self.engine.tokenizer.encode, self.engine.tokenizer.eot
+        return list(self.engine.score([([eot, *encode(one)], encode(other)) for one, other in pairs], batch))
 
-    @property
-    def slots(self) -> int:
-        """How many tokens a row has room for."""
-        return min(self.how.max_new_tokens, self.config.context - 1)
-
-    def bytes_a_sample(self) -> int:
-        """Of its own keys and values."""
-        return bytes_of(self.config, -(-self.slots // SLOTS) * SLOTS)
-
-    def _limit(self, request: Request) -> int:
-        return min(self.slots, self.config.context - len(request.tokens))
-
-    def _read(self, drawn: Finished) -> Sample:
-        ids = drawn.tokens.tolist()
-        ended = bool(ids) and ids[-1] == self.tokenizer.eot
-        text_ids = ids[:-1] if ended else ids
-        data = b"".join(self._pieces[token] for token in text_ids)
-        ends = np.cumsum([0, *(len(self._pieces[token]) for token in ids)])
-        # A stop string that is completed within the first min_new_tokens does not count.
-        text, stopped = cut(data, self.how.stops, int(ends[min(self.how.min_new_tokens, len(text_ids))]))
-        # Counted are the tokens that begin before the cut, and the end-of-text that ended the sample.
-        kept = int((ends[:-1] < len(text)).sum()) if stopped else len(ids)
-        kept = max(kept, min(1, len(ids)))
-        sums = [float(logps[:kept].sum(dtype=np.float64)) for logps in (drawn.logps, drawn.sampling_logps)]
-        means = [total / max(kept, 1) for total in sums]
-        finish = "stop" if stopped else "eot" if ended else "length"
-        return Sample(text.decode("utf-8", "replace"), kept, means[0], sums[0], means[1], sums[1], finish)
-
-
-class Bound:
-    """The compiled functions with what they are always given."""
-
-    def __init__(self, sampler: Sampler, seed: int, places: int) -> None:
-        """places: of a prompt, less its last token."""
-        self._sampler, self._places, self._key = sampler, places, jax.random.key(seed)
-
-    def place(self, state: rows.State, group: int, tokens: Sequence[int]) -> rows.State:
-        """See scheduler.Programs."""
-        padded = np.full((1, self._places), self._sampler.tokenizer.eot, np.int32)
-        padded[0, : len(tokens) - 1] = tokens[:-1]
-        return self._sampler.place(self._sampler.weights, state, group, padded, len(tokens) - 1)
-
-    def refill(self, state: rows.State, fresh: rows.Fresh) -> rows.State:
-        """See scheduler.Programs."""
-        return self._sampler.refill(state, self._key, fresh)
-
-    def advance(self, state: rows.State, steps: int, until: int) -> rows.State:
-        """See scheduler.Programs."""
-        sampler = self._sampler
-        return sampler.advance(sampler.ends, sampler.weights, state, steps, until)
+    def _requests(self, prompts: Sequence[str], numbers: Sequence[int], how: Draw, truncate: bool) -> list[Request]:
+        how.check()
+        if isinstance(prompts, str):
+            raise InputError("prompts is one string: give a list")
+        return [Request(self.engine.encode(prompt, how, truncate), task_key(prompt), numbers) for prompt in prompts]

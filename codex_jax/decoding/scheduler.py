@@ -1,7 +1,7 @@
 """The host's side of sampling: which sample each row draws next, until all are drawn."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -19,8 +19,8 @@ REFILL = 32  # it is called when a row of so many is done: steps are long where 
 class Programs(Protocol):
     """The compiled functions of the device; each takes the state's memory over."""
 
-    def place(self, state: State, group: int, tokens: Sequence[int]) -> State:
-        """With a group's prompt, less its last token."""
+    def place(self, state: State, prompts: Mapping[int, Sequence[int]]) -> State:
+        """With prompts by group, less their last tokens."""
         ...
 
     def refill(self, state: State, fresh: Fresh) -> State:
@@ -31,15 +31,29 @@ class Programs(Protocol):
         """Some tokens on."""
         ...
 
+    def done(self, state: State) -> np.ndarray:
+        """bool [B]."""
+        ...
 
-class Finished(NamedTuple):
-    """A sample as it was drawn: int32 and float32 [tokens]."""
+    def drawn(self, state: State) -> tuple[np.ndarray, ...]:
+        """(how many tokens [B]; they [B, S], their log probabilities, those of the sampling distribution)."""
+        ...
 
-    request: int
-    number: int
+
+class Drawn(NamedTuple):
+    """A sample's tokens, int32 [T], and their log probabilities, float32 [T]."""
+
     tokens: np.ndarray
     logps: np.ndarray
     sampling_logps: np.ndarray
+
+
+class Finished(NamedTuple):
+    """Which sample of which request has ended, and what it is."""
+
+    request: int
+    number: int
+    drawn: Drawn
 
 
 class Layout(NamedTuple):
@@ -49,11 +63,16 @@ class Layout(NamedTuple):
     rows: int
 
 
-def layout(requests: Sequence[Request], batch: int) -> Layout:
-    """For at most `batch` rows: no more rows a prompt than samples, and several prompts where there are."""
-    most = max(len(request.numbers) for request in requests)
-    rows = min(most, max(1, batch // min(len(requests), GROUPS)))
-    return Layout(min(len(requests), batch // rows), rows)
+def layout(requests: Sequence[Request], batch: int, copies: int = 1) -> Layout:
+    """For at most `batch` rows on each of so many copies of the model, which have as many groups each.
+
+    No more rows a prompt than samples, and several prompts where there are. One prompt takes a group of every copy.
+    """
+    samples = [len(request.numbers) for request in requests]
+    prompts = min(-(-min(len(requests), GROUPS * copies) // copies), batch)
+    rows = min(max(samples), batch // prompts, -(-sum(samples) // copies))
+    wanted = -(-sum(-(-number // rows) for number in samples) // copies)
+    return Layout(min(wanted, batch // rows) * copies, rows)
 
 
 def buckets(lengths: Sequence[int]) -> list[int]:
@@ -81,15 +100,15 @@ def schedule(
 ) -> Iterator[Finished]:
     """All samples of all requests, as they finish. limits: how many tokens each request's samples may have."""
     groups = [Group() for _ in range(shape.groups)]
-    queue = deque(range(len(requests)))
+    queue = deque(n for n, request in enumerate(requests) if len(request.numbers))
     batch = shape.groups * shape.rows
     while True:
+        prompts = {}
         for place, group in enumerate(groups):
-            while queue and not group.waiting and not group.drawing:
-                group.request = queue.popleft()
-                group.waiting.extend(requests[group.request].numbers)
-                if group.waiting:
-                    state = programs.place(state, place, requests[group.request].tokens)
+            if not group.waiting and not group.drawing and _take(group, groups, queue, requests):
+                prompts[place] = requests[group.request].tokens
+        if prompts:
+            state = programs.place(state, prompts)
         fresh = _fill(groups, requests, limits, shape)
         if fresh.rows.any():
             state = programs.refill(state, fresh)
@@ -99,7 +118,19 @@ def schedule(
         more = bool(queue) or any(group.waiting for group in groups)
         wanted = max(1, batch // REFILL) if more else busy
         state = programs.advance(state, STEPS, batch - busy + min(wanted, busy))
-        yield from _harvest(state, groups)
+        yield from _harvest(programs, state, groups)
+
+
+def _take(group: Group, groups: Sequence[Group], queue: deque[int], requests: Sequence[Request]) -> bool:
+    # The next request; where there is none, half of what waits for the rows of another group.
+    if queue:
+        group.request = queue.popleft()
+        group.waiting.extend(requests[group.request].numbers)
+        return True
+    busiest = max(groups, key=lambda other: len(other.waiting))
+    group.request = busiest.request
+    group.waiting.extend(busiest.waiting.pop() for _ in range((len(busiest.waiting) + 1) // 2))
+    return bool(group.waiting)
 
 
 def _fill(groups: Sequence[Group], requests: Sequence[Request], limits: Sequence[int], shape: Layout) -> Fresh:
@@ -123,17 +154,16 @@ def fresh_rows(batch: int, begun: dict[int, tuple[Request, int, int]]) -> Fresh:
     return fresh
 
 
-def drawn_by(state: State, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A row's tokens, log probabilities and sampling log probabilities so far: copies, as the next step reuses them."""
-    length = np.asarray(state.suffix.length)[row]
-    tokens, logps, sampling_logps = (
-        np.asarray(x)[row, :length].copy() for x in (state.rows.tokens, state.rows.logps, state.rows.sampling_logps)
-    )
-    return tokens, logps, sampling_logps
-
-
-def _harvest(state: State, groups: Sequence[Group]) -> Iterator[Finished]:
-    done = np.asarray(state.rows.done)
+def _harvest(programs: Programs, state: State, groups: Sequence[Group]) -> Iterator[Finished]:
+    done = programs.done(state)
+    if not any(done[row] for group in groups for row in group.drawing):
+        return
+    counts, *columns = programs.drawn(state)
     for group in groups:
         for row in [row for row in group.drawing if done[row]]:
-            yield Finished(group.request, group.drawing.pop(row), *drawn_by(state, row))
+            yield Finished(group.request, group.drawing.pop(row), drawn_by(row, counts, *columns))
+
+
+def drawn_by(row: int, counts: np.ndarray, *columns: np.ndarray) -> Drawn:
+    """A row's part of Programs.drawn."""
+    return Drawn(*(column[row, : counts[row]] for column in columns))

@@ -1,7 +1,6 @@
 """The log probability of a given completion, for ranking and back-translation."""
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -43,30 +42,31 @@ def token_logps(config: ModelConfig, eot: int, vocab_size: int, weights: Weights
     return jnp.roll(logps, 1, axis=1).at[:, 0].set(0.0)
 
 
-class Scorer:
-    """A model ready to score."""
+def scores(
+    logps: Callable[[np.ndarray], np.ndarray],
+    pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
+    batch: int,
+    context: int,
+    eot: int,
+) -> Iterator[Score]:
+    """One for each (prompt's tokens behind an end-of-text, completion's tokens), in their order.
 
-    def __init__(self, config: ModelConfig, weights: Weights, eot: int, vocab_size: int) -> None:
-        """weights: as a Sampler keeps them."""
-        self._config, self._weights, self._eot = config, weights, eot
-        self._logps = jax.jit(partial(token_logps, config, eot, vocab_size))
-
-    def score(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], batch: int = 8) -> Iterator[Score]:
-        """One for each (prompt's tokens behind an end-of-text, completion's tokens), in their order."""
-        for prompt, completion in pairs:
-            if len(prompt) + len(completion) > self._config.context:
-                raise InputError(
-                    f"a prompt of {len(prompt)} tokens with a completion of {len(completion)} is longer than the "
-                    f"context of {self._config.context}: shorten one"
-                )
-        for start in range(0, len(pairs), batch):
-            part = pairs[start : start + batch]
-            longest = max(len(prompt) + len(completion) for prompt, completion in part)
-            tokens = np.full((batch, -(-longest // BUCKET) * BUCKET), self._eot, np.int32)
-            for row, (prompt, completion) in enumerate(part):
-                tokens[row, : len(prompt) + len(completion)] = [*prompt, *completion]
-            logps = np.asarray(self._logps(self._weights, tokens))
-            for row, (prompt, completion) in enumerate(part):
-                own = logps[row, len(prompt) : len(prompt) + len(completion)]
-                total = float(own.sum(dtype=np.float64))
-                yield Score(len(completion), total / max(len(completion), 1), total)
+    logps: token_logps of a batch, int32 [B, T]; InputError where a pair is longer than the context.
+    """
+    for prompt, completion in pairs:
+        if len(prompt) + len(completion) > context:
+            raise InputError(
+                f"a prompt of {len(prompt)} tokens with a completion of {len(completion)} is longer than the "
+                f"context of {context}: shorten one"
+            )
+    for start in range(0, len(pairs), batch):
+        part = pairs[start : start + batch]
+        longest = max(len(prompt) + len(completion) for prompt, completion in part)
+        tokens = np.full((batch, -(-longest // BUCKET) * BUCKET), eot, np.int32)
+        for row, (prompt, completion) in enumerate(part):
+            tokens[row, : len(prompt) + len(completion)] = [*prompt, *completion]
+        found = logps(tokens)
+        for row, (prompt, completion) in enumerate(part):
+            own = found[row, len(prompt) : len(prompt) + len(completion)]
+            total = float(own.sum(dtype=np.float64))
+            yield Score(len(completion), total / max(len(completion), 1), total)

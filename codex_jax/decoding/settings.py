@@ -2,8 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from codex_jax.errors import InputError
+
+
+class Kind(NamedTuple):
+    """What of a Draw a program is compiled for; its numbers are given when it runs."""
+
+    greedy: bool
+    top_k: bool  # whether there is one
+    nucleus: bool
+    free_start: bool  # whether some first tokens end nothing
 
 
 @dataclass(frozen=True)
@@ -16,6 +26,11 @@ class Draw:
     stops: tuple[str, ...] = ()
     top_k: int = 0  # 0: all
     min_new_tokens: int = 0
+
+    @property
+    def kind(self) -> Kind:
+        """Draws of one kind share their programs."""
+        return Kind(self.temperature == 0, self.top_k > 0, self.top_p < 1, self.min_new_tokens > 0)
 
     def check(self) -> None:
         """InputError for values that cannot be sampled with."""

@@ -23,15 +23,16 @@ class Prefix(NamedTuple):
     value: tuple[Array, ...]
     length: Array
 
-    def place(self, group: Array, keys: tuple[Array, ...], values: tuple[Array, ...], length: Array) -> "Prefix":
-        """With `group` holding another prompt, of [1, heads, P, head_dim] a layer: in place where donated."""
+    def place(self, groups_K: Array, keys: tuple[Array, ...], values: tuple[Array, ...], length_K: Array) -> "Prefix":
+        """With K groups holding other prompts, of [K, heads, P, head_dim] a layer: in place where donated.
+
+        Groups beyond the last are dropped.
+        """
 
         def put(kept: Array, new: Array) -> Array:
-            return jax.lax.dynamic_update_slice(kept, new, (group, 0, 0, 0))
+            return kept.at[groups_K].set(new, mode="drop")
 
-        return Prefix(
-            tuple(map(put, self.key, keys)), tuple(map(put, self.value, values)), self.length.at[group].set(length)
-        )
+        return Prefix(tuple(map(put, self.key, keys)), tuple(map(put, self.value, values)), put(self.length, length_K))
 
 
 class Suffix(NamedTuple):
@@ -47,14 +48,13 @@ class Suffix(NamedTuple):
 
     def append(self, key: Array, value: Array, rows_B: Array) -> "Suffix":
         """With the next slot of `rows_B` (bool) filled, by [layers, B, heads, head_dim]: in place where donated."""
-        batch, slots = self.key.shape[1], self.key.shape[3]
-        slot_B = jnp.where(rows_B, self.length, slots)  # out of bounds: dropped
+        slot_B = jnp.where(rows_B, self.length, self.key.shape[3])  # out of bounds: dropped
 
-        def put(kept: Array, new: Array) -> Array:
-            at = kept.at[:, jnp.arange(batch), :, slot_B]
-            return at.set(new.swapaxes(0, 1), mode="drop", unique_indices=True)
+        def put(kept_LHSD: Array, new_LHD: Array, slot: Array) -> Array:
+            return kept_LHSD.at[:, :, slot].set(new_LHD, mode="drop")
 
-        return Suffix(put(self.key, key), put(self.value, value), self.length + rows_B)
+        each = jax.vmap(put, in_axes=(1, 1, 0), out_axes=1)  # row by row: on a mesh none is sent
+        return Suffix(each(self.key, key, slot_B), each(self.value, value, slot_B), self.length + rows_B)
 
 
 def empty_prefix(config: ModelConfig, groups: int, places: int) -> Prefix:

@@ -26,11 +26,19 @@ class Weights(NamedTuple):
 
 
 def unstack(params: Any) -> Weights:
-    """A model's parameters with its layers apart."""
-    blocks = params["blocks"]
-    count = len(jax.tree.leaves(blocks)[0])
+    """A model's parameters with its layers apart. Leaf by leaf: no two copies of all of them are there at a time."""
+    leaves, tree = jax.tree.flatten(params["blocks"])
     outer = {name: tree for name, tree in params.items() if name != "blocks"}
-    return Weights(outer, tuple(jax.tree.map(lambda leaf, n=n: leaf[n], blocks) for n in range(count)))
+    del params
+    apart = []
+    while leaves:
+        apart.append(_parts(leaves.pop(0)))
+    return Weights(outer, tuple(jax.tree.unflatten(tree, layer) for layer in zip(*apart, strict=True)))
+
+
+@jax.jit
+def _parts(leaf: Array) -> tuple[Array, ...]:
+    return tuple(leaf)
 
 
 def forward(config: ModelConfig, weights: Weights, tokens_BT: Array, eot: int) -> tuple[Array, tuple, tuple]:

@@ -76,7 +76,10 @@ class Linear(nn.Module):
         bias = cast(Array, self.param("bias", zeros, (size,)))
         weight = gather(kernel, axes, self.config)
         # JAX's own gradient of the inward weight is right as it is: the narrower operand is the one transposed.
-        return (jnp.einsum("btm,cm->btc", x, weight) if self.inwards else product(x, weight)) + bias.astype(x.dtype)
+        x = jnp.einsum("btm,cm->btc", x, weight) if self.inwards else product(x, weight)
+        if self.has_variable("params", "scale"):  # of an int8 kernel: see quantize.py
+            x = x * cast(Array, self.get_variable("params", "scale")).astype(x.dtype)
+        return x + bias.astype(x.dtype)
 
 
 def _layer_norm(name: str) -> nn.Module:

@@ -57,6 +57,11 @@ def _initialize(address: str | None, count: int | None, index: int | None, secon
         raise InputError(f"the hosts cannot join {address or 'the first'}: {reason}") from None
 
 
+def of_first(array: np.ndarray) -> np.ndarray:
+    """The array of process 0, in all; the others give one of the same shape and dtype."""
+    return np.asarray(multihost_utils.broadcast_one_to_all(array)) if jax.process_count() > 1 else array
+
+
 def on_first(action: Callable[[], None]) -> None:
     """Runs action in process 0 alone, before any other goes on; if it raises InputError there, all end with one."""
     fault: InputError | None = None

@@ -189,9 +189,7 @@ def collect(
     for split in finish.SPLITS:
         number, tokens, its_bytes, _prompts = counts.get(split, (0, 0, 0, 0))
         shards = [records for name, _, records, _ in sorted(written) if name == split]
-        splits[split] = Split(
-            records=sum(shards), shards=shards, documents=number, tokens=tokens, bytes=its_bytes
-        )
+        splits[split] = Split(records=sum(shards), shards=shards, documents=number, tokens=tokens, bytes=its_bytes)
     order = sorted(written, key=lambda one: (finish.SPLITS.index(one[0]), one[1]))
     return json.dumps(
         {

@@ -7,15 +7,55 @@ LONGEST_EXPRESSION = 1000  # characters; whatever is longer is no expression
 
 PERMISSIVE = frozenset(
     {
-        "0BSD", "AFL-3.0", "Apache-1.1", "Apache-2.0", "BlueOak-1.0.0", "BSD-1-Clause", "BSD-2-Clause",
-        "BSD-2-Clause-Patent", "BSD-3-Clause", "BSD-3-Clause-Clear", "BSD-4-Clause", "BSL-1.0", "CC0-1.0",
-        "CNRI-Python", "HPND", "ISC", "MIT", "MIT-0", "MIT-CMU", "MulanPSL-2.0", "NCSA", "PostgreSQL", "PSF-2.0",
-        "Python-2.0", "Python-2.0.1", "UPL-1.0", "Unlicense", "W3C", "WTFPL", "X11", "Zlib", "ZPL-2.0", "ZPL-2.1",
+        "0BSD",
+        "AFL-3.0",
+        "Apache-1.1",
+        "Apache-2.0",
+        "BlueOak-1.0.0",
+        "BSD-1-Clause",
+        "BSD-2-Clause",
+        "BSD-2-Clause-Patent",
+        "BSD-3-Clause",
+        "BSD-3-Clause-Clear",
+        "BSD-4-Clause",
+        "BSL-1.0",
+        "CC0-1.0",
+        "CNRI-Python",
+        "HPND",
+        "ISC",
+        "MIT",
+        "MIT-0",
+        "MIT-CMU",
+        "MulanPSL-2.0",
+        "NCSA",
+        "PostgreSQL",
+        "PSF-2.0",
+        "Python-2.0",
+        "Python-2.0.1",
+        "UPL-1.0",
+        "Unlicense",
+        "W3C",
+        "WTFPL",
+        "X11",
+        "Zlib",
+        "ZPL-2.0",
+        "ZPL-2.1",
     }
 )
 OTHERS = (
-    "AFL-2.1", "Artistic-1.0", "Artistic-2.0", "CC-BY-4.0", "CC-BY-SA-4.0", "CDDL-1.0", "CECILL-2.1", "EPL-1.0",
-    "EPL-2.0", "EUPL-1.2", "MPL-1.0", "MPL-1.1", "MPL-2.0",
+    "AFL-2.1",
+    "Artistic-1.0",
+    "Artistic-2.0",
+    "CC-BY-4.0",
+    "CC-BY-SA-4.0",
+    "CDDL-1.0",
+    "CECILL-2.1",
+    "EPL-1.0",
+    "EPL-2.0",
+    "EUPL-1.2",
+    "MPL-1.0",
+    "MPL-1.1",
+    "MPL-2.0",
 )
 
 # Loose names, as _key leaves them. A bare "BSD" is nearly always the one with three clauses.
@@ -184,7 +224,7 @@ def _words(expression: str) -> list[str]:
 
 
 def _reduce(expression: str) -> str | None:
-    """"0" or "1", the value of zeros and ones with &, | and parentheses; None where it is malformed."""
+    """ "0" or "1", the value of zeros and ones with &, | and parentheses; None where it is malformed."""
     before = ""
     while expression != before:
         before = expression

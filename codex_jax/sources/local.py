@@ -67,9 +67,7 @@ def regular_size(path: str) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
-def split(
-    prefix: str, root: str, files: list[tuple[str, int]], repo: str = "", license_: str = ""
-) -> Iterator[Part]:
+def split(prefix: str, root: str, files: list[tuple[str, int]], repo: str = "", license_: str = "") -> Iterator[Part]:
     """Parts of consecutive files; each is named after its first."""
     names: list[str] = []
     total = 0

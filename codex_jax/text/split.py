@@ -94,9 +94,7 @@ def target_of(split: str, tokens: int, targets: Mapping[str, int | None]) -> int
     return min(int(FRACTION * tokens), MOST_TOKENS) if given is None else given
 
 
-def extend(
-    earlier: Boundaries, repos: np.ndarray, tokens: np.ndarray, targets: Mapping[str, int | None]
-) -> Boundaries:
+def extend(earlier: Boundaries, repos: np.ndarray, tokens: np.ndarray, targets: Mapping[str, int | None]) -> Boundaries:
     """The boundaries for a corpus that has grown: old repositories stay, new ones that are too large go to train."""
     found = assign(repos, earlier)
     members, exceptions = dict(earlier.members), set(earlier.exceptions)

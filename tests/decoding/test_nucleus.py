@@ -3,7 +3,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from codex_jax.decoding.nucleus import cutoff, draw, folded, inverse, truncated
+from codex_jax.decoding import nucleus
+from codex_jax.decoding.nucleus import cutoff, folded, inverse, largest
+from codex_jax.decoding.settings import Draw
+
+
+def draw(keys, logits, temperature, top_p=1.0, top_k=0):
+    kind = Draw(temperature, top_p, top_k=top_k).kind
+    return nucleus.draw(kind, keys, logits, temperature, top_p, top_k)
+
+
+def truncated(weights, top_p, top_k):
+    weights = largest(weights, top_k) if top_k else weights
+    return nucleus.nucleus(weights, top_p) if top_p < 1 else weights
 
 
 def kept_by_sorting(weights, top_p=1.0, top_k=0):

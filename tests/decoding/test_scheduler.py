@@ -15,7 +15,7 @@ class Counting:
     def __init__(self, shape):
         self.shape = shape
         self.prompts = [None] * shape.groups
-        self.steps = self.busy = 0
+        self.steps = self.busy = self.placed = 0
 
     def state(self):
         batch = self.shape.groups * self.shape.rows
@@ -28,11 +28,20 @@ class Counting:
         )
         return SimpleNamespace(rows=rows, suffix=SimpleNamespace(length=np.zeros(batch, np.int32)))
 
-    def place(self, state, group, tokens):
-        rows = slice(group * self.shape.rows, (group + 1) * self.shape.rows)
-        assert state.rows.done[rows].all()
-        self.prompts[group] = tokens
+    def place(self, state, prompts):
+        for group, tokens in prompts.items():
+            rows = slice(group * self.shape.rows, (group + 1) * self.shape.rows)
+            assert state.rows.done[rows].all()
+            self.prompts[group] = tokens
+        self.placed += len(prompts)
         return state
+
+    def done(self, state):
+        return state.rows.done
+
+    def drawn(self, state):
+        rows = state.rows
+        return state.suffix.length, rows.tokens.copy(), rows.logps.copy(), rows.sampling_logps.copy()
 
     def refill(self, state, fresh):
         for row in np.flatnonzero(fresh.rows):
@@ -59,17 +68,19 @@ class Counting:
 @given(
     st.lists(st.sets(st.integers(0, 40), max_size=12), min_size=1, max_size=12).filter(any),
     st.integers(1, 40),
+    st.integers(1, 4),
 )
-def test_every_sample_is_drawn_once_by_a_row_of_its_prompt(numbers, batch):
+def test_every_sample_is_drawn_once_by_a_row_of_its_prompt(numbers, batch, copies):
     requests = [Request([0, task], task, sorted(some)) for task, some in enumerate(numbers)]
-    shape = layout(requests, batch)
-    assert shape.groups * shape.rows <= batch
+    shape = layout(requests, batch, copies)
+    assert shape.groups * shape.rows <= batch * copies
+    assert shape.groups % copies == 0
     programs = Counting(shape)
     made = list(schedule(programs, programs.state(), requests, [16] * len(requests), shape))
     wanted = [(task, number) for task, some in enumerate(numbers) for number in sorted(some)]
     assert sorted((one.request, one.number) for one in made) == wanted
     for one in made:
-        assert one.tokens.tolist() == [one.request] * (1 + (7 * one.request + 3 * one.number) % 11)
+        assert one.drawn.tokens.tolist() == [one.request] * (1 + (7 * one.request + 3 * one.number) % 11)
 
 
 def test_the_batch_stays_full():
@@ -79,6 +90,7 @@ def test_the_batch_stays_full():
     made = list(schedule(programs, programs.state(), requests, [16] * 40, shape))
     assert len(made) == 4_000
     assert programs.busy / programs.steps > 0.85 * shape.groups * shape.rows
+    assert programs.placed < 2 * 40
 
 
 def test_at_most_two_buckets_with_the_least_padding():
@@ -89,14 +101,18 @@ def test_at_most_two_buckets_with_the_least_padding():
 
 
 @pytest.mark.parametrize(
-    ("prompts", "n", "batch", "wanted"),
+    ("prompts", "n", "batch", "copies", "wanted"),
     [
-        (1, 100, 100, (1, 100)),
-        (164, 100, 100, (8, 12)),
-        (164, 1, 100, (100, 1)),
-        (3, 200, 100, (3, 33)),
-        (5, 9, 1, (1, 1)),
+        (1, 100, 100, 1, (1, 100)),
+        (164, 100, 100, 1, (8, 12)),
+        (164, 1, 100, 1, (100, 1)),
+        (3, 200, 100, 1, (3, 33)),
+        (5, 9, 1, 1, (1, 1)),
+        (1, 100, 100, 8, (8, 13)),
+        (1, 3, 100, 8, (8, 1)),
+        (164, 200, 100, 8, (64, 12)),
+        (164, 1, 100, 8, (168, 1)),
     ],
 )
-def test_layouts(prompts, n, batch, wanted):
-    assert layout([Request([0], 0, range(n))] * prompts, batch) == wanted
+def test_layouts(prompts, n, batch, copies, wanted):
+    assert layout([Request([0], 0, range(n))] * prompts, batch, copies) == wanted

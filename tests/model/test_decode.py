@@ -67,7 +67,7 @@ def test_decoding_two_prompts_side_by_side_agrees_with_the_full_forward(params, 
     for group, prompt in enumerate(prompts):
         padded = np.pad(prompt[:-1], (0, 41 - len(prompt)), constant_values=5)
         _, keys, values = forward(config, weights, jnp.asarray(padded)[None], EOT)
-        prefix = prefix.place(group, keys, values, len(prompt) - 1)
+        prefix = prefix.place(jnp.asarray([group]), keys, values, jnp.asarray([len(prompt) - 1]))
     run = jax.jit(partial(decode, config))
     full = jax.jit(lambda params, t: GPT(config).apply({"params": params}, t, *segments_and_positions(t, EOT))[0])
     wanted = [full(params, text[None])[0] for text in texts]

@@ -121,7 +121,7 @@ def test_the_content_says_how_it_is_compressed(tmp_path):
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
 @pytest.mark.parametrize("fault", ["cut", "corrupt", "trailing"])
 def test_a_broken_file_is_named_with_the_place(tmp_path, suffix, fault):
-    lines = [line(f"x = {number ** 9}\n") + b"\n" for number in range(5000)]
+    lines = [line(f"x = {number**9}\n") + b"\n" for number in range(5000)]
     # The two halves apart, so that what stands before the fault is certain to be read.
     first, second = PACK[suffix](b"".join(lines[:100])), bytearray(PACK[suffix](b"".join(lines[100:])))
     if fault == "cut":
@@ -134,7 +134,7 @@ def test_a_broken_file_is_named_with_the_place(tmp_path, suffix, fault):
     path.write_bytes(first + second)
     (part,) = parts(f"jsonl:{path}")
     items = part.documents()
-    assert [next(items).text for _ in range(100)] == [f"x = {number ** 9}\n" for number in range(100)]
+    assert [next(items).text for _ in range(100)] == [f"x = {number**9}\n" for number in range(100)]
     with pytest.raises(InputError, match=rf"cannot read .*c\.jsonl{suffix} after byte \d+ of its text: .+: fetch it"):
         list(items)
 

@@ -104,7 +104,7 @@ def test_bad_files(tmp_path):
 
 
 def test_corrupt_pages(tmp_path):
-    write(tmp_path / "a.parquet", row_group_size=50, content=[f"x = {number ** 9}\n" * 20 for number in range(100)])
+    write(tmp_path / "a.parquet", row_group_size=50, content=[f"x = {number**9}\n" * 20 for number in range(100)])
     data = bytearray((tmp_path / "a.parquet").read_bytes())
     middle = len(data) // 2
     data[middle + 200 : middle + 1500] = b"\xff" * 1300

@@ -136,7 +136,7 @@ def test_a_bucket_itself_one_that_is_not_there_and_one_that_is_denied(data, uri)
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_broken_files(data, uri, scheme):
-    whole = gzip.compress(b"\n".join(line(f"x = {number ** 9}\n") for number in range(5000)))
+    whole = gzip.compress(b"\n".join(line(f"x = {number**9}\n") for number in range(5000)))
     for name, content in (("cut.jsonl.gz", whole[:-12]), ("cut.tar.gz", whole[:100]), ("cut.zip", b"PK\3\4")):
         (data / name).write_bytes(content)
     (data / "cut.parquet").write_bytes((data / "sub" / "t.parquet").read_bytes()[:-20])

@@ -32,7 +32,7 @@ def test_shingles_are_runs_of_five_words():
     assert len(shingles("a b")) == 1
     assert len(shingles("  \n")) == 0
     assert len(shingles("a b c d e " * 9)) == 5
-    assert (np.diff(shingles("x = y + z * 3 - q") .astype(object)) > 0).all()
+    assert (np.diff(shingles("x = y + z * 3 - q").astype(object)) > 0).all()
 
 
 @pytest.mark.parametrize("size", [60, 400, 5000])

@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 
 from codex_jax.decoding import scheduler
-from codex_jax.decoding.sampler import Sampler
-from codex_jax.decoding.scoring import Scorer
+from codex_jax.decoding.engine import Engine
+from codex_jax.decoding.sampler import COPIES
 from codex_jax.decoding.settings import Draw, Request, Sample
 from codex_jax.decoding.stop import cut
 from codex_jax.errors import InputError
+from codex_jax.model.decode import unstack
+from codex_jax.parallel.mesh import make_mesh
 from tests.decoding.letters import CONFIG, Letters, make_params, teacher_forced
 
 PROMPTS = ["def", "x = 1\ny = 2\n", "", "class A:\n" * 8, "if"]
@@ -17,8 +19,13 @@ def params():
     return make_params()
 
 
-def sampler(params, **how):
-    return Sampler(CONFIG, params, Letters(), Draw(**{"max_new_tokens": 48, "stops": ("e", "xy"), **how}))
+@pytest.fixture(scope="module")
+def engine(params):
+    return Engine(CONFIG, unstack(params), Letters(), make_mesh(COPIES))
+
+
+def draw(**how):
+    return Draw(**{"max_new_tokens": 48, "stops": ("e", "xy"), **how})
 
 
 def log_softmax(logits):
@@ -26,15 +33,16 @@ def log_softmax(logits):
     return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
 
 
-def drawn(ours, numbers, prompts=PROMPTS, seed=3, batch=8):
-    requests = [Request(ours.encode(prompt), n, numbers) for n, prompt in enumerate(prompts)]
-    made = {(request, number): one for request, number, one in ours.sample(requests, seed, batch)}
+def drawn(engine, numbers, how=None, prompts=PROMPTS, seed=3, batch=8):
+    how = how or draw()
+    requests = [Request(engine.encode(prompt, how), n, numbers) for n, prompt in enumerate(prompts)]
+    made = {(request, number): one for request, number, one in engine.sample(requests, how, seed, batch)}
     assert len(made) == len(prompts) * len(numbers)
     return made
 
 
-def test_same_seed_same_samples_whatever_they_are_drawn_beside(params, monkeypatch):
-    ours = sampler(params)
+def test_same_seed_same_samples_whatever_they_are_drawn_beside(engine, monkeypatch):
+    ours = engine
     wanted = {key: one.completion for key, one in drawn(ours, range(6)).items()}
     assert len(set(wanted.values())) > 20
     assert len({len(text) for text in wanted.values()}) > 5
@@ -51,9 +59,9 @@ def test_same_seed_same_samples_whatever_they_are_drawn_beside(params, monkeypat
 
 
 @pytest.mark.parametrize("how", [{}, {"temperature": 0.7, "top_p": 0.8, "top_k": 20}])
-def test_log_probabilities_are_those_of_a_teacher_forced_pass(params, how):
-    ours, finishes = sampler(params, **{"temperature": 1.0, "top_p": 1.0, **how}), set()
-    for (prompt, _), one in drawn(ours, range(8)).items():
+def test_log_probabilities_are_those_of_a_teacher_forced_pass(params, engine, how):
+    how, finishes = draw(**{"temperature": 1.0, "top_p": 1.0, **how}), set()
+    for (prompt, _), one in drawn(engine, range(8), how).items():
         finishes.add(one.finish)
         ids = [0, *PROMPTS[prompt].encode(), *one.completion.encode(), *([0] if one.finish == "eot" else [])]
         start = 1 + len(PROMPTS[prompt])
@@ -64,21 +72,21 @@ def test_log_probabilities_are_those_of_a_teacher_forced_pass(params, how):
         assert one.tokens == len(new)
         assert one.sum_logp == pytest.approx(log_softmax(logits)[np.arange(len(new)), new].sum(), abs=1e-4)
         assert one.mean_logp == pytest.approx(one.sum_logp / one.tokens)
-        scaled = logits / ours.how.temperature
-        if ours.how.top_k:
-            scaled[scaled < np.sort(scaled)[:, -ours.how.top_k, None]] = -np.inf
+        scaled = logits / how.temperature
+        if how.top_k:
+            scaled[scaled < np.sort(scaled)[:, -how.top_k, None]] = -np.inf
             probabilities = np.exp(log_softmax(scaled))
             order = np.sort(probabilities)[:, ::-1]
-            edge = order[np.arange(len(order)), (np.cumsum(order, axis=1) < ours.how.top_p).sum(1)]
+            edge = order[np.arange(len(order)), (np.cumsum(order, axis=1) < how.top_p).sum(1)]
             scaled[probabilities < edge[:, None]] = -np.inf
         wanted = log_softmax(scaled)[np.arange(len(new)), new].sum()
         assert one.sampling_sum_logp == pytest.approx(wanted, abs=1e-4)
         assert one.sampling_mean_logp == pytest.approx(one.sampling_sum_logp / one.tokens)
-    assert ({"length"} if ours.how.top_k else {"stop", "length"}) <= finishes
+    assert ({"length"} if how.top_k else {"stop", "length"}) <= finishes
 
 
-def test_greedy_is_the_argmax_of_the_full_forward(params):
-    (one,) = drawn(sampler(params, temperature=0.0, stops=()), [0], ["abc"]).values()
+def test_greedy_is_the_argmax_of_the_full_forward(params, engine):
+    (one,) = drawn(engine, [0], draw(temperature=0.0, stops=()), ["abc"]).values()
     ids = [0, *b"abc"]
     for token in one.completion.encode():
         assert int(teacher_forced(params, ids)[-1].argmax()) == token
@@ -86,71 +94,69 @@ def test_greedy_is_the_argmax_of_the_full_forward(params):
     assert one.sampling_sum_logp == 0
 
 
-def test_completions_are_cut_as_a_string_search_cuts_them(params):
+def test_completions_are_cut_as_a_string_search_cuts_them(engine):
     stops = ("a", "Q", "xy")
-    whole, ours = (drawn(sampler(params, stops=some), range(10)) for some in ((), stops))
+    whole, ours = (drawn(engine, range(10), draw(stops=some)) for some in ((), stops))
     for key, one in ours.items():
         text, stopped = cut(whole[key].completion.encode(), stops)
         assert (one.completion, one.finish) == (text.decode(), "stop" if stopped else whole[key].finish)
 
 
-def test_the_first_tokens_end_nothing(params):
+def test_the_first_tokens_end_nothing(engine):
     stops = ("a", "Q", "xy")
-    whole = drawn(sampler(params, stops=(), min_new_tokens=20), range(10))
-    for key, one in drawn(sampler(params, stops=stops, min_new_tokens=20), range(10)).items():
+    whole = drawn(engine, range(10), draw(stops=(), min_new_tokens=20))
+    for key, one in drawn(engine, range(10), draw(stops=stops, min_new_tokens=20)).items():
         text, stopped = cut(whole[key].completion.encode(), stops, after=20)
         assert (one.completion, one.finish) == (text.decode(), "stop" if stopped else whole[key].finish)
         assert len(whole[key].completion) >= 20
 
 
-def test_the_context_is_a_limit(params):
+def test_the_context_is_a_limit(engine):
     prompt = "a" * (CONFIG.context - 11)
-    for one in drawn(sampler(params, stops=()), range(4), [prompt]).values():
+    for one in drawn(engine, range(4), draw(stops=()), [prompt]).values():
         assert one.tokens == 10 or one.finish == "eot"
 
 
-def test_streamed_text_is_the_sample(params):
-    ours = sampler(params)
-    for number in range(6):
-        request = Request(ours.encode("abc"), 1, [number])
-        ((_, _, whole),) = ours.sample([request], 1, 1)
-        *pieces, last = ours.stream(request, 1)
-        assert isinstance(last, Sample)
-        assert last == whole
-        assert "".join(pieces) == whole.completion
+def test_streamed_text_is_the_samples_one_after_the_other(engine):
+    request = Request(engine.encode("abc", draw()), 1, range(6))
+    made = {number: one for _, number, one in engine.sample([request], draw(), 1, 1)}
+    text = ""
+    streamed = []
+    for piece in engine.stream(request, draw(), 1):
+        if isinstance(piece, Sample):
+            assert text == piece.completion
+            streamed.append(piece)
+        text = "" if isinstance(piece, Sample) else text + piece
+    assert streamed == [made[number] for number in range(6)]
 
 
-def test_complete_gives_each_prompts_samples_in_order(params):
-    ours = sampler(params)
-    made = ours.complete(PROMPTS, 3, seed=1)
-    assert [len(some) for some in made] == [3] * len(PROMPTS)
-    assert made[1] == ours.complete(PROMPTS[1:2], 3, seed=1)[0]
-
-
-def test_scores_are_the_log_probabilities_that_the_sampler_gives(params):
-    ours = sampler(params, stops=())
-    made = {key: one for key, one in drawn(ours, range(3)).items() if one.finish == "length"}
-    pairs = [(ours.encode(PROMPTS[prompt]), list(one.completion.encode())) for (prompt, _), one in made.items()]
-    scores = list(Scorer(CONFIG, ours.weights, 0, 127).score(pairs, batch=4))
+def test_scores_are_the_log_probabilities_that_the_sampler_gives(engine):
+    how = draw(stops=())
+    made = {key: one for key, one in drawn(engine, range(3), how).items() if one.finish == "length"}
+    pairs = [(engine.encode(PROMPTS[prompt], how), list(one.completion.encode())) for (prompt, _), one in made.items()]
+    scores = list(engine.score(pairs, batch=4))
     for one, score in zip(made.values(), scores, strict=True):
         assert score.tokens == one.tokens
         assert score.sum_logp == pytest.approx(one.sum_logp, abs=1e-4)
     with pytest.raises(InputError, match="context"):
-        list(Scorer(CONFIG, ours.weights, 0, 127).score([([0] * 100, [1] * 100)]))
+        list(engine.score([([0] * 100, [1] * 100)]))
 
 
 def test_programs_are_compiled_at_most_twice(params):
-    ours = sampler(params)
+    ours = Engine(CONFIG, unstack(params), Letters(), make_mesh(COPIES))
     lengths = np.random.default_rng(0).integers(1, 140, 40)
-    drawn(ours, range(3), ["a" * length for length in lengths], batch=12)
+    prompts = ["a" * length for length in lengths]
+    drawn(ours, range(3), prompts=prompts, batch=12)
+    # Numbers and stop strings are no reason to compile.
+    drawn(ours, range(3), draw(temperature=0.3, top_p=0.7, stops=("abcd",)), prompts, batch=12)
     assert ours.advance._cache_size() <= 2
     assert ours.place._cache_size() <= 2
 
 
-def test_bad_input(params):
+def test_bad_input(engine):
     with pytest.raises(InputError, match="context"):
-        sampler(params).encode("a" * CONFIG.context)
-    assert len(sampler(params).encode("a" * 500, truncate_left=True)) == CONFIG.context - 48
+        engine.encode("a" * CONFIG.context, draw())
+    assert len(engine.encode("a" * 500, draw(), truncate_left=True)) == CONFIG.context - 48
     for bad in (
         {"temperature": -1},
         {"temperature": float("nan")},
@@ -162,4 +168,4 @@ def test_bad_input(params):
         {"stops": ("",)},
     ):
         with pytest.raises(InputError):
-            sampler(params, **bad)
+            draw(**bad).check()
