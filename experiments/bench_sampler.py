@@ -57,10 +57,13 @@ def work(settings: dict[str, Any]) -> None:
     import jax.numpy as jnp
 
     from codex_jax.config import ModelConfig
-    from codex_jax.decoding.sampler import Sampler
+    from codex_jax.decoding.engine import Engine
+    from codex_jax.decoding.sampler import COPIES
     from codex_jax.decoding.settings import Draw, Request
     from codex_jax.decoding.stop import PAPER_STOPS
+    from codex_jax.model.decode import unstack
     from codex_jax.model.gpt import GPT
+    from codex_jax.parallel.mesh import make_mesh
     from codex_jax.text.tokenizers import P50k
 
     config = ModelConfig(
@@ -74,10 +77,14 @@ def work(settings: dict[str, Any]) -> None:
     params = nn.meta.unbox(jax.jit(GPT(config).init)(jax.random.key(0), one, one, one))["params"]
     new = settings["new"]
     how = Draw(settings["temperature"], settings["top_p"], new, PAPER_STOPS, min_new_tokens=new)
-    sampler = Sampler(config, params, P50k(), how)
+    engine = Engine(config, unstack(params), P50k(), make_mesh(COPIES))
     parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
     del params
-    facts = {"parameters": parameters, "bytes_a_sample": sampler.bytes_a_sample(), "version": f"jax {jax.__version__}"}
+    facts = {
+        "parameters": parameters,
+        "bytes_a_sample": engine.bytes_a_sample(how),
+        "version": f"jax {jax.__version__}",
+    }
     print(json.dumps(facts), flush=True)
 
     @jax.jit
@@ -98,10 +105,11 @@ def work(settings: dict[str, Any]) -> None:
         tokens = [P50k.eot, *rng.integers(0, P50k.eot, job["prompt"] - 1).tolist()]
         began = time.perf_counter()
         if job["what"] == LIMIT:
-            jax.block_until_ready(products(sampler.weights, jnp.zeros((job["n"], config.width))))
+            jax.block_until_ready(products(engine.weights, jnp.zeros((job["n"], config.width))))
         else:
             request = Request(tokens, 0, range(job["n"]))
-            made = [sample for _, _, sample in sampler.sample([request], int(rng.integers(1 << 30)), job["n"])]
+            seed = int(rng.integers(1 << 30))
+            made = [sample for _, _, sample in engine.sample([request], how, seed, job["n"])]
             assert [sample.tokens for sample in made] == [new] * job["n"]
         print(json.dumps({"seconds": time.perf_counter() - began}), flush=True)
 

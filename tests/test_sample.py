@@ -2,23 +2,15 @@ import json
 
 import pytest
 
-from codex_jax import cli, corpus, sample, train
+from codex_jax import cli, sample
 from codex_jax.benchmarks.problem import Problem, write_problems
+from tests.decoding.made_run import make_run
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     root = tmp_path_factory.mktemp("sample")
-    for n in range(12):
-        (root / "src" / f"r{n}").mkdir(parents=True)
-        (root / "src" / f"r{n}" / "m.py").write_text(f"def function_{n}(x):\n    return x * {n} + {n}\n" * 3)
-    args = [f"dir:{root}/src", "--out", f"{root}/data", "--tokenizer", "train:320", "--seq-len", "64"]
-    assert cli.run(corpus.main, corpus.Args, args) == 0
-    (root / "x.py").write_text(
-        "from codex_jax.config import ModelConfig, TrainConfig\n"
-        "config = TrainConfig(model=ModelConfig(layers=2, width=32, heads=2, context=64), steps=3, batch_size=2)\n"
-    )
-    assert train.main([f"{root}/x.py", "--run-dir", f"{root}/run", "--data.path", f"{root}/data"]) == 0
+    make_run(root)
     problems = [Problem(f"t/{n}", f"def f{n}(x):\n", f"f{n}", "", "") for n in range(2)]
     write_problems(root / "p.jsonl", problems)
     write_problems(root / "other.jsonl", [Problem(f"t/{n}", f"def g{n}(x):\n", f"g{n}", "", "") for n in range(2)])

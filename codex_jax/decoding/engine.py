@@ -126,7 +126,7 @@ class Bound:
         self._engine, self._kind, self._places = engine, how.kind, places
         self._slots, self._numbers = engine.slots(how), rows.make_numbers(how)
         self._ends = jax.device_put(rows.make_ends(how, engine.token_bytes, engine.tokenizer.eot), engine.whole)
-        self._key = jax.device_put(jax.random.key(seed), engine.whole)
+        self._seed = np.asarray(jax.random.key_data(jax.random.key(seed)))
 
     def empty(self, shape: Layout) -> rows.State:
         """No prompts, and all rows done."""
@@ -151,7 +151,7 @@ class Bound:
     def refill(self, state: rows.State, fresh: rows.Fresh) -> rows.State:
         """See scheduler.Programs."""
         with jax.set_mesh(self._engine.mesh):
-            return self._engine.refill(state, self._key, fresh)
+            return self._engine.refill(state, self._seed, fresh)
 
     def advance(self, state: rows.State, steps: int, until: int) -> rows.State:
         """See scheduler.Programs."""

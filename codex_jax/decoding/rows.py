@@ -136,9 +136,9 @@ def place(
     return state._replace(prefix=state.prefix.place(groups_K, keys, values, lengths_K))
 
 
-def refill(state: State, seed_key: Array, fresh: Fresh) -> State:
-    """With new samples begun in the rows of `fresh`."""
-    begins = fresh.rows
+def refill(state: State, seed: Given, fresh: Fresh) -> State:
+    """With new samples begun in the rows of `fresh`. seed: jax.random.key_data of the seed's key."""
+    begins, seed_key = fresh.rows, jax.random.wrap_key_data(jnp.asarray(seed))
 
     def key_of(task: Given, number: Given) -> Array:
         return jax.random.fold_in(jax.random.fold_in(seed_key, task), number)
