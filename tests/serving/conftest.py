@@ -15,5 +15,5 @@ def engine():
 
 @pytest.fixture(scope="session")
 def port(engine):
-    with serving(engine) as (port, _):
+    with serving(engine, batch=4) as (port, _):
         yield port

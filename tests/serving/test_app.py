@@ -8,6 +8,7 @@ from codex_jax.decoding.settings import Draw, Request
 from tests.serving.endpoint import NAME, call
 
 PROMPTS = ["def", "x = 1\ny = 2\n"]
+STOPS = ("a", "Q", "7", "xy")
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +24,10 @@ def expected(engine, prompts, numbers, how, seed):
 
 
 def test_samples_are_those_of_the_command(client, engine):
-    how = Draw(0.9, 0.95, 40, ("e", "xy"))
+    how = Draw(0.9, 1.0, 40, STOPS)
     wanted = expected(engine, PROMPTS, range(3), how, 7)
     answer = client.completions.create(
-        model=NAME, prompt=PROMPTS, n=3, max_tokens=40, temperature=0.9, top_p=0.95, stop=["e", "xy"], seed=7
+        model=NAME, prompt=PROMPTS, n=3, max_tokens=40, temperature=0.9, stop=STOPS, seed=7
     )
     assert [choice.index for choice in answer.choices] == list(range(6))
     for choice in answer.choices:
@@ -50,11 +51,11 @@ def test_defaults_are_the_apis_and_the_seed_is_told(client):
 
 
 def test_a_prompt_given_twice_is_answered_twice(client):
-    answer = client.completions.create(model=NAME, prompt=["def", "def"], n=2, seed=3)
-    first = client.completions.create(model=NAME, prompt="def", n=4, seed=3)
+    answer = client.completions.create(model=NAME, prompt=["def", "def"], n=4, seed=3)
+    first = client.completions.create(model=NAME, prompt="def", n=8, seed=3)
     texts = [choice.text for choice in answer.choices]
     assert texts == [choice.text for choice in first.choices]
-    assert len(set(texts)) == 4
+    assert len(set(texts)) == 8
 
 
 def test_tokens_are_taken_as_a_prompt(client):
@@ -65,23 +66,31 @@ def test_tokens_are_taken_as_a_prompt(client):
     assert len(set(texts)) == 1
 
 
-def test_best_of_answers_with_the_most_probable(client, engine):
-    how = Draw(1.0, 1.0, 16)
-    wanted = sorted(expected(engine, ["def"], range(4), how, 5).values(), key=lambda one: -one.mean_logp)
-    answer = client.completions.create(model=NAME, prompt="def", n=2, best_of=4, seed=5)
-    assert [choice.text for choice in answer.choices] == [one.completion for one in wanted[:2]]
-    assert answer.usage.completion_tokens == sum(one.tokens for one in wanted)
-
-
 def test_log_probabilities_of_the_sampled_tokens(client, engine):
-    (wanted,) = expected(engine, ["def"], range(1), Draw(1.0, 1.0, 16), 5).values()
-    (choice,) = client.completions.create(model=NAME, prompt="def", seed=5, logprobs=0).choices
-    assert "".join(choice.logprobs.tokens) == choice.text
-    assert sum(choice.logprobs.token_logprobs) == pytest.approx(wanted.sum_logp, abs=1e-4)
-    assert choice.logprobs.text_offset == list(range(len(choice.text)))
+    how = Draw(1.0, 1.0, 16)
+    answer = client.completions.create(model=NAME, prompt="def", n=4, seed=5, logprobs=0)
+    pairs = [(engine.encode("def", how), choice.text.encode()) for choice in answer.choices]
+    for choice, score in zip(answer.choices, engine.score(pairs), strict=True):
+        assert "".join(choice.logprobs.tokens) == choice.text
+        assert sum(choice.logprobs.token_logprobs) == pytest.approx(score.sum_logp, abs=1e-4)
+        assert choice.logprobs.text_offset == list(range(len(choice.text)))
 
 
-@pytest.mark.parametrize(("n", "stop"), [(1, None), (1, ["e", "xy"]), (3, ["e", "xy"])])
+def test_best_of_answers_with_the_most_probable(client):
+    asked = {"model": NAME, "prompt": "def", "seed": 5, "logprobs": 0}
+    whole = client.completions.create(**asked, n=4)
+    best = client.completions.create(**asked, n=2, best_of=4)
+
+    def mean(choice):
+        return sum(choice.logprobs.token_logprobs) / len(choice.logprobs.tokens)
+
+    wanted = sorted(whole.choices, key=mean, reverse=True)[:2]
+    assert [choice.text for choice in best.choices] == [choice.text for choice in wanted]
+    assert [choice.index for choice in best.choices] == [0, 1]
+    assert best.usage == whole.usage
+
+
+@pytest.mark.parametrize(("n", "stop"), [(1, None), (1, STOPS), (3, STOPS)])
 def test_a_stream_is_the_answer_in_pieces(client, n, stop):
     asked = {"model": NAME, "prompt": "def", "max_tokens": 40, "n": n, "seed": 11, "stop": stop}
     whole = client.completions.create(**asked)
