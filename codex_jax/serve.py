@@ -1,6 +1,5 @@
 """python -m codex_jax.serve: a run behind OpenAI's completions API, for programs on this machine."""
 
-import importlib.util
 import ipaddress
 import os
 import socket
@@ -16,7 +15,9 @@ from codex_jax.config import Dtype, MeshConfig
 from codex_jax.decoding.output import fingerprint
 from codex_jax.decoding.sampler import COPIES, load_engine
 from codex_jax.errors import InputError
+from codex_jax.serving.drawing import warm
 from codex_jax.serving.limits import Limits
+from codex_jax.serving.worker import Worker
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 SHUTDOWN_SECONDS = 5  # for answers that are under way
@@ -58,13 +59,12 @@ def is_loopback(address: str) -> bool:
 
 def main(args: Args) -> None:
     """The command."""
-    if not (importlib.util.find_spec("starlette") and importlib.util.find_spec("uvicorn")):
-        raise InputError("serving needs more packages: pip install 'codex_jax[serve]'")
-    import uvicorn
+    try:
+        import uvicorn
 
-    from codex_jax.serving.app import Service, make_app
-    from codex_jax.serving.drawing import warm
-    from codex_jax.serving.worker import Worker
+        from codex_jax.serving.app import Service, make_app
+    except ModuleNotFoundError:
+        raise InputError("serving needs more packages: pip install 'codex_jax[serve]'") from None
 
     if args.batch < 1:
         raise InputError(f"--batch must be at least 1, not {args.batch}")
@@ -82,7 +82,7 @@ def main(args: Args) -> None:
         worker = Worker(engine, args.batch, args.limits.waiting)
         service = Service(name, fingerprint(origin, ""), engine, worker, args.limits)
         shown = f"[{address}]" if ":" in address else address
-        app = make_app(service, (*LOOPBACK, shown, socket.gethostname(), *args.names))
+        app = make_app(service, (*LOOPBACK, args.host, shown, socket.gethostname(), *args.names))
         print(
             f"{name}: http://{shown}:{port}/v1, programs of the first shape in {time.monotonic() - began:.0f} s",
             file=sys.stderr,

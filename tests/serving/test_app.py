@@ -18,12 +18,12 @@ def client(port):
 
 
 def expected(engine, prompts, numbers, how, seed):
-    """{(prompt's place, number): Sample} as the command draws them."""
+    """{(prompt's place, number): Sample} as Sampler.sample draws them."""
     requests = [Request(engine.encode(prompt, how), task_key(prompt), numbers) for prompt in prompts]
     return {(place, number): one for place, number, one in engine.sample(requests, how, seed, 8)}
 
 
-def test_samples_are_those_of_the_command(client, engine):
+def test_samples_are_those_of_the_sampler(client, engine):
     how = Draw(0.9, 1.0, 40, STOPS)
     wanted = expected(engine, PROMPTS, range(3), how, 7)
     answer = client.completions.create(
