@@ -56,7 +56,7 @@ $(PLAN): plan-%: experiments/codex_%.py .venv-tpu/.installed
 
 # Every lock for every supported Python (environment markers tell them apart).
 UV_COMPILE = build/lock/bin/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 \
-	--custom-compile-command "make lock" --extra dev
+	--custom-compile-command "make lock" --extra dev --extra serve
 
 ## make lock           the newest versions that setup.cfg allows, into all locks
 lock:

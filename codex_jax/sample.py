@@ -1,4 +1,4 @@
-"""python -m codex_jax.sample: completions of a benchmark's prompts to JSONL, or of one prompt to the terminal."""
+"""python -m codex_jax.sample: completions of a benchmark's prompts, of a pipe's, or of one prompt on the terminal."""
 
 import dataclasses
 import os
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -16,13 +17,16 @@ from codex_jax import cli, terminal
 from codex_jax.benchmarks.problem import Problem, load_problems
 from codex_jax.config import Dtype, HostsConfig, MeshConfig
 from codex_jax.decoding.engine import Engine
-from codex_jax.decoding.output import Output, fingerprint
+from codex_jax.decoding.lines import sample_lines
+from codex_jax.decoding.output import Output, fingerprint, to_row
 from codex_jax.decoding.sampler import COPIES, load_engine, task_key
-from codex_jax.decoding.settings import Draw, Request, Sample
+from codex_jax.decoding.settings import Draw, Request
 from codex_jax.decoding.stop import PAPER_STOPS
 from codex_jax.errors import InputError
 from codex_jax.jsonl import Json
 from codex_jax.parallel import hosts
+
+STDOUT = Path("-")
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,9 @@ class Args:
     """Draws completions from a trained run."""
 
     run: Path  # run folder written by codex_jax.train
-    problems: str = ""  # humaneval, or FILE.jsonl[.gz] in its format
+    problems: str = (
+        ""  # humaneval, FILE.jsonl[.gz] in its format, or -: lines of stdin, answered on stdout as they come
+    )
     prompt: str = ""  # one prompt instead of problems; its completions stream to the terminal
     n: int = 1  # samples a prompt
     temperature: float = 0.8  # 0 is greedy
@@ -41,7 +47,7 @@ class Args:
     seed: int = 0
     batch: int = 100  # samples drawn together by each copy of the model
     truncate_left: bool = False  # drop the beginning of a prompt that is longer than the context
-    out: Path | None = None  # samples.jsonl to write
+    out: Path | None = None  # samples.jsonl to write; with --problems - it is stdout
     resume: bool = False  # go on where a killed run stopped; what is in OUT or OUT.partial is kept
     stop: tuple[str, ...] = field(default=PAPER_STOPS)  # strings that end a completion
     dtype: Dtype | None = None  # of products, weights and cache; default: the run's compute dtype
@@ -54,10 +60,30 @@ class Args:
         """As the sampler takes it."""
         return Draw(self.temperature, self.top_p, self.max_new_tokens, self.stop, self.top_k, self.min_new_tokens)
 
+    @property
+    def piped(self) -> bool:
+        """Whether problems come on stdin."""
+        return self.problems == "-"
 
-def to_row(task_id: str, number: int, sample: Sample) -> Json:
-    """One line of samples.jsonl."""
-    return {"task_id": task_id, "sample": number, **dataclasses.asdict(sample)}
+    def check(self) -> None:
+        """InputError for flags that do not go together, and for numbers that cannot be sampled with."""
+        if bool(self.problems) == bool(self.prompt):
+            raise InputError("give either --problems humaneval|FILE.jsonl with --out, --problems -, or --prompt TEXT")
+        if self.piped and (self.resume or self.out not in (None, STDOUT)):
+            raise InputError(
+                "--problems - writes to stdout and goes without --out FILE and --resume: redirect it, > FILE"
+            )
+        if self.problems and not self.piped and self.out in (None, STDOUT):
+            raise InputError("--problems needs --out samples.jsonl")
+        for name in ("n", "batch"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--{name} must be at least 1, not {getattr(self, name)}")
+        self.how.check()
+
+
+def settings_of(args: Args, origin: Json) -> list[Any]:
+    """What tells a prompt's samples from others, but for the prompt."""
+    return [origin, dataclasses.asdict(args.how), args.seed, args.truncate_left]
 
 
 def encode_prompts(problems: Sequence[Problem], engine: Engine, args: Args) -> list[list[int]]:
@@ -76,7 +102,7 @@ def sample_problems(args: Args, problems: Sequence[Problem], engine: Engine, ori
     assert args.out is not None
     out, names = args.out, [problem.task_id for problem in problems]
     prompts = encode_prompts(problems, engine, args)
-    settings = [origin, dataclasses.asdict(args.how), args.seed, args.truncate_left]
+    settings = settings_of(args, origin)
     fingerprints = {problem.task_id: fingerprint(settings, problem.prompt) for problem in problems}
     outputs: list[Output] = []
 
@@ -136,20 +162,24 @@ def sample_prompt(args: Args, engine: Engine) -> None:
         show(f"\n[{note}]\n\n" + (args.prompt if number < args.n else ""))
 
 
+def sample_stdin(args: Args, engine: Engine, origin: Json) -> None:
+    """Answers the lines of stdin on stdout as they come."""
+    encode = partial(engine.encode, how=args.how, truncate_left=args.truncate_left)
+    draws = partial(engine.sample, how=args.how, seed=args.seed, batch=args.batch)
+    sample_lines(sys.stdin.fileno(), sys.stdout, encode, draws, args.n, settings_of(args, origin))
+
+
 def main(args: Args) -> None:
     """The command."""
-    if bool(args.problems) == bool(args.prompt):
-        raise InputError("give either --problems humaneval|FILE.jsonl with --out, or --prompt TEXT")
-    if args.problems and args.out is None:
-        raise InputError("--problems needs --out samples.jsonl")
-    for name in ("n", "batch"):
-        if getattr(args, name) < 1:
-            raise InputError(f"--{name} must be at least 1, not {getattr(args, name)}")
-    args.how.check()
-    problems = load_problems(args.problems) if args.problems else []
+    args.check()
+    problems = load_problems(args.problems) if args.problems and not args.piped else []
     hosts.join(args.hosts)
+    if args.piped and jax.process_count() > 1:
+        raise InputError("--problems - is for one host: give a file, which every host can read")
     engine, origin = load_engine(args.run, args.mesh, args.dtype, args.int8)
-    if problems:
+    if args.piped:
+        sample_stdin(args, engine, origin)
+    elif problems:
         sample_problems(args, problems, engine, origin)
     else:
         sample_prompt(args, engine)

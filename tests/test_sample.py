@@ -56,6 +56,21 @@ def test_a_run_that_was_cut_off_is_resumed_to_the_same_file(made, capsys):
     assert (made / "cut.jsonl").read_text().splitlines(keepends=True) == grown
 
 
+def test_a_pipe_is_answered_with_the_lines_of_a_file(made, capsys, monkeypatch):
+    assert run(made, "--problems", f"{made}/p.jsonl", "--n", "3", "--out", f"{made}/file.jsonl") == 0
+    capsys.readouterr()
+    lines = (made / "p.jsonl").read_text()
+    (made / "stdin").write_text(lines + "{}\n" + lines)
+    with (made / "stdin").open() as source:
+        monkeypatch.setattr("sys.stdin", source)
+        assert run(made, "--problems", "-", "--n", "3") == 2
+    out, err = capsys.readouterr()
+    assert sorted(out.splitlines()) == sorted((made / "file.jsonl").read_text().splitlines())
+    assert [line for line in err.splitlines() if line.startswith("error: ")] == [
+        "error: stdin line 3: 'task_id' is missing or not text"
+    ]
+
+
 def test_prompt_is_printed_with_its_completion(made, capsys):
     assert run(made, "--prompt", "def f(", "--n", "2") == 0
     out = capsys.readouterr().out
@@ -73,6 +88,9 @@ def test_bad_input_leaves_nothing(made, capsys):
         ([*problems, "--n", "0"], "--n must"),
         ([*problems, "--run", f"{made}/none"], "not a run folder"),
         ([*problems[:2]], "--out"),
+        ([*problems[:2], "--out", "-"], "--out samples.jsonl"),
+        (["--problems", "-", "--out", f"{made}/new.jsonl"], "redirect it"),
+        (["--problems", "-", "--resume"], "redirect it"),
         ([], "--prompt"),
         ([*problems[:2], "--out", "/proc/x/new.jsonl"], "cannot write"),
     ):

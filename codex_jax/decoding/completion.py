@@ -24,3 +24,9 @@ def to_sample(drawn: Drawn, token_bytes: Sequence[bytes], eot: int, how: Draw) -
     means = [total / max(kept, 1) for total in sums]
     finish = "stop" if stopped else "eot" if ended else "length"
     return Sample(text.decode("utf-8", "replace"), kept, means[0], sums[0], means[1], sums[1], finish)
+
+
+def shown(completion: str, how: Draw) -> str:
+    """The part of an unfinished completion that stays: not what may yet become a stop string or a whole character."""
+    hold = max((len(stop) for stop in how.stops), default=0)
+    return completion[: -hold or None].rstrip("\ufffd")

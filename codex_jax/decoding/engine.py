@@ -10,7 +10,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from codex_jax.config import ModelConfig
 from codex_jax.decoding import rows
-from codex_jax.decoding.completion import to_sample
+from codex_jax.decoding.completion import shown, to_sample
 from codex_jax.decoding.scheduler import Layout, buckets, drawn_by, fresh_rows, layout, schedule
 from codex_jax.decoding.scoring import Score, scores, token_logps
 from codex_jax.decoding.settings import Draw, Request, Sample
@@ -81,19 +81,17 @@ class Engine:
         (size,), shape = buckets([len(request.tokens) - 1]), Layout(self.copies, 1)
         programs = Bound(self, how, seed, size)
         state = programs.place(programs.empty(shape), {0: request.tokens})
-        hold = max((len(stop) for stop in how.stops), default=0)
         for number in request.numbers:
             state = programs.refill(state, fresh_rows(self.copies, {0: (request, number, self.limit(request, how))}))
-            shown, over = "", False
+            told, over = "", False
             while not over:
                 state = programs.advance(state, EVERY, self.copies)
                 over = bool(programs.done(state)[0])
                 drawn = drawn_by(0, *programs.drawn(state))
                 sample = to_sample(drawn, self.token_bytes, self.tokenizer.eot, how)
-                # What may yet become a stop string, or the rest of a character, is held back.
-                text = sample.completion if over else sample.completion[: -hold or None].rstrip("\ufffd")
-                yield text[len(shown) :]
-                shown = text
+                text = sample.completion if over else shown(sample.completion, how)
+                yield text[len(told) :]
+                told = text
             yield sample
 
     def score(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], batch: int = 8) -> Iterator[Score]:

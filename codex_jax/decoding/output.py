@@ -1,11 +1,13 @@
 """The file that samples stream to: a partial one as they finish, then the whole one in order."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from codex_jax.decoding.settings import Sample
 from codex_jax.errors import InputError
 from codex_jax.jsonl import Json, parse, read_lines, read_objects, write_objects
 
@@ -17,6 +19,11 @@ def fingerprint(settings: Any, prompt: str) -> str:
     """Tells samples that were drawn alike from others: by the model, the settings, the seed and the prompt."""
     text = json.dumps([settings, prompt], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
+
+
+def to_row(task_id: str, number: int, sample: Sample) -> Json:
+    """One line of samples.jsonl, less its fingerprint."""
+    return {"task_id": task_id, "sample": number, **dataclasses.asdict(sample)}
 
 
 class Output:

@@ -1,0 +1,92 @@
+"""The command as it is started: a process, on a free port, that ends at an interrupt."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import openai
+import pytest
+
+from codex_jax import cli, serve
+from codex_jax.config import ModelConfig, TrainConfig
+from codex_jax.decoding.sampler import COPIES
+from codex_jax.model.gpt import GPT
+from codex_jax.parallel.mesh import make_mesh
+from codex_jax.text.tokenizers import train_sentencepiece
+from codex_jax.training import checkpoint
+from codex_jax.training.optimizer import make_optimizer
+from codex_jax.training.state import init_state
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run folder of an untrained model."""
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    folder.mkdir()
+    config = TrainConfig(model=ModelConfig(layers=1, width=32, heads=2, context=64, vocab_size=384), steps=1)
+    train_sentencepiece([f"def function_{n}(x):\n    return x * {n}\n" for n in range(99)], 320).save(
+        folder / "tokenizer"
+    )
+    checkpoint.write_config(folder, config)
+    manager = checkpoint.open_manager(folder)
+    optimizer = make_optimizer(config.optimizer, config.steps)
+    checkpoint.save(manager, init_state(GPT(config.model), optimizer, make_mesh(COPIES), 0), 1)
+    manager.wait_until_finished()
+    manager.close()
+    return folder
+
+
+def test_a_run_is_served_until_an_interrupt(run):
+    command = [sys.executable, "-m", "codex_jax.serve", "--run", str(run), "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+    try:
+        line = ""
+        while "http://" not in line:
+            line = process.stderr.readline()
+            assert line, "it has ended"
+        url = re.search(r"http://127\.0\.0\.1:\d+/v1", line).group()
+        with openai.OpenAI(base_url=url, api_key="none", max_retries=0, timeout=60) as client:
+            assert [model.id for model in client.models.list()] == ["tiny"]
+            answer = client.completions.create(model="tiny", prompt="def f(x):", seed=1)
+            assert answer.usage.completion_tokens in range(1, 17)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        assert (out, process.returncode) == ("", 130)
+        assert "Traceback" not in err
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_bad_input_is_one_line(run, capsys, monkeypatch):
+    for flags, message in (
+        (["--run", f"{run}/none"], "not a run folder"),
+        (["--run", f"{run}", "--host", "no.such.host.invalid"], "cannot listen on --host no.such.host.invalid"),
+        (["--run", f"{run}", "--port", "70000"], "cannot listen on"),
+        (["--run", f"{run}", "--batch", "0"], "--batch must"),
+        (["--run", f"{run}", "--limits.waiting", "0"], "--limits.waiting must"),
+    ):
+        port = [] if "--port" in flags else ["--port", "0"]
+        assert cli.run(serve.main, serve.Args, [*flags, *port]) == 2
+        (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+        assert message in line
+
+
+def test_others_may_ask_only_with_a_warning(run, capsys):
+    assert cli.run(serve.main, serve.Args, ["--run", f"{run}/none", "--host", "0.0.0.0", "--port", "0"]) == 2
+    assert "there is no authentication" in capsys.readouterr().err
+    assert serve.is_loopback("::1")
+    assert not serve.is_loopback("fe80::1%eth0")
+
+
+def test_without_the_extra_it_says_what_to_install():
+    program = (
+        "import sys; sys.modules.update(starlette=None, uvicorn=None)\n"
+        "from codex_jax import cli, serve\n"
+        "sys.exit(cli.run(serve.main, serve.Args, ['--run', 'x']))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr == "error: serving needs more packages: pip install 'codex_jax[serve]'\n"
