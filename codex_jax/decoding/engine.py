@@ -120,7 +120,9 @@ class Bound:
     """An Engine's functions with what they are always given: the scheduler's Programs."""
 
     def __init__(self, engine: Engine, how: Draw, seed: int, places: int) -> None:
-        """places: of a prompt, less its last token."""
+        """places: of a prompt, less its last token; InputError for a seed that is none."""
+        if not 0 <= seed < 1 << 32:
+            raise InputError(f"--seed must be from 0 to 2^32 - 1, not {seed}")
         self._engine, self._kind, self._places = engine, how.kind, places
         self._slots, self._numbers = engine.slots(how), rows.make_numbers(how)
         self._ends = jax.device_put(rows.make_ends(how, engine.token_bytes, engine.tokenizer.eot), engine.whole)

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from codex_jax.errors import InputError
 
+LEAST_TEMPERATURE = 1e-3  # below it logits leave the range of a float32
+
 
 class Kind(NamedTuple):
     """What of a Draw a program is compiled for; its numbers are given when it runs."""
@@ -34,8 +36,10 @@ class Draw:
 
     def check(self) -> None:
         """InputError for values that cannot be sampled with."""
-        if not 0 <= self.temperature < float("inf"):
-            raise InputError(f"--temperature must be 0 (greedy) or above, not {self.temperature}")
+        if not (self.temperature == 0 or LEAST_TEMPERATURE <= self.temperature < float("inf")):
+            raise InputError(
+                f"--temperature must be 0 (greedy), or {LEAST_TEMPERATURE} or above, not {self.temperature}"
+            )
         if not 0 < self.top_p <= 1:
             raise InputError(f"--top-p must be above 0 and at most 1, not {self.top_p}")
         if self.top_k < 0:

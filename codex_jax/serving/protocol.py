@@ -10,7 +10,7 @@ from typing import Any
 
 from codex_jax.decoding.engine import Engine
 from codex_jax.decoding.sampler import task_key
-from codex_jax.decoding.settings import Draw, Request
+from codex_jax.decoding.settings import LEAST_TEMPERATURE, Draw, Request
 from codex_jax.jsonl import Json, parse
 from codex_jax.serving.drawing import Made
 from codex_jax.serving.limits import Limits
@@ -26,7 +26,6 @@ WITHOUT: dict[str, tuple[Any, ...]] = {
     "presence_penalty": (0,),
     "logit_bias": ({},),
 }
-COLDEST = 0.001  # temperature: float32 cannot divide logits by much less
 SEEDS = 2**32
 
 
@@ -74,8 +73,8 @@ def read_asked(body: bytes, engine: Engine, model: str, limits: Limits) -> Asked
         max_new_tokens=_whole(row, "max_tokens", 16, 1, engine.config.context),
         stops=_stops(row, limits),
     )
-    if 0 < how.temperature < COLDEST:
-        raise _wrong("temperature", f"must be 0 (greedy), or from {COLDEST} to 2")
+    if 0 < how.temperature < LEAST_TEMPERATURE:
+        raise _wrong("temperature", f"must be 0 (greedy), or from {LEAST_TEMPERATURE} to 2")
     if how.top_p == 0:
         raise _wrong("top_p", "must be above 0")
     requests = _requests(_prompts(row, limits.samples // best_of, best_of), best_of, engine, how.max_new_tokens)

@@ -156,9 +156,13 @@ def test_programs_are_compiled_at_most_twice(params):
 def test_bad_input(engine):
     with pytest.raises(InputError, match="context"):
         engine.encode("a" * CONFIG.context, draw())
+    for seed in (-1, 1 << 32):
+        with pytest.raises(InputError, match="--seed"):
+            drawn(engine, [0], seed=seed)
     assert len(engine.encode("a" * 500, draw(), truncate_left=True)) == CONFIG.context - 48
     for bad in (
         {"temperature": -1},
+        {"temperature": 1e-9},
         {"temperature": float("nan")},
         {"top_p": 0},
         {"top_p": 1.5},
