@@ -1,14 +1,23 @@
-"""The checker's process: runs the benchmark's own test against a stand-in for the program's function."""
+"""The checker: runs the benchmark's own test against a stand-in for the program's function, in another process."""
 
 import builtins
+import functools
+from types import CodeType
 from typing import Any
 
 from codex_jax.execution.program import receive, send
 from codex_jax.execution.wire import WireError, decode, encode
 
+# What a test's own loop or generator takes for its end: map(candidate, inputs) would stop early, and nothing be checked.
+ENDS = (StopIteration, StopAsyncIteration)
+
 
 class ProgramError(BaseException):
     """The program stopped, or answered with something that is not plain data; no test's `except Exception` hides it."""
+
+
+class Overdue(BaseException):
+    """The check took longer than any may."""
 
 
 def _answer(replies: int) -> tuple:
@@ -16,20 +25,34 @@ def _answer(replies: int) -> tuple:
         message = decode(receive(replies))
     except (EOFError, OSError):
         raise ProgramError("program ended") from None
-    except WireError as error:
-        raise ProgramError(str(error)) from None
+    except (WireError, MemoryError) as error:
+        raise ProgramError(str(error) or type(error).__name__) from None
     if type(message) is not tuple or not message:
         raise ProgramError("not an answer")
     if message[0] == "error" and len(message) == 3 and all(type(part) is str for part in message):
-        kind = getattr(builtins, message[1], None)
-        if isinstance(kind, type) and issubclass(kind, Exception):
+        kind, text = getattr(builtins, message[1], None), message[2][:200]
+        if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, ENDS):
             try:
-                raised = kind(message[2])
+                raised = kind(text)
             except TypeError:  # such as UnicodeDecodeError, which wants five arguments
-                raise ProgramError(f"{message[1]}: {message[2]}") from None
+                raise ProgramError(f"{message[1]}: {text}") from None
             raise raised
-        raise ProgramError(f"{message[1]}: {message[2]}")
+        raise ProgramError(f"{message[1][:200]}: {text}")
     return message
+
+
+@functools.lru_cache(maxsize=64)
+def _compiled(source: str) -> CodeType:
+    return compile(source, "test.py", "exec")
+
+
+def reason(error: BaseException) -> str:
+    """An exception in a line, whatever its text is."""
+    try:
+        text = " ".join(str(error)[:1000].split())[:200]
+    except Exception:  # an integer of too many digits
+        text = ""
+    return f"failed: {type(error).__name__}" + (f": {text}" if text else "")
 
 
 def check(prompt: str, solution: str, test: str, calls: int, replies: int) -> str:
@@ -45,7 +68,9 @@ def check(prompt: str, solution: str, test: str, calls: int, replies: int) -> st
         message = _answer(replies)
         if len(message) == 2 and message[0] == "value":
             return message[1]
-        raise ProgramError(str(message[1]) if len(message) == 2 and message[0] == "refused" else "not an answer")
+        if len(message) == 2 and message[0] == "refused" and type(message[1]) is str:
+            raise ProgramError(message[1][:200])
+        raise ProgramError("not an answer")
 
     def candidate(*args: Any, **kwargs: Any) -> Any:
         try:
@@ -56,13 +81,12 @@ def check(prompt: str, solution: str, test: str, calls: int, replies: int) -> st
 
     try:
         scope: dict[str, Any] = {"__name__": "checker"}
-        exec(compile(f"{prompt}{solution}\n{test}", "test.py", "exec"), scope)
+        exec(_compiled(f"{prompt}{solution}\n{test}"), scope)
         if _answer(replies) != ("ready",):
             raise ProgramError("not an answer")
         scope["check"](candidate)
         if broken:
             raise broken[0]
     except BaseException as error:
-        text = " ".join(str(error).split())[:200]
-        return f"failed: {type(error).__name__}" + (f": {text}" if text else "")
+        return reason(error)
     return "passed"

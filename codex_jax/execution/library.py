@@ -1,0 +1,74 @@
+"""What programs may import: loaded once before all of them, or kept as text where they may not read Python's files."""
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import os
+import sys
+import sysconfig
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+# Loaded once for all programs, as many import them.
+WARM = (
+    "_strptime abc array ast base64 bisect calendar cmath collections contextlib copy dataclasses datetime decimal difflib "
+    "encodings.idna encodings.latin_1 encodings.utf_16 enum fractions functools hashlib heapq inspect io itertools json "
+    "math numbers operator pprint queue random re statistics string struct textwrap threading time timeit traceback types "
+    "typing unicodedata warnings"
+).split()
+
+LEFT_OUT = {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "ensurepip", "tkinter", "turtledemo"}
+LOUD = ("_test", "_tkinter", "_curses", "readline", "xx", "_xx", "_dbm", "_gdbm")  # of no use here, or costly to load
+
+
+def warm() -> None:
+    """Loads what many programs import, and what Python's start without site left out: exit and quit."""
+    for name in WARM:
+        importlib.import_module(name)
+    importlib.import_module("site").setquit()
+
+
+class Kept(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
+    """Modules from text that this process holds."""
+
+    def __init__(self) -> None:
+        self._modules: dict[str, tuple[bytes, bool]] = {}  # name: source, whether a package
+
+    def collect(self) -> None:
+        """Reads the standard library; its compiled modules cannot be kept, so all are loaded now."""
+        root = Path(sysconfig.get_path("stdlib"))
+        for folder, folders, files in os.walk(root):
+            folders[:] = [name for name in folders if name not in LEFT_OUT and name.isidentifier()]
+            place = Path(folder).relative_to(root).parts
+            for file in files:
+                stem, suffix = os.path.splitext(file)
+                if suffix == ".py" and stem.isidentifier():
+                    package = stem == "__init__"
+                    name = ".".join(place if package else (*place, stem))
+                    self._modules[name] = Path(folder, file).read_bytes(), package
+        for path in Path(sysconfig.get_path("platstdlib"), "lib-dynload").glob("*.so"):
+            name = path.name.partition(".")[0]
+            if not name.startswith(LOUD):
+                try:
+                    importlib.import_module(name)
+                except ImportError:
+                    continue
+        sys.meta_path.append(self)
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """As importlib asks; the finders of real files come first."""
+        if fullname not in self._modules:
+            return None
+        return importlib.util.spec_from_loader(fullname, self, is_package=self._modules[fullname][1])
+
+    def is_package(self, fullname: str) -> bool:
+        """As importlib asks."""
+        return self._modules[fullname][1]
+
+    def get_source(self, fullname: str) -> str:
+        """As importlib asks."""
+        return importlib.util.decode_source(self._modules[fullname][0])
