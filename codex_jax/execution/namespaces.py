@@ -20,6 +20,7 @@ HERE, EMPTY_PATH, BELOW = -100, 0x1000, 0x8000  # AT_FDCWD, AT_EMPTY_PATH, AT_RE
 READ_ONLY_ATTRIBUTE, NO_SUID_ATTRIBUTE, NO_DEVICES_ATTRIBUTE = 1, 2, 4
 PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 INSIDE = 1000  # the one user and group that there are
+PACKAGES = ("site-packages", "dist-packages")  # among which tests may be; where Python has them in its own folder
 SCRATCH = "/run/scratch"  # in the new root
 SCRATCH_PARENT = os.path.dirname(SCRATCH)
 
@@ -109,6 +110,10 @@ def change_root(sources: Iterable[tuple[str, int]]) -> None:
         mount(f"/proc/self/fd/{descriptor}", target, None, BIND | RECURSIVE)
         set_attributes(target, forbidden)
         os.close(descriptor)
+        for name in PACKAGES:
+            if os.path.isdir(f"{target}/{name}"):
+                mount("tmpfs", f"{target}/{name}", "tmpfs", NO_SUID | NO_DEVICES, "mode=0555,size=4k")
+                set_attributes(f"{target}/{name}", READ_ONLY_ATTRIBUTE)
     os.makedirs("." + SCRATCH)
     syscall("pivot_root", PIVOT_ROOT[os.uname().machine], b".", b".")
     unmount(".", DETACH)

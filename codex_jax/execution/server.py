@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from codex_jax.execution.confine import CALLS, REPLIES, Confinement, protect
-from codex_jax.execution.landlock import readable
+from codex_jax.execution.landlock import readable, shared_libraries
 from codex_jax.execution.layers import Layer, keep_descriptors
 from codex_jax.execution.libc import PR_SET_CHILD_SUBREAPER, prctl
 from codex_jax.execution.library import Kept, warm
@@ -196,6 +196,8 @@ def prepare(layer: Layer) -> Ready:
     """Loads modules and looks around, while this is still the user who may read Python's files."""
     sys.path[:] = [path for path in sys.path if not os.path.isdir(os.path.join(path, "codex_jax"))]
     warm()
-    if not layer.namespaces and os.geteuid() == 0:
-        Kept().collect()  # another user may not read this one's Python, and in a root of its own there is none
-    return Ready(readable(), OTHERS + tasks_of_user() if os.geteuid() else 0)
+    if not layer.namespaces:
+        # Another user may not read ours, there is none in a root of its own, and packages with tests may be in its folder.
+        Kept().collect()
+    read = readable() if layer.namespaces else shared_libraries()
+    return Ready(read, OTHERS + tasks_of_user() if os.geteuid() else 0)
