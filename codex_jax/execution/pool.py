@@ -53,6 +53,7 @@ class Worker:
             cwd="/",
             start_new_session=True,  # an interrupt from the terminal is for us alone
         )
+        self.pid = self._process.pid
         hello = self._line(START)
         if hello is None:
             self.close()
