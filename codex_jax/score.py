@@ -75,10 +75,10 @@ def score(args: Args, rows: list[Json], problems: dict[str, Problem], out: Path)
     results: list[Json] = [{} for _ in rows]
     if not os.access(out.parent, os.W_OK):
         raise InputError(f"cannot write {out}: the folder is not writable")
+    layer = choose_layer(args.unsafe)
     began, passed = time.monotonic(), 0
     with terminal.progress("score", len(rows)) as report:
         pairs = ((problems[row["task_id"]], row["completion"]) for row in rows)
-        layer = choose_layer(args.unsafe)
         for done, verdict in enumerate(run_samples(pairs, args.workers, args.timeout, layer), 1):
             row = {**rows[verdict.index], "result": verdict.result, "passed": verdict.passed}
             blocks = problems[row["task_id"]].blocks

@@ -9,6 +9,7 @@ import pytest
 from codex_jax import cli, score
 from codex_jax.benchmarks.building_blocks import make_problem
 from codex_jax.benchmarks.problem import load_problems, write_problems
+from codex_jax.errors import InputError
 
 
 @pytest.fixture
@@ -75,6 +76,7 @@ def test_bad_input(files, capsys):
         (rows, ("--k", "5"), "no k of 5"),
         (rows, ("--k", "a"), "--k a"),
         (rows, ("--timeout", "0"), "--timeout"),
+        (rows, ("--problems", ""), "give samples.jsonl and --problems"),
     ):
         assert run(folder, bad, *flags) == 2
         assert message in capsys.readouterr().err
@@ -82,6 +84,27 @@ def test_bad_input(files, capsys):
     assert run(folder, [*rows, "{\n"], "--skip-bad") == 0
     err = capsys.readouterr().err
     assert "line 13 skipped" in err
+
+
+def test_check_prints_the_layer_and_what_it_kept_in(capsys):
+    assert cli.run(score.main, score.Args, ["--check"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("layer: ")
+    assert "a socket: kept in" in lines
+
+
+def test_without_a_sandbox_it_refuses_unless_told(files, capsys, monkeypatch):
+    folder, rows = files
+    monkeypatch.setattr("codex_jax.score.Worker", refuse)
+    assert run(folder, rows) == 2
+    assert "no sandbox works here (landlock: EPERM)" in capsys.readouterr().err
+    assert not (folder / "s.jsonl_results.jsonl").exists()
+    assert run(folder, rows, "--unsafe", "--k", "1") == 0
+    assert "warning: no sandbox works here" in capsys.readouterr().err
+
+
+def refuse():
+    raise InputError("no sandbox works here (landlock: EPERM)")
 
 
 def test_score_does_not_import_jax():

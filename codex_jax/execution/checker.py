@@ -8,7 +8,7 @@ from typing import Any
 from codex_jax.execution.program import receive, send
 from codex_jax.execution.wire import WireError, decode, encode
 
-# What a test's own loop or generator takes for its end: map(candidate, inputs) would stop early, and nothing be checked.
+# What a test's own loop takes for its end: map(candidate, inputs) would stop early, and the rest not be checked.
 ENDS = (StopIteration, StopAsyncIteration)
 
 

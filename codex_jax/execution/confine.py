@@ -12,7 +12,7 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from codex_jax.execution.landlock import enforce, make_rules, readable, version
+from codex_jax.execution.landlock import enforce, make_rules, version
 from codex_jax.execution.layers import Layer
 from codex_jax.execution.libc import (
     LIBC,

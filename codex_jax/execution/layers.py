@@ -34,7 +34,7 @@ def ladder(name: str) -> tuple[Layer, ...]:
 def missing(refused: dict[str, str]) -> str:
     """One line on why there is no sandbox here; refused: a layer's name to what was refused."""
     reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
-    return f"no sandbox works here ({reasons}): use a kernel with Landlock (5.13) or user namespaces, or root, or --unsafe"
+    return f"no sandbox works here ({reasons}): try a kernel with Landlock (5.13) or user namespaces, root, or --unsafe"
 
 
 FIRST_USER, USERS = 61_184, 4_335  # of nobody's: the range that systemd gives out for a service's lifetime

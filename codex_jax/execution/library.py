@@ -11,21 +11,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-# Loaded once for all programs, as many import them.
-WARM = (
-    "_strptime abc array ast base64 bisect calendar cmath collections contextlib copy dataclasses datetime decimal difflib "
-    "encodings.idna encodings.latin_1 encodings.utf_16 enum fractions functools hashlib heapq inspect io itertools json "
-    "math numbers operator pprint queue random re statistics string struct textwrap threading time timeit traceback types "
-    "typing unicodedata warnings"
-).split()
+from codex_jax.execution.namespaces import PACKAGES
 
-LEFT_OUT = {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "ensurepip", "tkinter", "turtledemo"}
+# Loaded once for all programs, as many import them.
+WARM = """
+_strptime abc array ast base64 bisect calendar cmath collections contextlib copy dataclasses datetime decimal difflib
+encodings.idna encodings.latin_1 encodings.utf_16 enum fractions functools hashlib heapq inspect io itertools json math
+numbers operator pprint queue random re statistics string struct textwrap threading time timeit traceback types typing
+unicodedata warnings
+"""
+
+LEFT_OUT = {*PACKAGES, "test", "tests", "idlelib", "lib2to3", "ensurepip", "tkinter", "turtledemo"}
 LOUD = ("_test", "_tkinter", "_curses", "readline", "xx", "_xx", "_dbm", "_gdbm")  # of no use here, or costly to load
 
 
 def warm() -> None:
     """Loads what many programs import, and what Python's start without site left out: exit and quit."""
-    for name in WARM:
+    for name in WARM.split():
         importlib.import_module(name)
     importlib.import_module("site").setquit()
 

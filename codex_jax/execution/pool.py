@@ -1,5 +1,6 @@
 """Many samples over several workers; a worker that dies or hangs is replaced, and its sample tried once more."""
 
+import contextlib
 import json
 import queue
 import select
@@ -19,7 +20,7 @@ WALL = 8.0  # a sample may wait for a CPU, its checker or anything else, up to t
 GRACE = 10.0  # seconds past that before a worker counts as stuck
 START = 60.0  # seconds for a worker to say that it is there
 PATIENCE = 5.0  # seconds for a worker to go when asked
-# Without site, so that programs have the standard library alone. -I and no environment: nothing of the caller's is there.
+# Without site: programs have the standard library alone. -I and no environment: nothing of the caller's reaches them.
 FLAGS = ("-I", "-S", "-B", "-c")
 BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from codex_jax.execution.worker import main; main(sys.argv[2])"
 PACKAGES = str(Path(__file__).parents[2])
@@ -96,10 +97,8 @@ class Worker:
     def close(self) -> None:
         """Asks it to go, as it has a folder to take away, and kills it where it does not."""
         assert self._process.stdin is not None
-        try:
+        with contextlib.suppress(OSError):
             self._process.stdin.close()
-        except OSError:
-            pass
         try:
             self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:

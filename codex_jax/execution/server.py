@@ -55,7 +55,7 @@ class Server:
     def __init__(self, layer: Layer, user: int | None, ready: Ready) -> None:
         self._layer = layer
         self._processes = PROCESSES + ready.others
-        self._scratch = MountedScratch() if layer.namespaces else FolderScratch(user)
+        self._scratch: MountedScratch | FolderScratch = MountedScratch() if layer.namespaces else FolderScratch(user)
         try:
             self._confinement = Confinement(layer, user, ready.read)
             self._try()
@@ -197,7 +197,7 @@ def prepare(layer: Layer) -> Ready:
     sys.path[:] = [path for path in sys.path if not os.path.isdir(os.path.join(path, "codex_jax"))]
     warm()
     if not layer.namespaces:
-        # Another user may not read ours, there is none in a root of its own, and packages with tests may be in its folder.
+        # Another user may not read ours, a root of its own has none, and packages with tests may be in its folder.
         Kept().collect()
     read = readable() if layer.namespaces else shared_libraries()
     return Ready(read, OTHERS + tasks_of_user() if os.geteuid() else 0)

@@ -134,7 +134,8 @@ DUPLICATE, DESCRIPTOR_FLAGS, FILE_FLAGS, LOCKS, DUPLICATE_CLOEXEC = (0,), (1, 2)
 TERMINAL, READABLE_BYTES, NONBLOCKING, CLOEXEC = (0x5401, 0x5413), (0x541B,), (0x5421,), (0x5450, 0x5451)
 THREAD_NAME = (15, 16)
 
-# name: (numbers, checks); a check is (argument, "in" and values, or "clear" and a mask of its low 32 bits). All must hold.
+# name: (numbers, checks), all of which must hold. A check is (argument, "in", values of its low 32 bits), or "high" for
+# the others, or (argument, "clear", a mask).
 Check = tuple[int, str, tuple[int, ...]]
 CHECKED: dict[str, tuple[tuple[int | None, int | None], tuple[Check, ...]]] = {
     "clone": ((56, 220), ((0, "in", THREADS),)),

@@ -4,6 +4,7 @@ It reads a message a sample from standard input and writes an answer a line; see
 first message, so no test is ever in the memory that programs are forked from.
 """
 
+import contextlib
 import json
 import os
 import resource
@@ -90,10 +91,8 @@ def judge(request: dict[str, Any], channel: socket.socket) -> dict[str, Any]:
     os.close(replies_in)
     try:
         signal.setitimer(signal.ITIMER_REAL, request["wall"] + LATE)
-        try:
+        with contextlib.suppress(OSError):  # it is gone already, and the check will see that
             send(calls_in, encode((request["prompt"] + request["completion"], request["entry_point"])))
-        except OSError:  # it is gone already, and the check will see that
-            pass
         test = request["prompt"], request["canonical_solution"], request["test"]
         result = check(*test, calls_in, replies_out)
     except BaseException as error:

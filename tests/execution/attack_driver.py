@@ -26,7 +26,8 @@ PROBLEM = Problem(
     "add",
     "    return a + b\n",
     "def check(candidate):\n    assert candidate(1, 2) == 3\n    assert candidate([1], [2]) == [1, 2]\n"
-    "    assert candidate('x', 'y') == 'xy'\n    for x in map(candidate, (1, 2), (3, 4)):\n        assert type(x) is int\n"
+    "    assert candidate('x', 'y') == 'xy'\n"
+    "    for x in map(candidate, (1, 2), (3, 4)):\n        assert type(x) is int\n"
     "    assert list(map(candidate, (1, 2), (3, 4))) == [4, 6]\n",
 )
 BEFORE = f"    x = {TOKEN!r} * 3\n    open('left', 'w').write(x)\n    return a + b\n"
@@ -38,7 +39,12 @@ def look(folder: Path) -> dict[str, tuple[int, int, float, bytes]]:
     found = {}
     for path in sorted(folder.rglob("*")):
         status = path.lstat()
-        found[str(path)] = status.st_mode, status.st_nlink, status.st_mtime, path.read_bytes() if path.is_file() else b""
+        found[str(path)] = (
+            status.st_mode,
+            status.st_nlink,
+            status.st_mtime,
+            path.read_bytes() if path.is_file() else b"",
+        )
     return found
 
 
@@ -63,9 +69,9 @@ def attack_all(layer: str, secret: str, mark: str) -> dict[str, list[str]]:
     def serve(part: list) -> None:
         worker = Worker(layer)
         for category, name, code in part:
-            texts = [BEFORE, completion(code, secret, mark, platform.machine()), completion(PROBE, "", "", platform.machine())]
+            attack, probe = (completion(text, secret, mark, platform.machine()) for text in (code, PROBE))
             found = results[f"{category}/{name}"] = []
-            for text in texts:
+            for text in (BEFORE, attack, probe):
                 answer = worker.run(PROBLEM, text, TIMEOUT)
                 found.append(answer[0] if answer else "the worker died")
                 if answer is None:
@@ -102,8 +108,8 @@ def main(layer: str) -> None:
         changed = look(folder) != before
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    found = {"results": results, "changed": changed, "marks": marks, "children": left, "descriptors": descriptors() - opened}
-    print(json.dumps(found))
+    found = {"results": results, "changed": changed, "marks": marks, "children": left}
+    print(json.dumps({**found, "descriptors": descriptors() - opened}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""System calls that no program may make, by name: (x86_64, aarch64). All that is not allowed is denied; these must be."""
+"""System calls that no program may ever make, by name: (x86_64, aarch64)."""
 
 DENIED = {
     "kill": (62, 129),

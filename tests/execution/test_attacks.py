@@ -61,7 +61,7 @@ def attacked(layer: str, user: int) -> dict:
 
 
 cases = pytest.mark.parametrize(
-    ("layer", "user"), [(layer.name, user) for layer in LAYERS for user in users()], ids=lambda value: str(value)
+    ("layer", "user"), [(layer.name, user) for layer in LAYERS for user in users()], ids=str
 )
 
 
@@ -104,8 +104,9 @@ def test_there_are_attacks_in_every_category():
 def test_the_self_test_sees_what_is_not_kept_in():
     """Where nothing keeps programs in, its attempts are no empty ones."""
     found = dict(self_test("unsafe"))
-    for name in ("reading another's file", "writing beside its folder", "a process of its own", "another program", "a socket"):
+    for name in ("reading another's file", "writing beside its folder", "a process of its own", "another program"):
         assert found[name].startswith("not kept in"), name
+    assert found["a socket"].startswith("not kept in")
     assert found["a right answer"] == found["a wrong answer"] == found["an endless loop"] == "kept in"
 
 
@@ -115,6 +116,7 @@ def test_the_self_test_passes_here():
 
 
 def test_a_layer_that_is_missing_is_named(monkeypatch):
-    monkeypatch.setattr("codex_jax.execution.pool.BOOT", "print('{\"layer\": \"\", \"refused\": {\"landlock\": \"EPERM\"}}')")
+    hello = '{"layer": "", "refused": {"landlock": "EPERM"}}'
+    monkeypatch.setattr("codex_jax.execution.pool.BOOT", f"print({hello!r})")
     with pytest.raises(InputError, match=r"landlock: EPERM.*--unsafe"):
         Worker()
