@@ -2,8 +2,9 @@
 
 A file a category; in it "## NAME" and the body of that function, or, from a line "---" on, the module below it. One
 that has its way returns the right answer, so that a pass means an attack that worked. SECRET is a file that the
-machine's own rights let anybody read, write and remove; MARK is a name that must appear nowhere but in the program's own folder.
-@NAME@ is the number of a system call, and @SCAN@ the text of scan.txt. Those in control.txt are right and must pass.
+machine's own rights let anybody read, write and remove; MARK is a name that must appear nowhere but in the program's
+own folder. @NAME@ is the number of a system call, and @SCAN@ the text of scan.txt. Those in control.txt are right and
+must pass.
 """
 
 import re
