@@ -57,12 +57,12 @@ class Kept(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
                     importlib.import_module(name)
                 except ImportError:
                     continue
-        sys.meta_path.append(self)
+        sys.meta_path.insert(-1, self)  # before that of files, which may be seen and yet not be read
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """As importlib asks; the finders of real files come first."""
+        """As importlib asks."""
         if fullname not in self._modules:
             return None
         return importlib.util.spec_from_loader(fullname, self, is_package=self._modules[fullname][1])

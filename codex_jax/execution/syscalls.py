@@ -108,7 +108,6 @@ ALLOWED: dict[str, tuple[int | None, int | None]] = {
     "pselect6": (270, 72),
     "ppoll": (271, 73),
     "set_robust_list": (273, 99),
-    "utimensat": (280, 88),
     "epoll_pwait": (281, 22),
     "eventfd2": (290, 19),
     "epoll_create1": (291, 20),

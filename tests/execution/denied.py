@@ -75,6 +75,7 @@ DENIED = {
     "fchmodat": (268, 53),
     "fchownat": (260, 54),
     "setxattr": (188, 5),
+    "utimensat": (280, 88),
     "sync": (162, 81),
     "mlockall": (151, 230),
 }
