@@ -100,6 +100,8 @@ class Server:
             os.close(descriptor)
         stopped = self._watch(pid, channel, timeout, wall)
         usage = self._end(pid)
+        if self._scratch.every:
+            self._scratch.renew()  # now, and not on the next one's time, as a program may have left very much
         if not stopped and usage > timeout:
             stopped = "time"
         return Outcome(usage, stopped)
