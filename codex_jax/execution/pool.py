@@ -7,9 +7,10 @@ import select
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from codex_jax.benchmarks.problem import Problem
 from codex_jax.errors import InputError
@@ -24,6 +25,10 @@ PATIENCE = 5.0  # seconds for a worker to go when asked
 FLAGS = ("-I", "-S", "-B", "-c")
 BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from codex_jax.execution.worker import main; main(sys.argv[2])"
 PACKAGES = str(Path(__file__).parents[2])
+
+Answer = TypeVar("Answer")
+Run = Callable[[Problem, str, float], tuple[str, float]]  # (problem, completion, CPU seconds) to (result, CPU seconds)
+Job = Callable[[Run], Answer]
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ class Worker:
         except OSError:
             return None
         answer = self._line(WALL * timeout + GRACE)
-        return answer and (answer["result"], answer["seconds"])
+        return (answer["result"], answer["seconds"]) if answer else None
 
     def close(self) -> None:
         """Asks it to go, as it has a folder to take away, and kills it where it does not."""
@@ -108,34 +113,57 @@ class Worker:
         self._process.stdout.close()
 
 
+class Stopped(Exception):
+    """The caller wants no more answers."""
+
+
 def run_samples(
     samples: Iterable[tuple[Problem, str]], workers: int = 2, timeout: float = 3.0, layer: str = "auto"
 ) -> Iterator[Verdict]:
     """Verdicts on (problem, completion) pairs as they come, in no order; timeout: CPU seconds a sample."""
-    todo: queue.SimpleQueue[tuple[int, Problem, str]] = queue.SimpleQueue()
-    done: queue.SimpleQueue[Verdict | BaseException] = queue.SimpleQueue()
+
+    def job(problem: Problem, completion: str) -> Job[tuple[str, float]]:
+        return lambda run: run(problem, completion, timeout)
+
+    with contextlib.closing(run_jobs((job(*pair) for pair in samples), workers, layer)) as answers:
+        for index, (result, seconds) in answers:
+            yield Verdict(index, result, seconds)
+
+
+def run_jobs(
+    jobs: Iterable[Job[Answer]], workers: int = 2, layer: str = "auto"
+) -> Generator[tuple[int, Answer], None, None]:
+    """(index, what the job returned) as they come. A job has one worker's run, and may use it as often as it likes."""
+    todo: queue.SimpleQueue[tuple[int, Job[Answer]]] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[int, Answer] | BaseException] = queue.SimpleQueue()
     count = 0
-    for count, (problem, completion) in enumerate(samples, 1):
-        todo.put((count - 1, problem, completion))
+    for count, job in enumerate(jobs, 1):
+        todo.put((count - 1, job))
     stop = threading.Event()
 
     def serve() -> None:
         worker = None
+
+        def run(problem: Problem, completion: str, timeout: float) -> tuple[str, float]:
+            nonlocal worker
+            for _ in range(2):
+                if stop.is_set():
+                    raise Stopped
+                worker = worker or Worker(layer)
+                answer = worker.run(problem, completion, timeout)
+                if answer is not None:
+                    return answer
+                worker.close()
+                worker = None
+            return "failed: the worker died twice on it", 0.0
+
         try:
-            worker = Worker(layer)
             while not stop.is_set():
                 try:
-                    index, problem, completion = todo.get_nowait()
+                    index, job = todo.get_nowait()
                 except queue.Empty:
                     return
-                answer = None
-                for _ in range(2):
-                    answer = worker.run(problem, completion, timeout)
-                    if answer is not None:
-                        break
-                    worker.close()
-                    worker = Worker(layer)
-                done.put(Verdict(index, *(answer or ("failed: the worker died twice on it", 0.0))))
+                done.put((index, job(run)))
         except BaseException as error:
             done.put(error)
         finally:
@@ -147,10 +175,10 @@ def run_samples(
         thread.start()
     try:
         for _ in range(count):
-            verdict = done.get()
-            if isinstance(verdict, BaseException):
-                raise verdict
-            yield verdict
+            answer = done.get()
+            if isinstance(answer, BaseException):
+                raise answer
+            yield answer
     finally:
         stop.set()
         for thread in threads:
