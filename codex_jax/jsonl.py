@@ -41,10 +41,14 @@ def parse(line: str, text_fields: Iterable[str] = ()) -> tuple[str, Json]:
         return f"not JSON ({error})", {}
     if not isinstance(row, dict):
         return "not an object", {}
-    for name in text_fields:
-        if not isinstance(row.get(name), str):
-            return f"{name!r} is missing or not text", {}
-    return "", row
+    fault = lacks(row, text_fields)
+    return (fault, {}) if fault else ("", row)
+
+
+def lacks(row: Json, text_fields: Iterable[str]) -> str:
+    """Which of these is not there or not text, as a reason; "" where none."""
+    missing = (name for name in text_fields if not isinstance(row.get(name), str))
+    return next((f"{name!r} is missing or not text" for name in missing), "")
 
 
 def read_objects(path: Place, text_fields: Iterable[str] = ()) -> Iterator[Json]:

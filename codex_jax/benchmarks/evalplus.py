@@ -1,0 +1,53 @@
+"""EvalPlus's form (Liu et al., 2023): the sample and the reference solution are called with the same inputs.
+
+base_input are the inputs of HumanEval's own tests, plus_input more of them. A sample passes where it passes both.
+"""
+
+import json
+
+from codex_jax.benchmarks.compare import long_integers
+from codex_jax.benchmarks.task import Part, Task
+from codex_jax.decoding.stop import PAPER_STOPS
+from codex_jax.errors import InputError
+from codex_jax.jsonl import Json
+
+NAME = "EvalPlus"
+FIELDS = ("task_id", "prompt", "entry_point", "canonical_solution")  # text that every problem has
+MARK = "base_input"  # the field by which such a problem is recognised
+STOPS = PAPER_STOPS
+CASE = """\
+from codex_jax.benchmarks.compare import check_against
+
+
+def check(candidate):
+    check_against(candidate, {reference!r}, {name!r}, {inputs!r}, {atol!r})
+"""
+
+
+def task_of(row: Json) -> Task:
+    """A problem; its "contract", which says what inputs are allowed, is for those who make inputs."""
+    inputs = {part: row.get(f"{part}_input") for part in ("base", "plus")}
+    for part, value in inputs.items():
+        if not isinstance(value, list) or not all(isinstance(arguments, list) for arguments in value):
+            raise InputError(f"{part}_input of {row['task_id']!r} is not a list of lists of arguments")
+    atol = row.get("atol", 0)
+    if isinstance(atol, bool) or not isinstance(atol, (int, float)) or not 0 <= atol < 1e300:
+        raise InputError(f"atol of {row['task_id']!r} is not a number of at least 0")
+    reference = row["prompt"] + row["canonical_solution"]
+    return Task(
+        task_id=row["task_id"],
+        prompt=row["prompt"],
+        entry_point=row["entry_point"],
+        parts=tuple(
+            Part(part, (_case(reference, row["entry_point"], value, atol),) if value else (), paced=True)
+            for part, value in inputs.items()
+        ),
+        reference=reference,
+        opening=row["prompt"],
+    )
+
+
+def _case(reference: str, name: str, inputs: list, atol: float) -> str:
+    with long_integers():
+        text = json.dumps(inputs)
+    return CASE.format(reference=reference, name=name, inputs=text, atol=atol)
