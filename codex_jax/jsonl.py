@@ -14,15 +14,18 @@ from codex_jax.sources.places import Place
 Json = dict[str, Any]
 
 
-def read_lines(path: Place) -> Iterator[tuple[int, str]]:
-    """(number from 1, line) of those that are not blank; InputError where the file cannot be read to its end."""
+def read_lines(path: Place, errors: str = "strict") -> Iterator[tuple[int, str]]:
+    """(number from 1, line) of those that are not blank; InputError where the file cannot be read to its end.
+
+    errors: what becomes of bytes that are no UTF-8, as open() has it.
+    """
     number = 0
     try:
         with (
             path.open("rb") as data,
-            gzip.open(data, "rt", encoding="utf-8")
+            gzip.open(data, "rt", encoding="utf-8", errors=errors)
             if path.suffix == ".gz"
-            else io.TextIOWrapper(data, encoding="utf-8") as file,
+            else io.TextIOWrapper(data, encoding="utf-8", errors=errors) as file,
         ):
             for number, line in enumerate(file, 1):
                 if line.strip():

@@ -70,7 +70,7 @@ def test_files(folder):
         assert (out / f"{name}.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
         assert "<svg" in (out / f"{name}.svg").read_text()
     text = (out / "report.md").read_text()
-    assert "| supervised | 30.0% | 100.0% |" in text
+    assert "| supervised | 30.0% (10.0 to 50.0) | 100.0% (100.0 to 100.0) |" in text
     assert not list(out.glob("*.tmp"))
 
 

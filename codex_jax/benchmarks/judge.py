@@ -4,10 +4,9 @@ import threading
 from dataclasses import dataclass, field
 
 from codex_jax.benchmarks.problem import Problem
-from codex_jax.benchmarks.task import Part, Task
+from codex_jax.benchmarks.task import LATE, NOT_RUN, PASSED, Part, Task
 from codex_jax.execution.pool import Run
 
-PASSED, LATE, NOT_RUN = "passed", "timed out", "not run"
 MOST_LATE = 5  # cases of a part; a program that is late in as many is late
 PACE = 4.0  # a paced part has this many times what the reference solution needs, as in EvalPlus
 LONGEST = 60.0  # CPU seconds of a reference solution
@@ -37,6 +36,7 @@ class Judge:
     """timeout: CPU seconds a case; judges from several threads."""
 
     timeout: float
+    doubtful: dict[str, str] = field(default_factory=dict)  # task_id: why its reference solution fails its own tests
     _paces: dict[tuple[str, str], float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -47,7 +47,7 @@ class Judge:
         checks = task.checks()
         for part in checks:
             parts[part.name] = NOT_RUN if closed else self._part(task, part, program, self._limit(task, part, run), run)
-            closed = closed or (part.gate and parts[part.name] != PASSED)
+            closed = closed or (part.gate and parts[part.name] not in (PASSED, LATE))
         counted = [parts[part.name] for part in checks if part.counts and parts[part.name] != NOT_RUN]
         return Judgement(combine(counted), parts)
 
@@ -72,7 +72,10 @@ class Judge:
             seconds = 0.0
             for case in part.cases:
                 problem = Problem(task.task_id, "", task.entry_point, task.helpers, case)
-                seconds += run(problem, task.program({"solution": task.reference}), LONGEST)[1]
+                result, used = run(problem, task.program({"solution": task.reference}), LONGEST)
+                seconds += used
+                if result != PASSED:
+                    self.doubtful[task.task_id] = result
             with self._lock:
                 self._paces.setdefault(key, max(self.timeout, PACE * seconds))
         return self._paces[key]

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from codex_jax.jsonl import Json
 
+# Results, beside "failed: REASON"; a part after a gate that was not passed is not run.
+PASSED, LATE, NOT_RUN = "passed", "timed out", "not run"
+
 
 @dataclass(frozen=True)
 class Part:
@@ -15,7 +18,7 @@ class Part:
     name: str
     cases: tuple[str, ...]
     counts: bool = True  # whether a sample must pass it to pass
-    gate: bool = False  # whether the parts after it are run only where it passes
+    gate: bool = False  # whether the parts after it are left out where it fails
     paced: bool = False  # whether the limit is longer where the reference solution needs long
 
 
