@@ -6,11 +6,11 @@ import sys
 import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from codex_jax import cli, terminal
-from codex_jax.benchmarks.problem import load_problems
+from codex_jax.benchmarks.registry import Benchmark, load_benchmark
 from codex_jax.config import MeshConfig
 from codex_jax.decoding.sampler import Draw, Sample, Sampler, sample_keys
 from codex_jax.decoding.stop import PAPER_STOPS
@@ -29,7 +29,7 @@ class Args:
     """Draws completions from a trained run."""
 
     run: Path  # run folder written by codex_jax.train
-    problems: str = ""  # humaneval, or FILE.jsonl[.gz] in its format
+    problems: str = ""  # humaneval, FILE.jsonl[.gz] in its, EvalPlus's or MBPP's form, mbpp:FILE.json, or apps:DIR
     prompt: str = ""  # one prompt instead of problems; its completions stream to the terminal
     n: int = 1  # samples a prompt
     temperature: float = 0.8  # 0 is greedy
@@ -38,7 +38,7 @@ class Args:
     seed: int = 0
     batch: int = 100  # samples drawn together
     out: Path | None = None  # samples.jsonl to write
-    stop: tuple[str, ...] = field(default=PAPER_STOPS)  # strings that end a completion
+    stop: tuple[str, ...] | None = None  # strings that end a completion; by default the benchmark's, or the paper's
 
 
 def load_sampler(run: Path, how: Draw) -> Sampler:
@@ -57,32 +57,32 @@ def load_sampler(run: Path, how: Draw) -> Sampler:
     return Sampler(config.model, params, tokenizer, how)
 
 
-def to_row(task_id: str, number: int, sample: Sample) -> Json:
+def to_row(task_id: str, number: int, sample: Sample, temperature: float) -> Json:
     """One line of samples.jsonl."""
-    return {"task_id": task_id, "sample": number, **dataclasses.asdict(sample)}
+    return {"task_id": task_id, "sample": number, **dataclasses.asdict(sample), "temperature": temperature}
 
 
-def sample_problems(args: Args, sampler: Sampler) -> None:
+def sample_problems(args: Args, sampler: Sampler, benchmark: Benchmark) -> None:
     """Writes args.out, whole or not at all."""
-    problems = load_problems(args.problems)
-    for problem in problems:
+    tasks = list(benchmark.tasks.values())
+    for task in tasks:
         try:
-            sampler.encode(problem.prompt)
+            sampler.encode(task.prompt)
         except InputError as error:
-            raise InputError(f"{problem.task_id}: {error}") from None
+            raise InputError(f"{task.task_id}: {error}") from None
     assert args.out is not None
     began, tokens = time.monotonic(), 0
 
     def rows() -> Iterator[Json]:
         nonlocal tokens
-        with terminal.progress("sample", len(problems) * args.n) as report:
-            for problem in problems:
+        with terminal.progress("sample", len(tasks) * args.n) as report:
+            for task in tasks:
                 # By name, so that a problem's samples do not depend on the others in the file.
-                keys = sample_keys(args.seed, zlib.crc32(problem.task_id.encode()), range(args.n))
-                for number, sample in enumerate(sampler.sample(problem.prompt, keys, min(args.batch, args.n))):
+                keys = sample_keys(args.seed, zlib.crc32(task.task_id.encode()), range(args.n))
+                for number, sample in enumerate(sampler.sample(task.prompt, keys, min(args.batch, args.n))):
                     tokens += sample.tokens
                     report(1, f"{tokens / (time.monotonic() - began):,.0f} tokens/s")
-                    yield to_row(problem.task_id, number, sample)
+                    yield to_row(task.task_id, number, sample, args.temperature)
 
     try:
         args.out.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ def sample_problems(args: Args, sampler: Sampler) -> None:
     except OSError as error:
         raise InputError(f"cannot write {args.out}: {error.strerror}") from None
     seconds = time.monotonic() - began
-    print(f"{args.out}: {len(problems)} problems x {args.n} samples, {tokens:,} tokens, {seconds:.0f} s")
+    print(f"{args.out}: {len(tasks)} problems x {args.n} samples, {tokens:,} tokens, {seconds:.0f} s")
 
 
 def sample_prompt(args: Args, sampler: Sampler) -> None:
@@ -114,9 +114,13 @@ def main(args: Args) -> None:
     for name in ("n", "batch"):
         if getattr(args, name) < 1:
             raise InputError(f"--{name} must be at least 1, not {getattr(args, name)}")
-    how = Draw(args.temperature, args.top_p, args.max_new_tokens, args.stop)
-    sampler = load_sampler(args.run, how)
-    (sample_problems if args.problems else sample_prompt)(args, sampler)
+    benchmark = load_benchmark(args.problems) if args.problems else None
+    stop = args.stop if args.stop is not None else benchmark.stops if benchmark else PAPER_STOPS
+    sampler = load_sampler(args.run, Draw(args.temperature, args.top_p, args.max_new_tokens, stop))
+    if benchmark:
+        sample_problems(args, sampler, benchmark)
+    else:
+        sample_prompt(args, sampler)
 
 
 if __name__ == "__main__":

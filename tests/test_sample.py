@@ -37,7 +37,9 @@ def test_samples_do_not_depend_on_the_batch_or_the_other_problems(made):
     others = [json.loads(line) for line in (made / "b.jsonl").read_text().splitlines()]
     assert [row["completion"] for row in rows] == [row["completion"] for row in others]
     assert [(row["task_id"], row["sample"]) for row in rows] == [(f"t/{n}", s) for n in range(2) for s in range(5)]
-    assert {"task_id", "completion", "sample", "tokens", "mean_logp", "sum_logp", "finish"} == rows[0].keys()
+    assert {"task_id", "completion", "sample", "tokens", "mean_logp", "sum_logp", "finish", "temperature"} == rows[
+        0
+    ].keys()
     assert {row["finish"] for row in rows} <= {"stop", "eot", "length"}
 
 
