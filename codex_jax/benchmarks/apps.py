@@ -190,6 +190,7 @@ def _task(folder: Path, problem: AppsProblem) -> Task:
         reference=problem.solutions[0] if problem.solutions else "",
         opening=problem.starter_code,
         host=CALL_HOST.format(prelude=PRELUDE, name=name) if name else stdio.HOST,
+        stops=STOPS,
         group=problem.difficulty,
         folder=folder / problem.problem_id,
         digest=hashlib.sha256(tests.encode()).hexdigest(),

@@ -12,7 +12,6 @@ from codex_jax.benchmarks.task import Task
 
 Chain = tuple[int, ...]
 NAME = "building blocks"
-STOPS = humaneval.STOPS
 
 
 @dataclass(frozen=True)

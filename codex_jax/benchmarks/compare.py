@@ -1,6 +1,5 @@
 """How answers are compared with what a benchmark expects; runs in the checker, on plain values alone."""
 
-import copy
 import functools
 import json
 import math
@@ -9,6 +8,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from codex_jax.benchmarks.assertions import Kinds, restore
 
 TOLERANCE = 1e-6  # of numbers in APPS's outputs, absolute or relative, as most contests allow
 LEAST_ATOL, RTOL = 1e-6, 1e-7  # EvalPlus's tolerance where floats are expected and none is given; its relative one
@@ -133,24 +134,38 @@ ORACLES: dict[str, Oracle] = {"find_zero": _root}
 
 
 @functools.lru_cache(maxsize=64)
-def _reference(source: str, name: str, inputs: str) -> tuple[dict[str, Any], list[tuple[list[Any], Any]]]:
-    """(the reference's names, (arguments, what it returns) of each input)."""
+def _reference(source: str, name: str, inputs: str, use: str, kinds: Kinds) -> tuple[dict[str, Any], list[Any]]:
+    """(the reference's names, its values for the inputs)."""
     scope: dict[str, Any] = {"__name__": "reference"}
     exec(compile(source, "reference.py", "exec"), scope)
-    pairs = []
+    values = []
     for number, arguments in enumerate(read(inputs)):
         try:
-            pairs.append((arguments, scope[name](*copy.deepcopy(arguments))))
+            value = scope[name](*restore(arguments, kinds))
+            values.append(bool(value) if use == "truth" else value if use == "value" else list(value))
         except Exception as error:
             raise RuntimeError(f"the reference solution fails on input {number}: {error!r}") from None
-    return scope, pairs
+    return scope, values
 
 
-def check_against(candidate: Callable[..., Any], source: str, name: str, inputs: str, atol: float) -> None:
-    """AssertionError where the candidate and the reference solution differ on one of the inputs, a JSON list."""
-    scope, pairs = _reference(source, name, inputs)
-    for number, (arguments, expected) in enumerate(pairs):
+def check_against(
+    candidate: Callable[..., Any], source: str, name: str, inputs: str, atol: float, use: str, kinds: Kinds
+) -> None:
+    """AssertionError where the candidate and the reference solution differ on one of the inputs, a JSON list.
+
+    use, kinds: how the values are used, and the types of the arguments; see assertions.
+    """
+    scope, values = _reference(source, name, inputs, use, kinds)
+    oracle = ORACLES.get(name)
+    for number, (given, expected) in enumerate(zip(read(inputs), values, strict=True)):
+        arguments = restore(given, kinds)
         answer = candidate(*arguments)
-        oracle = ORACLES.get(name)
-        same = oracle(scope, arguments, answer, expected, atol) if oracle else like_reference(answer, expected, atol)
+        if oracle:
+            same = oracle(scope, arguments, answer, expected, atol)
+        elif use == "truth":
+            same = bool(answer) == expected
+        elif use == "set":
+            same = set(answer) == set(expected)
+        else:
+            same = like_reference(list(answer) if use == "items" else answer, expected, atol)
         assert same, f"input {number}"

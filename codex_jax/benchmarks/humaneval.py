@@ -8,7 +8,6 @@ from codex_jax.jsonl import Json
 NAME = "HumanEval"
 FIELDS = TEXT_FIELDS  # text that every problem has
 MARK = "test"  # the field by which such a problem is recognised
-STOPS = PAPER_STOPS
 path = humaneval_path
 
 
@@ -23,5 +22,6 @@ def task_of(row: Json) -> Task:
         reference=problem.prompt + problem.canonical_solution,
         opening=problem.prompt,
         helpers=problem.prompt + problem.canonical_solution,
+        stops=PAPER_STOPS,
         blocks=problem.blocks,
     )

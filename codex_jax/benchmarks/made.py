@@ -6,11 +6,11 @@ Some of MBPP's tests build what they pass of such classes, which are not in the 
 from collections.abc import Callable
 from typing import Any
 
-# In the program: defines call(data), which builds what is described and calls NAME with it.
-HOST = """
-def call(data, made=None):
-    made = {} if made is None else made
-    def build(node):
+# In the program: _build gives the arguments that are described.
+BUILD = """
+def _build(nodes):
+    made = {}
+    def one(node):
         kind, body = node
         if kind == "plain":
             return body
@@ -18,14 +18,14 @@ def call(data, made=None):
             return made[body]
         if kind == "object":
             number, name, arguments, attributes = body
-            made[number] = value = globals()[name](*[build(item) for item in arguments])
+            made[number] = value = globals()[name](*map(one, arguments))
             for key, item in attributes:
-                setattr(value, key, build(item))
+                setattr(value, key, one(item))
             return value
         if kind == "dict":
-            return {build(key): build(item) for key, item in body}
-        return {"list": list, "tuple": tuple, "set": set}[kind](build(item) for item in body)
-    return NAME(*[build(node) for node in data])
+            return {one(key): one(item) for key, item in body}
+        return {"list": list, "tuple": tuple, "set": set}[kind](map(one, body))
+    return [one(node) for node in nodes]
 """
 
 
@@ -42,7 +42,7 @@ def maker(name: str) -> Callable[..., Made]:
 
 
 def describe(arguments: tuple[Any, ...]) -> list[Any]:
-    """Plain data of which HOST's call builds the arguments; an object that comes again stays one object."""
+    """Plain data of which BUILD makes the arguments; an object that comes again stays one object."""
     seen: dict[int, int] = {}
     return [_node(value, seen) for value in arguments]
 

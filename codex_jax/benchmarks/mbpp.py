@@ -4,9 +4,9 @@ The prompt is a docstring with both, so a completion is a whole program, and the
 """
 
 import ast
-from collections.abc import Iterator
 
-from codex_jax.benchmarks.made import HOST as MADE_HOST
+from codex_jax.benchmarks.assertions import called, parse, use
+from codex_jax.benchmarks.made import BUILD
 from codex_jax.benchmarks.task import Part, Task
 from codex_jax.errors import InputError
 from codex_jax.jsonl import Json
@@ -17,7 +17,7 @@ MARK = "test_list"  # the field by which such a problem is recognised
 STOPS = ("\nassert", '\n"""', "\nprint", "\nif", "\n#")  # not "\ndef": a program may have several
 HOST = 'exec(compile(SOURCE, "candidate.py", "exec"), globals())\n'
 CASE = """\
-{makers}{setup}
+{setup}
 
 
 def check(candidate):
@@ -26,6 +26,13 @@ def check(candidate):
         exec(test, globals())
 """
 MAKERS = "from codex_jax.benchmarks.made import describe, maker\n"
+# By the use of a function's value: what is sent of one that is no plain data, such as a match or an iterator.
+SENT = {
+    "truth": "bool(value)",
+    "set": "value if type(value) in (list, tuple, set, dict, str) else list(value)",
+    "items": "value if type(value) in (list, tuple, set, dict, str) else list(value)",
+    "value": "value",
+}
 
 
 def task_of(row: Json) -> Task:
@@ -37,27 +44,42 @@ def task_of(row: Json) -> Task:
     if not isinstance(text, str):
         raise InputError(f"'text' (or 'prompt') of {task_id!r} is missing or not text")
     tests, challenge, imports = (_texts(row, name) for name in ("test_list", "challenge_test_list", "test_imports"))
-    if not tests:
-        raise InputError(f"'test_list' of {task_id!r} holds no test")
-    setup = "\n".join([*imports, row.get("test_setup_code") or ""])
-    name, classes = _called(task_id, row["code"], tests), _classes(row["code"], setup, tests + challenge)
-    # Where the program's own classes are needed, it is called by a description of the arguments.
-    makers = MAKERS + "".join(f"{kind} = maker({kind!r})\n" for kind in classes) if classes else ""
-    called = "lambda *arguments: candidate(describe(arguments))" if classes else "candidate"
-    parts = [Part("test", (CASE.format(makers=makers, setup=setup, name=name, called=called, tests=tests),))]
+    code, setup = row["code"], "\n".join([*imports, row.get("test_setup_code") or ""])
+    tree = parse("\n".join([*tests, *challenge]), f"a test of {task_id!r}")
+    defined = parse(code, f"the code of {task_id!r}").body
+    functions = {node.name for node in defined if isinstance(node, ast.FunctionDef)}
+    name = next((name for name in called(tree) if name in functions), None)
+    if name is None:
+        raise InputError(f"the tests of {task_id!r} call no function of its code")
+    classes = {node.name for node in defined if isinstance(node, ast.ClassDef)}
+    made = classes & {*called(tree), *called(parse(setup, f"the setup of {task_id!r}"))}
+    parts = [Part("test", (case(name, setup, made, tests),))]
     if challenge:
-        case = CASE.format(makers=makers, setup=setup, name=name, called=called, tests=challenge)
-        parts.append(Part("challenge", (case,), counts=False))
+        parts.append(Part("challenge", (case(name, setup, made, challenge),), counts=False))
     return Task(
         task_id=task_id,
         prompt='"""\n' + "\n".join([text.strip(), *tests]) + '\n"""\n',
-        entry_point="call" if classes else name,
+        entry_point="_call",
         parts=tuple(parts),
-        reference=row["code"],
-        helpers=row["code"],
+        reference=code,
+        helpers=code,
         # A program may use what the tests import, as both were run together where MBPP was made.
-        host=HOST + "\n".join([*imports, ""]) + (MADE_HOST.replace("NAME", name) if classes else ""),
+        host="".join([HOST, *(f"{line}\n" for line in imports), caller(name, use(tree, name), bool(made))]),
+        stops=STOPS,
     )
+
+
+def case(name: str, setup: str, made: set[str], tests: list[str]) -> str:
+    """The test: made are classes whose objects the program has to make, as they are its own."""
+    makers = MAKERS + "".join(f"{kind} = maker({kind!r})\n" for kind in sorted(made)) if made else ""
+    candidate = "lambda *arguments: candidate(describe(arguments))" if made else "candidate"
+    return CASE.format(setup=makers + setup, name=name, called=candidate, tests=tests)
+
+
+def caller(name: str, use: str, made: bool) -> str:
+    """In the program: _call, which is the function with arguments and a value that can be sent."""
+    head = f"{BUILD}\ndef _call(data):\n    arguments = _build(data)\n" if made else "\ndef _call(*arguments):\n"
+    return f"{head}    value = {name}(*arguments)\n    return {SENT[use]}\n"
 
 
 def _texts(row: Json, name: str) -> list[str]:
@@ -65,31 +87,3 @@ def _texts(row: Json, name: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise InputError(f"{name!r} of {row.get('task_id')!r} is not a list of text")
     return value
-
-
-def _parse(task_id: str, source: str) -> ast.Module:
-    try:
-        return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError) as error:
-        raise InputError(f"{task_id!r} holds code that is not Python: {error}") from None
-
-
-def _names(tree: ast.AST) -> Iterator[str]:
-    """The names that are called, in the order of the text."""
-    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
-    return (name.id for name in sorted(calls, key=lambda name: (name.lineno, name.col_offset)))
-
-
-def _called(task_id: str, code: str, tests: list[str]) -> str:
-    """The function that is tested: the first that the tests call and the reference solution defines."""
-    defined = {node.name for node in _parse(task_id, code).body if isinstance(node, ast.FunctionDef)}
-    for name in _names(_parse(task_id, "\n".join(tests))):
-        if name in defined:
-            return name
-    raise InputError(f"the tests of {task_id!r} call no function of its code")
-
-
-def _classes(code: str, setup: str, tests: list[str]) -> list[str]:
-    """The reference solution's classes of which the tests make objects."""
-    defined = {node.name for node in ast.parse(code).body if isinstance(node, ast.ClassDef)}
-    return sorted(defined & set(_names(_parse("test_setup_code", "\n".join([setup, *tests])))))

@@ -96,4 +96,4 @@ def _benchmark(form: Any, tasks: Iterable[Task], source: str) -> Benchmark:
         digest.update(repr(task).encode("utf-8", "surrogatepass"))
     if not found:
         raise InputError(f"{source} holds no problems" + (" with tests" if form is apps else ""))
-    return Benchmark(form.NAME, found, form.STOPS, digest.hexdigest())
+    return Benchmark(form.NAME, found, next(iter(found.values())).stops, digest.hexdigest())

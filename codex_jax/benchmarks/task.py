@@ -34,6 +34,7 @@ class Task:
     opening: str = ""  # the code that a completion goes on from, which may be less than the prompt
     helpers: str = ""  # code that the checker runs before a case
     host: str = ""  # runs the text SOURCE, the sample, and defines entry_point; "": the sample does so itself
+    stops: tuple[str, ...] = ()  # strings that end a completion
     group: str = ""  # such as a difficulty, by which rates are also told
     blocks: int | None = None  # chained building blocks, where it is such a problem
 
