@@ -13,8 +13,8 @@ from codex_jax.benchmarks.assertions import Kinds, restore
 
 TOLERANCE = 1e-6  # of numbers in APPS's outputs, absolute or relative, as most contests allow
 LEAST_ATOL, RTOL = 1e-6, 1e-7  # EvalPlus's tolerance where floats are expected and none is given; its relative one
-INTEGER = re.compile(r"[+-]?\d+")
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+INTEGER = re.compile(r"[+-]?[0-9]+")
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @contextmanager

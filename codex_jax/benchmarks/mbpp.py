@@ -44,11 +44,14 @@ def task_of(row: Json) -> Task:
     if not isinstance(text, str):
         raise InputError(f"'text' (or 'prompt') of {task_id!r} is missing or not text")
     tests, challenge, imports = (_texts(row, name) for name in ("test_list", "challenge_test_list", "test_imports"))
+    if not tests:
+        raise InputError(f"'test_list' of {task_id!r} holds no test")
     code, setup = row["code"], "\n".join([*imports, row.get("test_setup_code") or ""])
     tree = parse("\n".join([*tests, *challenge]), f"a test of {task_id!r}")
+    first = parse("\n".join(tests), f"a test of {task_id!r}")
     defined = parse(code, f"the code of {task_id!r}").body
     functions = {node.name for node in defined if isinstance(node, ast.FunctionDef)}
-    name = next((name for name in called(tree) if name in functions), None)
+    name = next((name for name in called(first) if name in functions), None)
     if name is None:
         raise InputError(f"the tests of {task_id!r} call no function of its code")
     classes = {node.name for node in defined if isinstance(node, ast.ClassDef)}
