@@ -61,6 +61,9 @@ def read(args: Args, benchmark: Benchmark) -> list[Given]:
     """All samples; InputError before any of them is run."""
     if args.out is not None and len(args.samples) > 1:
         raise InputError("--out takes the results of one file of samples: leave it out for several")
+    for path, times in Counter(path.resolve() for path in args.samples).items():
+        if times > 1:
+            raise InputError(f"{path} is given twice: give each file of samples once")
     problems = Path(args.problems), Path(args.problems.partition(":")[2])
     found = []
     for path in args.samples:
