@@ -4,13 +4,14 @@ Until all are there, verdicts are appended to RESULTS.partial, by which a killed
 whole, in the order of the samples: the same whether the run was interrupted or not.
 """
 
+import errno
 import fcntl
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import IO
 
 from codex_jax.benchmarks.judge import Judgement
 from codex_jax.benchmarks.task import Task
@@ -23,7 +24,7 @@ Identity = dict[str, str | float]  # what makes results comparable: samples, pro
 class Journal:
     """Verdicts on a file's samples so far, by the sample's place in it."""
 
-    def __init__(self, path: Path, file: IO[bytes], done: dict[int, Judgement]) -> None:
+    def __init__(self, path: Path, file: FileIO, done: dict[int, Judgement]) -> None:
         self.path, self.done = path, done
         self._file = file
 
@@ -32,8 +33,7 @@ class Journal:
         self.done[index] = judgement
         row = {"index": index, "result": judgement.result, "parts": judgement.parts}
         with writing(self.path):
-            self._file.write(json.dumps(row).encode() + b"\n")
-            self._file.flush()
+            _append(self._file, row)
 
     def finish(self, out: Path, rows: list[Json]) -> None:
         """Writes the results and takes the journal away."""
@@ -56,7 +56,7 @@ def open_journal(out: Path, identity: Identity, samples: int) -> Iterator[Journa
     """The journal beside out; InputError where it is another run's, or where it cannot be written."""
     path = out.with_name(out.name + ".partial")
     with writing(path):
-        file = path.open("a+b")
+        file = path.open("a+b", buffering=0)
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -67,20 +67,27 @@ def open_journal(out: Path, identity: Identity, samples: int) -> Iterator[Journa
         yield Journal(path, file, done)
 
 
-def _resume(path: Path, file: IO[bytes], identity: Identity, samples: int) -> dict[int, Judgement]:
+def _append(file: FileIO, row: Json) -> None:
+    """Writes a line at once, or OSError: a part of one is cut off when the run resumes."""
+    line = json.dumps(row).encode() + b"\n"
+    if file.write(line) != len(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _resume(path: Path, file: FileIO, identity: Identity, samples: int) -> dict[int, Judgement]:
     file.seek(0)
     data = file.read()
-    whole = data.rfind(b"\n") + 1
-    file.truncate(whole)  # a line that was being written when the run was killed
+    whole = data.rfind(b"\n") + 1  # what follows was being written when the run was killed
     header, *lines = data[:whole].decode("utf-8", "replace").splitlines() or [""]
-    if not header:
-        file.write(json.dumps(identity).encode() + b"\n")
-        file.flush()
+    if not whole and json.dumps(identity).encode().startswith(data):
+        file.truncate(0)
+        _append(file, identity)
         return {}
     _, was = parse(header)
     other = [name for name, value in identity.items() if was.get(name) != value]
     if other:
         raise InputError(f"{path} is of a run with other {' and '.join(other)}: take it away, or give what it was of")
+    file.truncate(whole)
     done = {}
     for number, line in enumerate(lines, 2):
         fault, row = parse(line, ("result",))

@@ -1,9 +1,10 @@
 import json
+from pathlib import Path
 
 import pytest
 
 from codex_jax.benchmarks.judge import Judgement
-from codex_jax.benchmarks.results import check_held, check_place, open_journal, result_row
+from codex_jax.benchmarks.results import Journal, check_held, check_place, open_journal, result_row
 from codex_jax.benchmarks.task import Part, Task
 from codex_jax.errors import InputError
 
@@ -51,15 +52,26 @@ def test_a_damaged_journal_is_refused(tmp_path, line):
     path.write_text(json.dumps(IDENTITY) + "\n" + line + "\n")
     with pytest.raises(InputError, match="line 2 is no verdict"), open_journal(tmp_path / "r.jsonl", IDENTITY, 3):
         pass
-    path.write_text("something else\n")
-    with pytest.raises(InputError, match="take it away"), open_journal(tmp_path / "r.jsonl", IDENTITY, 3):
-        pass
-    assert path.read_text() == "something else\n"
+    for text in ("something else\n", "something else", "one\ntwo"):
+        path.write_text(text)
+        with pytest.raises(InputError, match="take it away"), open_journal(tmp_path / "r.jsonl", IDENTITY, 3):
+            pass
+        assert path.read_text() == text
+    for text in ("", json.dumps(IDENTITY)[:9], json.dumps(IDENTITY)):  # killed at once
+        path.write_text(text)
+        with open_journal(tmp_path / "r.jsonl", IDENTITY, 3) as journal:
+            assert journal.done == {}
+        assert path.read_text() == json.dumps(IDENTITY) + "\n"
+
+
+def test_a_full_disk_is_one_line():
+    with open("/dev/full", "ab", buffering=0) as full:
+        journal = Journal(Path("r.jsonl.partial"), full, {})
+        with pytest.raises(InputError, match=r"cannot write r\.jsonl\.partial: No space left"):
+            journal.add(0, PASSED)
 
 
 def test_where_nothing_can_be_written():
-    from pathlib import Path
-
     with pytest.raises(InputError, match="cannot write"), open_journal(Path("/proc/none/r.jsonl"), IDENTITY, 3):
         pass
 
