@@ -38,6 +38,7 @@ class Args:
     seed: int = 0
     batch: int = 100  # samples drawn together
     out: Path | None = None  # samples.jsonl to write
+    skip_long: bool = False  # leave out problems whose prompt leaves no room in the model's context
     stop: tuple[str, ...] | None = None  # strings that end a completion; by default the benchmark's, or the paper's
 
 
@@ -64,12 +65,17 @@ def to_row(task_id: str, number: int, sample: Sample, temperature: float) -> Jso
 
 def sample_problems(args: Args, sampler: Sampler, benchmark: Benchmark) -> None:
     """Writes args.out, whole or not at all."""
-    tasks = list(benchmark.tasks.values())
-    for task in tasks:
+    tasks = []
+    for task in benchmark.tasks.values():
         try:
             sampler.encode(task.prompt)
+            tasks.append(task)
         except InputError as error:
-            raise InputError(f"{task.task_id}: {error}") from None
+            if not args.skip_long:
+                raise InputError(f"{task.task_id}: {error}, or leave it out with --skip-long") from None
+            print(f"{task.task_id} left out: {error}", file=sys.stderr)
+    if not tasks:
+        raise InputError(f"no prompt of {args.problems} leaves room in the context: train a model with a longer one")
     assert args.out is not None
     began, tokens = time.monotonic(), 0
 

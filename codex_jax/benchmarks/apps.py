@@ -1,4 +1,4 @@
-"""APPS (Hendrycks et al., 2021): contest problems, read from the folders of its release (paper section 3.3, table 2).
+"""APPS (Hendrycks et al., 2021): contest problems, read from the folders of its release (paper section 3.5, table 2).
 
 A solution is a program over standard input, or a function that is called. A sample must pass the examples in the
 statement first, then the other tests; each test is run in a process of its own.

@@ -66,7 +66,7 @@ def supported(by_task: dict[str, Rows], ks: Sequence[int]) -> tuple[list[int], d
 def pass_rates(tasks: list[Rows], ks: Sequence[int]) -> dict[str, list[float]]:
     """pass@k by problem; of parts that are told by themselves too; and for APPS filtered, and with time-outs as passes.
 
-    Filtered (paper section 3.3): of a problem's samples those are kept that pass the examples in its statement; of
+    Filtered (paper section 3.5): of a problem's samples those are kept that pass the examples in its statement; of
     fewer than k all are taken, and where none is left the problem counts as not solved.
     """
     found: dict[str, list[float]] = {}
