@@ -16,6 +16,7 @@ from codex_jax import cli, terminal
 from codex_jax.benchmarks import tables
 from codex_jax.benchmarks.given import gather, tell_ks
 from codex_jax.benchmarks.registry import load_benchmark
+from codex_jax.benchmarks.results import forget
 from codex_jax.benchmarks.scoring import score
 from codex_jax.benchmarks.summary import KS, best, by_problem, summarize
 from codex_jax.errors import InputError
@@ -23,6 +24,8 @@ from codex_jax.execution.layers import UNSAFE
 from codex_jax.execution.pool import Worker
 from codex_jax.execution.selftest import self_test
 from codex_jax.jsonl import Json
+
+LONGEST = 3600.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -114,8 +117,8 @@ def main(args: Args) -> int:
     if not args.samples or not args.problems:
         raise InputError("give samples.jsonl and --problems humaneval or FILE.jsonl (see --help)")
     ks = parse_ks(args.k)
-    if args.timeout <= 0 or args.workers < 1:
-        raise InputError("--timeout must be above 0 and --workers at least 1")
+    if not 0 < args.timeout <= LONGEST or args.workers < 1:
+        raise InputError(f"--timeout must be above 0 and at most {LONGEST:.0f}, and --workers at least 1")
     benchmark = load_benchmark(args.problems)
     kept = Path(args.problems), Path(args.problems.partition(":")[2])  # the problems, which results must not replace
     files = gather(args.samples, args.out, kept, benchmark, args.skip_bad, args.skip_missing)
@@ -132,6 +135,8 @@ def main(args: Args) -> int:
             reasons = Counter(row["result"].split(":")[0] for row in results)
             print("results: " + ", ".join(f"{reason} {count}" for reason, count in reasons.most_common(6)))
             print(given.out)
+    for given in files:
+        forget(given.out)
     if args.json:
         print(json.dumps(as_json(models, ks)))
     else:

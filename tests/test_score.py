@@ -85,6 +85,8 @@ def test_bad_input(files, capsys):
         (rows, ("--k", "5"), "no k of 5"),
         (rows, ("--k", "a"), "--k a"),
         (rows, ("--timeout", "0"), "--timeout"),
+        (rows, ("--timeout", "nan"), "--timeout"),
+        (rows, ("--timeout", "inf"), "--timeout"),
         (rows, ("--problems", ""), "give samples.jsonl and --problems"),
         (rows, ("--problems", str(folder / "s.jsonl")), "'prompt' is missing or not text: it is no problem"),
         (rows, ("--problems", "humaneval"), "is it another benchmark's? This one has HumanEval/0"),

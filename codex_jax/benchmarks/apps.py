@@ -8,7 +8,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +165,7 @@ def _check(path: Path, good: bool, fault: str) -> None:
 class Contest(Task):
     """A task whose tests, a gigabyte for all of APPS, stay on disk until they are run."""
 
-    folder: Path = Path()
+    folder: Path = field(default=Path(), repr=False)
     digest: str = ""  # of the tests
 
     def checks(self) -> tuple[Part, ...]:

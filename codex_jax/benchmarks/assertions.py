@@ -1,6 +1,7 @@
 """What MBPP's assertions say beside what they check: the function, its arguments' types, how its value is used."""
 
 import ast
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,9 @@ KEPT = {"tuple", "set", "complex", "float"}
 def parse(source: str, what: str) -> ast.Module:
     """The syntax tree; InputError names what is not Python."""
     try:
-        return ast.parse(source)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of escapes in strings
+            return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError) as error:
         raise InputError(f"{what} is not Python: {error}") from None
 

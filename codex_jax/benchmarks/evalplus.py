@@ -62,8 +62,8 @@ def task_of(row: Json) -> Task:
 def _only_says(prompt: str) -> bool:
     """Whether it is a docstring alone, as MBPP's is, which shows some tests: then it is no part of the program."""
     try:
-        body = ast.parse(prompt).body
-    except (SyntaxError, ValueError, RecursionError):
+        body = parse(prompt, "the prompt").body
+    except InputError:  # a function's head, which has no body yet
         return False
     return all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body)
 

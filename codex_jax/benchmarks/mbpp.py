@@ -46,7 +46,10 @@ def task_of(row: Json) -> Task:
     tests, challenge, imports = (_texts(row, name) for name in ("test_list", "challenge_test_list", "test_imports"))
     if not tests:
         raise InputError(f"'test_list' of {task_id!r} holds no test")
-    code, setup = row["code"], "\n".join([*imports, row.get("test_setup_code") or ""])
+    code, setup = row["code"], row.get("test_setup_code") or ""
+    if not isinstance(setup, str):
+        raise InputError(f"'test_setup_code' of {task_id!r} is not text")
+    setup = "\n".join([*imports, setup])
     tree = parse("\n".join([*tests, *challenge]), f"a test of {task_id!r}")
     first = parse("\n".join(tests), f"a test of {task_id!r}")
     defined = parse(code, f"the code of {task_id!r}").body

@@ -18,6 +18,7 @@ from codex_jax.benchmarks.task import Task
 from codex_jax.errors import InputError
 from codex_jax.jsonl import Json, parse, read_objects, write_objects
 
+OURS = ("result", "passed", "parts", "group", "blocks")  # fields of results that no sample brings along
 Identity = dict[str, str | float]  # what makes results comparable: samples, problems, timeout
 
 
@@ -35,11 +36,22 @@ class Journal:
         with writing(self.path):
             _append(self._file, row)
 
-    def finish(self, out: Path, rows: list[Json]) -> None:
-        """Writes the results and takes the journal away."""
-        with writing(out):
-            write_objects(out, rows)
-            self.path.unlink()
+
+def journal_path(out: Path) -> Path:
+    """Where verdicts are kept until all are there."""
+    return out.with_name(out.name + ".partial")
+
+
+def write_results(out: Path, rows: list[Json]) -> None:
+    """Whole or not at all; InputError where that fails."""
+    with writing(out):
+        write_objects(out, rows)
+
+
+def forget(out: Path) -> None:
+    """Takes the journal away."""
+    with writing(journal_path(out)):
+        journal_path(out).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -54,7 +66,7 @@ def writing(path: Path) -> Iterator[None]:
 @contextmanager
 def open_journal(out: Path, identity: Identity, samples: int) -> Iterator[Journal]:
     """The journal beside out; InputError where it is another run's, or where it cannot be written."""
-    path = out.with_name(out.name + ".partial")
+    path = journal_path(out)
     with writing(path):
         file = path.open("a+b", buffering=0)
     with file:
@@ -100,7 +112,7 @@ def _resume(path: Path, file: FileIO, identity: Identity, samples: int) -> dict[
 
 def result_row(sample: Json, task: Task, judgement: Judgement) -> Json:
     """One line of the results: the sample's fields, and result and passed; parts, where there are several."""
-    row = dict(sample)
+    row = {name: value for name, value in sample.items() if name not in OURS}
     if "completion" not in row:
         row["completion"] = row["solution"].removeprefix(task.opening)
     row |= {"result": judgement.result, "passed": judgement.passed}

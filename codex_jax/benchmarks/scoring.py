@@ -8,7 +8,7 @@ from codex_jax import terminal
 from codex_jax.benchmarks.given import Given
 from codex_jax.benchmarks.judge import Judge, Judgement
 from codex_jax.benchmarks.registry import Benchmark
-from codex_jax.benchmarks.results import Identity, open_journal, result_row
+from codex_jax.benchmarks.results import Identity, open_journal, result_row, write_results
 from codex_jax.benchmarks.samples import digest
 from codex_jax.benchmarks.task import Task
 from codex_jax.execution.pool import Job, run_jobs
@@ -16,7 +16,10 @@ from codex_jax.jsonl import Json
 
 
 def score(given: Given, benchmark: Benchmark, timeout: float, workers: int, layer: str) -> list[Json]:
-    """Runs what has no verdict yet, writes given.out and returns its rows; timeout: CPU seconds."""
+    """Runs what has no verdict yet, writes given.out and returns its rows; timeout: CPU seconds.
+
+    The journal stays, so that a run of several files resumes in any of them.
+    """
     judge, rows = Judge(timeout), given.rows
     pairs = [(benchmark.tasks[row["task_id"]], row) for row in rows]
     identity: Identity = {"samples": digest(rows), "problems": benchmark.digest, "timeout": timeout}
@@ -34,7 +37,7 @@ def score(given: Given, benchmark: Benchmark, timeout: float, workers: int, laye
                 passed += judgement.passed
                 report(1, f"passed {passed}  {done / (time.monotonic() - began):,.0f} samples/s")
         results = [result_row(row, task, journal.done[index]) for index, (task, row) in enumerate(pairs)]
-        journal.finish(given.out, results)
+        write_results(given.out, results)
     for task_id, result in judge.doubtful.items():
         print(f"warning: the reference solution of {task_id} does not pass its own tests: {result}", file=sys.stderr)
     return results

