@@ -192,6 +192,37 @@ def test_several_temperatures(files, capsys):
     assert "temperatures 0.2, 0.8: give a file for each" in errors(capsys)[0]
 
 
+def test_several_files_resume_in_any_of_them(files, capsys, monkeypatch):
+    folder, rows = files
+    for name in ("a.jsonl", "b.jsonl"):
+        (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    args = [
+        str(folder / "a.jsonl"),
+        str(folder / "b.jsonl"),
+        "--problems",
+        str(folder / "p.jsonl"),
+        "--k",
+        "1",
+        "--json",
+    ]
+
+    def killed(given, *rest):
+        if given.path.name == "b.jsonl":
+            raise KeyboardInterrupt
+        return whole(given, *rest)
+
+    whole = score.score
+    with monkeypatch.context() as patch:
+        patch.setattr("codex_jax.score.score", killed)
+        assert cli.run(score.main, score.Args, args) == 130
+    capsys.readouterr()
+    assert cli.run(score.main, score.Args, args) == 0
+    out, err = capsys.readouterr()
+    assert "a.jsonl_results.jsonl.partial: 12 of 12 samples are scored already" in err
+    assert json.loads(out)["samples"] == 24
+    assert not list(folder.glob("*.partial"))
+
+
 def test_tables(files, capsys):
     folder, rows = files
     assert run(folder, rows, "--k", "1,100", "--per-problem") == 0
