@@ -6,7 +6,7 @@ import pytest
 
 from codex_jax.benchmarks.building_blocks import make_problem
 from codex_jax.benchmarks.problem import Problem, load_problems
-from codex_jax.execution.pool import run_jobs, run_samples
+from codex_jax.execution.pool import run_samples
 
 ADD = Problem(
     "t/add",
@@ -119,12 +119,9 @@ def test_no_process_is_left():
         "            time.sleep(987)\n        os._exit(0)\n    return a + b\n"
     )
     assert results([orphan], workers=1)
-    # Ours, or of nobody any more: other tests run beside this one.
-    for path in Path("/proc").glob("[0-9]*"):
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if b"codex_jax.execution.worker" in (path / "cmdline").read_bytes():
-                parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-                assert parent not in (1, os.getpid())
+            assert b"codex_jax.execution.worker" not in path.read_bytes()
         except OSError:
             continue
 
@@ -142,31 +139,3 @@ def test_a_program_cannot_kill_those_of_other_workers():
     found = results([killer, RIGHT] * 30, workers=4, timeout=20)
     assert set(found[1::2]) == {"passed"}
     assert "passed" not in found[::2]
-
-
-def test_a_job_may_run_as_often_as_it_likes():
-    def job(count):
-        return lambda run: [run(ADD, RIGHT, 20.0)[0] for _ in range(count)]
-
-    assert dict(run_jobs([job(n) for n in (0, 1, 5)])) == {0: [], 1: ["passed"], 2: ["passed"] * 5}
-
-
-def test_a_job_s_exception_is_the_caller_s():
-    def job(run):
-        raise KeyError(run(ADD, RIGHT, 20.0)[0])
-
-    with pytest.raises(KeyError, match="passed"):
-        list(run_jobs([job] * 3, workers=2))
-
-
-def test_no_job_goes_on_after_the_caller_has_seen_enough():
-    ran = []
-
-    def job(run):
-        for _ in range(1000):
-            ran.append(run(ADD, RIGHT, 20.0))
-
-    answers = run_jobs([lambda run: "first", job], workers=2)
-    assert next(answers) == (0, "first")
-    answers.close()
-    assert len(ran) < 1000
