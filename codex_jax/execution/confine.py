@@ -12,7 +12,7 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from codex_jax.execution.landlock import enforce, make_rules, version
+from codex_jax.execution.landlock import CUTS, enforce, make_rules, version
 from codex_jax.execution.layers import Layer
 from codex_jax.execution.libc import (
     LIBC,
@@ -26,7 +26,7 @@ from codex_jax.execution.libc import (
 from codex_jax.execution.limits import Limits, set_limits
 from codex_jax.execution.namespaces import SCRATCH_PARENT
 from codex_jax.execution.seccomp import build_filter, install
-from codex_jax.execution.syscalls import HIDING
+from codex_jax.execution.syscalls import CHECKED, CUTTING, LEAVING, NO_MAPS
 
 __all__ = ["PR_SET_CHILD_SUBREAPER", "PR_SET_DUMPABLE", "PR_SET_NO_NEW_PRIVS", "Confinement", "prctl", "protect"]
 
@@ -35,16 +35,24 @@ CALLS, REPLIES, RULES = 3, 4, 5  # a program's descriptors, the last until the r
 
 @dataclass
 class Confinement:
-    """All that a fork server prepares once. user: for the program, where we are root and in no namespaces."""
+    """All that a fork server prepares once. user: for the program, where we are root and in no namespaces.
+
+    counted: whether the server can look at the program's descriptors.
+    """
 
     layer: Layer
     user: int | None
     read: list[Path]
+    counted: bool = True
 
     def __post_init__(self) -> None:
-        hiding = () if self.layer.namespaces else HIDING
-        self._filter = build_filter(platform.machine(), hiding) if self.layer.seccomp else b""
-        self._landlock = self.layer.seccomp and version(LIBC) > 0
+        known = version(LIBC)
+        without = set() if self.layer.namespaces or self.counted else set(LEAVING)
+        if self.layer.landlock and known < CUTS:
+            without |= CUTTING
+        checked = CHECKED if self.layer.namespaces else CHECKED | NO_MAPS
+        self._filter = build_filter(platform.machine(), without, checked) if self.layer.seccomp else b""
+        self._landlock = self.layer.seccomp and known > 0
         # A new scratch folder is mounted on the same place each time, so rules on what is above it hold for all.
         self._rules = make_rules(LIBC, SCRATCH_PARENT, self.read) if self._landlock and self.layer.namespaces else -1
         if self.layer.landlock and not self._landlock:
@@ -67,6 +75,7 @@ class Confinement:
             os.setresuid(self.user, self.user, self.user)
         if not self.layer.namespaces:
             prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            prctl(PR_SET_DUMPABLE, 1)  # for the server, as no program can look at another's descriptors
         if not self.layer.seccomp:
             return
         drop_capabilities()

@@ -1,5 +1,7 @@
 """What programs may import: loaded once before all of them, or kept as text where they may not read Python's files."""
 
+import contextlib
+import ctypes
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -57,6 +59,8 @@ class Kept(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
                     importlib.import_module(name)
                 except ImportError:
                     continue
+        with contextlib.suppress(OSError):
+            ctypes.CDLL("libgcc_s.so.1")  # glibc loads it when a thread is ended early
         sys.meta_path.insert(-1, self)  # before that of files, which may be seen and yet not be read
 
     def find_spec(

@@ -30,7 +30,7 @@ def set_limits(limits: Limits) -> None:
         (resource.RLIMIT_NOFILE, limits.descriptors),
         (resource.RLIMIT_MEMLOCK, 0),
         (resource.RLIMIT_MSGQUEUE, 0),
-        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_CORE, 1),  # byte: Linux gives a core to a program that takes them unless the limit is 1
     ):
         hard = resource.getrlimit(name)[1]
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)

@@ -92,7 +92,7 @@ class Worker:
         except OSError:
             return None
         answer = self._line(WALL * timeout + GRACE)
-        return answer and (answer["result"], answer["seconds"])
+        return (answer["result"], answer["seconds"]) if answer else None
 
     def close(self) -> None:
         """Asks it to go, as it has a folder to take away, and kills it where it does not."""

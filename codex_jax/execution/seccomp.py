@@ -7,10 +7,10 @@ import ctypes
 import errno
 import platform
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from codex_jax.execution.libc import checked
-from codex_jax.execution.syscalls import ALLOWED, CHECKED, UNKNOWN, Check
+from codex_jax.execution.syscalls import ALLOWED, CHECKED, UNKNOWN, Check, Checked
 
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 LOAD, JUMP_EQUAL, JUMP_AT_LEAST, JUMP_ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # BPF opcodes
@@ -47,8 +47,11 @@ def _checks(checks: tuple[Check, ...]) -> bytes:
     return code + _instruction(RETURN, ALLOW)
 
 
-def build_filter(machine: str, without: Collection[str] = ()) -> bytes:
-    """The BPF program for platform.machine(), without some calls; OSError where we do not know its numbers."""
+def build_filter(machine: str, without: Collection[str] = (), checked: Mapping[str, Checked] = CHECKED) -> bytes:
+    """The BPF program for platform.machine(); OSError where we do not know its numbers.
+
+    without: calls that fail too; checked: those whose arguments are looked at.
+    """
     if machine not in ARCHITECTURES:
         raise OSError(errno.ENOSYS, f"no system call filter for {machine}")
     column, architecture = ARCHITECTURES[machine]
@@ -56,9 +59,9 @@ def build_filter(machine: str, without: Collection[str] = ()) -> bytes:
     code += _instruction(LOAD, NUMBER_AT) + _instruction(JUMP_AT_LEAST, FOREIGN_ABI, 0, 1) + _instruction(RETURN, FAIL)
     for name, numbers in ALLOWED.items():
         number = numbers[column]
-        if number is not None and name not in without:
+        if number is not None and name not in without and name not in checked:
             code += _only(number, _instruction(RETURN, ALLOW))
-    for numbers, checks in CHECKED.values():
+    for numbers, checks in checked.values():
         number = numbers[column]
         if number is not None:
             code += _only(number, _checks(checks))

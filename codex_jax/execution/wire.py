@@ -82,7 +82,7 @@ def _unpack(node: Any, depth: int) -> Any:
         if not isinstance(body, list):
             raise WireError("a message has a sequence that is not a list")
         kind = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}[tag]
-        return kind([_unpack(item, depth + 1) for item in body])
+        return kind(_unpack(item, depth + 1) for item in body)  # one by one, so that a timer can end it
     if tag == "dict":
         return {_unpack(key, depth + 1): _unpack(item, depth + 1) for key, item in body}
     raise WireError(f"a message has the unknown tag {tag!r}")

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from codex_jax.execution import namespaces
-from codex_jax.execution.checker import Overdue, check, reason
+from codex_jax.execution.checker import check, raise_when_overdue, reason
 from codex_jax.execution.confine import protect
 from codex_jax.execution.layers import Layer, ladder, own_user
 from codex_jax.execution.libc import PR_SET_CHILD_SUBREAPER, prctl
@@ -94,7 +94,7 @@ def judge(request: dict[str, Any], channel: socket.socket) -> dict[str, Any]:
         with contextlib.suppress(OSError):  # it is gone already, and the check will see that
             send(calls_in, encode((request["prompt"] + request["completion"], request["entry_point"])))
         test = request["prompt"], request["canonical_solution"], request["test"]
-        result = check(*test, calls_in, replies_out)
+        result = check(*test, calls_in, replies_out, request["timeout"])
     except BaseException as error:
         result = reason(error)
     finally:
@@ -104,10 +104,6 @@ def judge(request: dict[str, Any], channel: socket.socket) -> dict[str, Any]:
     channel.send(b"done")
     outcome = json.loads(channel.recv(MAX_MESSAGE))
     return {"result": REASONS.get(outcome["stopped"], result), "seconds": outcome["seconds"]}
-
-
-def _overdue(_number: int, _frame: object) -> None:
-    raise Overdue
 
 
 def main(wanted: str = "auto") -> None:
@@ -123,7 +119,7 @@ def main(wanted: str = "auto") -> None:
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     resource.setrlimit(resource.RLIMIT_DATA, (CHECKER_MEMORY, hard))
     site.main()  # tests may use what is installed; programs may not
-    signal.signal(signal.SIGALRM, _overdue)
+    raise_when_overdue()
     while True:
         try:
             request = json.loads(receive(0))

@@ -14,7 +14,7 @@ from tests.execution.denied import DENIED
 
 HERE = Path(__file__).parent
 TOKEN = "xyzzy-of-another-sample"
-NUMBERS = {**DENIED, "clone": (56, 220), "exit_group": (231, 94)}
+NUMBERS = {**DENIED, "clone": (56, 220), "exit_group": (231, 94), "exit": (60, 93)}
 
 # family, kind
 SOCKETS = {
