@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codex_jax.execution.landlock import CUTS, enforce, make_rules, version
-from codex_jax.execution.layers import Layer
+from codex_jax.execution.layers import Layer, null_streams
 from codex_jax.execution.libc import (
     LIBC,
     PR_SET_CHILD_SUBREAPER,
@@ -61,6 +61,7 @@ class Confinement:
     def lay(self, limits: Limits, scratch: str, calls: int, replies: int) -> None:
         """Lays all limits on this process, for good; OSError where one cannot be laid, and then nothing may run."""
         os.setsid()
+        os.umask(0o22)
         os.chdir(scratch)
         rules = self._rules
         if self._landlock and rules < 0 and not self.layer.chroot:
@@ -86,7 +87,8 @@ class Confinement:
 
     @staticmethod
     def _keep(calls: int, replies: int, rules: int) -> None:
-        """Standard streams are /dev/null already; the rest goes to fixed numbers, and nothing else stays open."""
+        """Standard streams are a /dev/null of its own, as flags are of an open file; the rest goes to fixed numbers."""
+        null_streams()
         # First above all of these numbers, as one may be another's target.
         given = [descriptor for descriptor in (calls, replies, rules) if descriptor >= 0]
         high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, RULES + 1) for descriptor in given]

@@ -52,6 +52,7 @@ class Kept(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
                     package = stem == "__init__"
                     name = ".".join(place if package else (*place, stem))
                     self._modules[name] = Path(folder, file).read_bytes(), package
+        importlib.import_module("asyncio")  # its compiled part, loaded first, would go without it from Python 3.12 on
         for path in Path(sysconfig.get_path("platstdlib"), "lib-dynload").glob("*.so"):
             name = path.name.partition(".")[0]
             if not name.startswith(LOUD):
