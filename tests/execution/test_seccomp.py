@@ -60,6 +60,8 @@ def run_filter(code, architecture, number, *arguments):
         at += 1
         if operation == 0x20:
             (value,) = struct.unpack_from("<I", data, k)
+        elif operation == 0x05:
+            at += k
         elif operation == 0x06:
             return k
         else:
