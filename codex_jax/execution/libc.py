@@ -7,6 +7,7 @@ from typing import Any
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.syscall.restype = ctypes.c_long
+_FORK = ctypes.PyDLL(None, use_errno=True).fork  # keeps Python's lock, as os.fork does
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38
 CAPABILITY_VERSION = 0x20080522
@@ -25,6 +26,11 @@ def syscall(what: str, number: int, *args: Any) -> int:
     """A system call by its number, with whole registers; OSError names what it was for."""
     wide = [ctypes.c_long(arg) if isinstance(arg, int) else arg for arg in args]
     return checked(LIBC.syscall(ctypes.c_long(number), *wide), what)
+
+
+def fork() -> int:
+    """os.fork without what it does about other threads, of which there must be none: half the memory is touched."""
+    return checked(_FORK(), "fork")
 
 
 def prctl(option: int, value: int) -> None:

@@ -8,6 +8,7 @@ import contextlib
 import gc
 import json
 import os
+import random
 import select
 import signal
 import socket
@@ -21,7 +22,7 @@ from typing import Any
 from codex_jax.execution.confine import CALLS, REPLIES, Confinement, protect
 from codex_jax.execution.landlock import readable, shared_libraries
 from codex_jax.execution.layers import Layer, keep_descriptors
-from codex_jax.execution.libc import PR_SET_CHILD_SUBREAPER, prctl
+from codex_jax.execution.libc import PR_SET_CHILD_SUBREAPER, fork, prctl
 from codex_jax.execution.library import Kept, warm
 from codex_jax.execution.limits import Limits, cpu_seconds, tasks_of_user
 from codex_jax.execution.program import serve
@@ -102,7 +103,7 @@ class Server:
     def run(self, channel: socket.socket, timeout: float, wall: float, pipes: list[int]) -> Outcome:
         """Forks a program onto these pipes and watches it until the channel has a message: its checker is done."""
         self._scratch.renew()
-        pid = os.fork()
+        pid = fork()
         if not pid:
             self._program(timeout, pipes)
         for descriptor in pipes:
@@ -118,6 +119,7 @@ class Server:
     def _program(self, timeout: float, pipes: list[int]) -> None:
         try:
             self._confinement.lay(self._limits(timeout), self._scratch.path, *pipes)
+            random.seed()
             gc.enable()
             serve(CALLS, REPLIES)
         finally:

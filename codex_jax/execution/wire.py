@@ -5,10 +5,15 @@ Exact types survive: true is not 1, a tuple not a list. Subclasses travel as the
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 MAX_BYTES = 16 << 20  # of one message
 MAX_DEPTH = 100
+SEQUENCES: dict[str, Callable] = {kind.__name__: kind for kind in (list, tuple, set, frozenset)}
+NAMES = {kind: name for name, kind in SEQUENCES.items()}
+BASES: tuple[Any, ...] = (int, float, complex, str, bytes, bytearray, *NAMES, dict)
+_write = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
 
 
 class WireError(ValueError):
@@ -18,7 +23,7 @@ class WireError(ValueError):
 def encode(value: Any) -> bytes:
     """The message of a value; WireError where it is not plain, too deep or too large."""
     try:
-        data = json.dumps(_pack(value, 0)).encode()
+        data = _write(_pack(value, 0)).encode()
     except (RecursionError, ValueError) as error:
         raise WireError(str(error)) from None
     if len(data) > MAX_BYTES:
@@ -39,33 +44,35 @@ def decode(data: bytes) -> Any:
 
 
 def _pack(value: Any, depth: int) -> Any:
-    if depth > MAX_DEPTH:
-        raise WireError("a value is nested too deep")
-    if value is None or value is True or value is False:
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
         return value
-    if isinstance(value, int):
-        return {"int": hex(int(value))}  # no limit on digits, unlike decimal
-    if isinstance(value, float):
-        return {"float": float(value).hex() if math.isfinite(value) else str(float(value))}
-    if isinstance(value, complex):
-        return {"complex": [_pack(value.real, depth + 1), _pack(value.imag, depth + 1)]}
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, (bytes, bytearray)):
-        return {"bytes" if isinstance(value, bytes) else "bytearray": bytes(value).hex()}
-    for kind in (list, tuple, set, frozenset):
-        if isinstance(value, kind):
-            return {kind.__name__: [_pack(item, depth + 1) for item in value]}
-    if isinstance(value, dict):
-        return {"dict": [[_pack(key, depth + 1), _pack(item, depth + 1)] for key, item in value.items()]}
-    raise WireError(f"a value of type {type(value).__name__} is not plain data")
+    if kind is int:
+        return {"int": hex(value)}  # no limit on digits, unlike decimal
+    if kind is float:
+        return {"float": value.hex() if math.isfinite(value) else str(value)}
+    if depth >= MAX_DEPTH:
+        raise WireError("a value is nested too deep")
+    depth += 1
+    if kind in NAMES:
+        return {NAMES[kind]: [_pack(item, depth) for item in value]}
+    if kind is dict:
+        return {"dict": [[_pack(key, depth), _pack(item, depth)] for key, item in value.items()]}
+    if kind is complex:
+        return {"complex": [_pack(value.real, depth), _pack(value.imag, depth)]}
+    if kind is bytes or kind is bytearray:
+        return {kind.__name__: value.hex()}
+    for base in BASES:
+        if isinstance(value, base):
+            return _pack(base(value), depth)
+    raise WireError(f"a value of type {kind.__name__} is not plain data")
 
 
 def _unpack(node: Any, depth: int) -> Any:
-    if depth > MAX_DEPTH:
-        raise WireError("a message is nested too deep")
     if node is None or isinstance(node, (bool, str)):
         return node
+    if depth > MAX_DEPTH:
+        raise WireError("a message is nested too deep")
     if not isinstance(node, dict) or len(node) != 1:
         raise WireError("a message has a node that is not tagged")
     ((tag, body),) = node.items()
@@ -73,16 +80,16 @@ def _unpack(node: Any, depth: int) -> Any:
         return int(body, 16)
     if tag == "float":
         return float(body) if body in ("inf", "-inf", "nan") else float.fromhex(body)
+    depth += 1
+    if tag in SEQUENCES:
+        if not isinstance(body, list):
+            raise WireError("a message has a sequence that is not a list")
+        return SEQUENCES[tag](_unpack(item, depth) for item in body)  # one by one, so that a timer can end it
+    if tag == "dict":
+        return {_unpack(key, depth): _unpack(item, depth) for key, item in body}
     if tag == "complex":
-        real, imag = (_unpack(part, depth + 1) for part in body)
+        real, imag = (_unpack(part, depth) for part in body)
         return complex(real, imag)
     if tag in ("bytes", "bytearray"):
         return (bytes if tag == "bytes" else bytearray).fromhex(body)
-    if tag in ("list", "tuple", "set", "frozenset"):
-        if not isinstance(body, list):
-            raise WireError("a message has a sequence that is not a list")
-        kind = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}[tag]
-        return kind(_unpack(item, depth + 1) for item in body)  # one by one, so that a timer can end it
-    if tag == "dict":
-        return {_unpack(key, depth + 1): _unpack(item, depth + 1) for key, item in body}
     raise WireError(f"a message has the unknown tag {tag!r}")
