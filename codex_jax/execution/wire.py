@@ -1,4 +1,6 @@
-"""Plain values as tagged JSON between the checker and the program; what comes back is hostile, and bounded.
+"""Plain values as JSON between the checker and the program; what comes back is hostile, and bounded.
+
+What JSON lacks is tagged: {"tuple": [...]}, {"list": [...]}, {"dict": [[key, value], ...]}, {"int": "0x..."} and more.
 
 Exact types survive: true is not 1, a tuple not a list. Subclasses travel as the built-in type they extend.
 """
@@ -11,9 +13,19 @@ from typing import Any
 MAX_BYTES = 16 << 20  # of one message
 MAX_DEPTH = 100
 SEQUENCES: dict[str, Callable] = {kind.__name__: kind for kind in (list, tuple, set, frozenset)}
+PLAIN = frozenset((type(None), bool, str))
+JSON = PLAIN | {int, float}
+PLAIN_INT = 1 << 63  # larger ones as hexadecimal, as Python limits the digits of decimal ones
 NAMES = {kind: name for name, kind in SEQUENCES.items()}
 BASES: tuple[Any, ...] = (int, float, complex, str, bytes, bytearray, *NAMES, dict)
-_write = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+_write = json.JSONEncoder(check_circular=False, allow_nan=False, separators=(",", ":")).encode
+_read = json.JSONDecoder(parse_constant=_refuse).decode
 
 
 class WireError(ValueError):
@@ -36,7 +48,7 @@ def decode(data: bytes) -> Any:
     if len(data) > MAX_BYTES:
         raise WireError(f"a message of {len(data)} bytes is too large")
     try:
-        return _unpack(json.loads(data), 0)
+        return _unpack(_read(data.decode()), 0)
     except WireError:
         raise
     except (ValueError, TypeError, KeyError, IndexError, RecursionError, OverflowError) as error:
@@ -45,17 +57,17 @@ def decode(data: bytes) -> Any:
 
 def _pack(value: Any, depth: int) -> Any:
     kind = type(value)
-    if kind is str or value is None or kind is bool:
+    if kind in PLAIN:
         return value
     if kind is int:
-        return {"int": hex(value)}  # no limit on digits, unlike decimal
+        return value if -PLAIN_INT < value < PLAIN_INT else {"int": hex(value)}
     if kind is float:
-        return {"float": value.hex() if math.isfinite(value) else str(value)}
+        return value if math.isfinite(value) else {"float": str(value)}
     if depth >= MAX_DEPTH:
         raise WireError("a value is nested too deep")
     depth += 1
     if kind in NAMES:
-        return {NAMES[kind]: [_pack(item, depth) for item in value]}
+        return {NAMES[kind]: [item if type(item) in PLAIN else _pack(item, depth) for item in value]}
     if kind is dict:
         return {"dict": [[_pack(key, depth), _pack(item, depth)] for key, item in value.items()]}
     if kind is complex:
@@ -69,22 +81,23 @@ def _pack(value: Any, depth: int) -> Any:
 
 
 def _unpack(node: Any, depth: int) -> Any:
-    if node is None or isinstance(node, (bool, str)):
+    if type(node) in JSON:
         return node
     if depth > MAX_DEPTH:
         raise WireError("a message is nested too deep")
-    if not isinstance(node, dict) or len(node) != 1:
+    if type(node) is not dict or len(node) != 1:
         raise WireError("a message has a node that is not tagged")
     ((tag, body),) = node.items()
     if tag == "int":
         return int(body, 16)
     if tag == "float":
-        return float(body) if body in ("inf", "-inf", "nan") else float.fromhex(body)
+        return float({"inf": "inf", "-inf": "-inf", "nan": "nan"}[body])
     depth += 1
     if tag in SEQUENCES:
-        if not isinstance(body, list):
+        if type(body) is not list:
             raise WireError("a message has a sequence that is not a list")
-        return SEQUENCES[tag](_unpack(item, depth) for item in body)  # one by one, so that a timer can end it
+        # One by one, so that a timer can end it.
+        return SEQUENCES[tag](item if type(item) in JSON else _unpack(item, depth) for item in body)
     if tag == "dict":
         return {_unpack(key, depth): _unpack(item, depth) for key, item in body}
     if tag == "complex":
