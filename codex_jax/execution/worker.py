@@ -109,6 +109,7 @@ def judge(request: dict[str, Any], channel: socket.socket) -> dict[str, Any]:
 
 def main(wanted: str = "auto") -> None:
     """Says which layer it has, then serves until standard input ends."""
+    sys.dont_write_bytecode = True  # ours was, once; no program is to try
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     with contextlib.suppress(
         OSError
