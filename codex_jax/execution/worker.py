@@ -5,6 +5,7 @@ first message, so no test is ever in the memory that programs are forked from.
 """
 
 import contextlib
+import gc
 import json
 import os
 import resource
@@ -126,6 +127,7 @@ def main(wanted: str = "auto") -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (CHECKER_MEMORY, hard))
     site.main()  # tests may use what is installed; programs may not
     raise_when_overdue()
+    gc.freeze()  # so that no collection goes through all that is loaded
     while True:
         try:
             request = json.loads(receive(0))
