@@ -21,6 +21,7 @@ DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom")
 # How many of the file rights each version of the interface knows: 13, then REFER, TRUNCATE and IOCTL_DEV.
 RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}
 LATEST = 16
+CUTS = 3  # the first version that keeps a file from being cut short by its path
 NETWORK, SCOPES = (4, 0b11), (6, 0b11)  # from this version on, all there is: bind and connect; sockets and signals
 
 

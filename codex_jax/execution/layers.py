@@ -45,11 +45,17 @@ def own_user() -> int:
     return FIRST_USER + os.getpid() % USERS
 
 
-def keep_descriptors(kept: Iterable[int]) -> None:
-    """Standard streams become /dev/null, and all others but these are closed."""
+def null_streams() -> None:
+    """Standard streams become a newly opened /dev/null."""
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
+    os.close(null)
+
+
+def keep_descriptors(kept: Iterable[int]) -> None:
+    """Standard streams become /dev/null, and all others but these are closed."""
+    null_streams()
     start = 3
     for descriptor in sorted(kept):
         os.closerange(start, descriptor)

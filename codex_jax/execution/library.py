@@ -1,5 +1,7 @@
 """What programs may import: loaded once before all of them, or kept as text where they may not read Python's files."""
 
+import contextlib
+import ctypes
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -13,21 +15,24 @@ from types import ModuleType
 
 from codex_jax.execution.namespaces import PACKAGES
 
-# Loaded once for all programs, as many import them.
+# Loaded once for all programs, as many import them; each makes every fork a little dearer.
 WARM = """
-_strptime abc array ast base64 bisect calendar cmath collections contextlib copy dataclasses datetime decimal difflib
-encodings.idna encodings.latin_1 encodings.utf_16 enum fractions functools hashlib heapq inspect io itertools json math
-numbers operator pprint queue random re statistics string struct textwrap threading time timeit traceback types typing
-unicodedata warnings
+abc array ast bisect collections contextlib copy dataclasses datetime enum functools heapq inspect io itertools json
+math numbers operator random re string struct time types typing warnings
+"""
+# Where a module is compiled anew in each program that imports it, these too.
+WARM_TOO = """
+_strptime asyncio base64 calendar cmath decimal difflib encodings.idna encodings.latin_1 encodings.utf_16 fractions
+hashlib pprint queue statistics textwrap threading timeit traceback unicodedata
 """
 
 LEFT_OUT = {*PACKAGES, "test", "tests", "idlelib", "lib2to3", "ensurepip", "tkinter", "turtledemo"}
 LOUD = ("_test", "_tkinter", "_curses", "readline", "xx", "_xx", "_dbm", "_gdbm")  # of no use here, or costly to load
 
 
-def warm() -> None:
+def warm(names: str = WARM) -> None:
     """Loads what many programs import, and what Python's start without site left out: exit and quit."""
-    for name in WARM.split():
+    for name in names.split():
         importlib.import_module(name)
     importlib.import_module("site").setquit()
 
@@ -50,6 +55,7 @@ class Kept(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
                     package = stem == "__init__"
                     name = ".".join(place if package else (*place, stem))
                     self._modules[name] = Path(folder, file).read_bytes(), package
+        warm(WARM_TOO)  # before compiled modules, as that of asyncio would do without it from Python 3.12 on
         for path in Path(sysconfig.get_path("platstdlib"), "lib-dynload").glob("*.so"):
             name = path.name.partition(".")[0]
             if not name.startswith(LOUD):
@@ -57,6 +63,8 @@ class Kept(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
                     importlib.import_module(name)
                 except ImportError:
                     continue
+        with contextlib.suppress(OSError):
+            ctypes.CDLL("libgcc_s.so.1")  # glibc loads it when a thread is ended early
         sys.meta_path.insert(-1, self)  # before that of files, which may be seen and yet not be read
 
     def find_spec(

@@ -10,9 +10,8 @@ CLOCK_OF_PROCESS = 2  # the low bits of a process's CPU clock id
 
 @dataclass(frozen=True)
 class Limits:
-    """cpu: seconds; memory: bytes of address space; file: bytes a file; processes: of the user, with threads."""
+    """memory: bytes of address space; file: bytes a file; processes: of the user, with threads."""
 
-    cpu: int = 4
     memory: int = 1 << 30
     file: int = 16 << 20
     processes: int = 64
@@ -20,9 +19,8 @@ class Limits:
 
 
 def set_limits(limits: Limits) -> None:
-    """Lays them on this process, for good."""
+    """Lays them on this process and those it forks, for good."""
     for name, value in (
-        (resource.RLIMIT_CPU, limits.cpu),
         (resource.RLIMIT_AS, limits.memory),
         (resource.RLIMIT_DATA, limits.memory),
         (resource.RLIMIT_FSIZE, limits.file),
@@ -30,11 +28,16 @@ def set_limits(limits: Limits) -> None:
         (resource.RLIMIT_NOFILE, limits.descriptors),
         (resource.RLIMIT_MEMLOCK, 0),
         (resource.RLIMIT_MSGQUEUE, 0),
-        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_CORE, 1),  # byte: Linux gives a core to a program that takes them unless the limit is 1
     ):
-        hard = resource.getrlimit(name)[1]
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(name, (value, value))
+        set_limit(name, value)
+
+
+def set_limit(name: int, value: int) -> None:
+    """Lays one on this process, for good; where it has a lower one, that stays."""
+    hard = resource.getrlimit(name)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(name, (value, value))
 
 
 def tasks_of_user() -> int:

@@ -13,7 +13,8 @@ from codex_jax.execution.libc import mount, syscall, unmount, unshare
 
 NEW_MOUNTS, NEW_NAME, NEW_IPC, NEW_USER, NEW_PIDS, NEW_NETWORK = 1 << 17, 1 << 26, 1 << 27, 1 << 28, 1 << 29, 1 << 30
 ALL = NEW_MOUNTS | NEW_NAME | NEW_IPC | NEW_USER | NEW_PIDS | NEW_NETWORK
-NO_SUID, NO_DEVICES, NO_EXEC, BIND, RECURSIVE, PRIVATE = 1 << 1, 1 << 2, 1 << 3, 1 << 12, 1 << 14, 1 << 18
+NO_SUID, NO_DEVICES, NO_EXEC, NO_READ_TIMES = 1 << 1, 1 << 2, 1 << 3, 1 << 10
+BIND, RECURSIVE, PRIVATE = 1 << 12, 1 << 14, 1 << 18
 DETACH = 2  # of umount2
 SET_ATTRIBUTES = 442  # mount_setattr, the same number on every machine; kernel 5.12
 HERE, EMPTY_PATH, BELOW = -100, 0x1000, 0x8000  # AT_FDCWD, AT_EMPTY_PATH, AT_RECURSIVE

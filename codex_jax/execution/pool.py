@@ -22,7 +22,7 @@ GRACE = 10.0  # seconds past that before a worker counts as stuck
 START = 60.0  # seconds for a worker to say that it is there
 PATIENCE = 5.0  # seconds for a worker to go when asked
 # Without site: programs have the standard library alone. -I and no environment: nothing of the caller's reaches them.
-FLAGS = ("-I", "-S", "-B", "-c")
+FLAGS = ("-I", "-S", "-c")
 BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from codex_jax.execution.worker import main; main(sys.argv[2])"
 PACKAGES = str(Path(__file__).parents[2])
 

@@ -8,10 +8,12 @@ import contextlib
 import gc
 import json
 import os
+import random
 import select
 import signal
 import socket
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +22,11 @@ from typing import Any
 from codex_jax.execution.confine import CALLS, REPLIES, Confinement, protect
 from codex_jax.execution.landlock import readable, shared_libraries
 from codex_jax.execution.layers import Layer, keep_descriptors
-from codex_jax.execution.libc import PR_SET_CHILD_SUBREAPER, prctl
+from codex_jax.execution.libc import PR_SET_CHILD_SUBREAPER, fork, prctl
 from codex_jax.execution.library import Kept, warm
-from codex_jax.execution.limits import Limits, cpu_seconds, tasks_of_user
+from codex_jax.execution.limits import Limits, cpu_seconds, set_limits, tasks_of_user
 from codex_jax.execution.program import serve
-from codex_jax.execution.scratch import FolderScratch, MountedScratch
+from codex_jax.execution.scratch import FolderScratch, MountedScratch, look_at_descriptors
 
 MAX_MESSAGE = 4096
 PROCESSES = 64  # and threads, of one program
@@ -54,11 +56,13 @@ class Server:
 
     def __init__(self, layer: Layer, user: int | None, ready: Ready) -> None:
         self._layer = layer
-        self._processes = PROCESSES + ready.others
         self._scratch: MountedScratch | FolderScratch = MountedScratch() if layer.namespaces else FolderScratch(user)
         try:
+            set_limits(Limits(processes=PROCESSES + ready.others))  # ours too, as they are inherited
             self._confinement = Confinement(layer, user, ready.read)
-            self._try()
+            if not self._try() and not layer.namespaces:
+                self._confinement = Confinement(layer, user, ready.read, counted=False)
+                self._try()
         except BaseException:
             self._scratch.close()
             raise
@@ -67,18 +71,16 @@ class Server:
         """Leaves nothing behind."""
         self._scratch.close()
 
-    def _limits(self, cpu: float) -> Limits:
-        return Limits(cpu=int(cpu) + 1, processes=self._processes)
-
-    def _try(self) -> None:
-        """A process that only confines itself; OSError says what was refused."""
+    def _try(self) -> bool:
+        """Of a process that only confines itself, whether we can look at its descriptors; OSError: what was refused."""
         self._scratch.renew()
         told_out, told_in = os.pipe()
         pid = os.fork()
         if not pid:
             try:
-                self._confinement.lay(self._limits(1), self._scratch.path, told_out, told_in)
+                self._confinement.lay(1, self._scratch.path, told_out, told_in)
                 os.write(REPLIES, b"confined")
+                signal.pause()  # until it is killed
             except BaseException as error:
                 with contextlib.suppress(OSError):
                     os.write(told_in, str(error).encode())
@@ -86,14 +88,19 @@ class Server:
         os.close(told_in)
         message = os.read(told_out, 1000)
         os.close(told_out)
+        try:
+            counted = bool(list(look_at_descriptors(pid)))
+        except OSError:
+            counted = False
         self._end(pid)
         if message != b"confined":
             raise OSError(message.decode("utf-8", "replace") or "the process ended at once")
+        return counted
 
     def run(self, channel: socket.socket, timeout: float, wall: float, pipes: list[int]) -> Outcome:
         """Forks a program onto these pipes and watches it until the channel has a message: its checker is done."""
         self._scratch.renew()
-        pid = os.fork()
+        pid = fork()
         if not pid:
             self._program(timeout, pipes)
         for descriptor in pipes:
@@ -108,7 +115,8 @@ class Server:
 
     def _program(self, timeout: float, pipes: list[int]) -> None:
         try:
-            self._confinement.lay(self._limits(timeout), self._scratch.path, *pipes)
+            self._confinement.lay(timeout, self._scratch.path, *pipes)
+            random.seed()
             gc.enable()
             serve(CALLS, REPLIES)
         finally:
@@ -122,10 +130,11 @@ class Server:
             if cpu_left <= 0 or wall_left <= 0:
                 return "time" if cpu_left <= 0 else "wall"
             wait = min(max(cpu_left / CPUS, SHORTEST), wall_left, self._scratch.every or wall_left)
-            if select.select([channel], [], [], wait)[0]:
-                return "disk" if self._scratch.full() else ""
-            if self._scratch.full():
+            done = bool(select.select([channel], [], [], wait)[0])
+            if self._scratch.full(pid):
                 return "disk"
+            if done:
+                return ""
 
     def _end(self, pid: int) -> float:
         """Kills it and whatever it left behind; -> its CPU time. Orphans come to us, as init or as subreaper."""
@@ -171,6 +180,7 @@ def serve_programs(channel: socket.socket, layer: Layer, user: int | None, ready
         channel.send(json.dumps({"refused": str(error)}).encode())
         return
     protect()
+    tempfile.tempdir = None  # a program is to look for one again: its own
     gc.collect()
     gc.freeze()  # so that no collection in a program touches, and so copies, what it shares with us
     gc.disable()

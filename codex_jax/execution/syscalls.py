@@ -39,6 +39,8 @@ ALLOWED: dict[str, tuple[int | None, int | None]] = {
     "getpid": (39, 172),
     "sendfile": (40, 71),
     "exit": (60, 93),
+    "recvfrom": (45, 207),
+    "shutdown": (48, 210),
     "wait4": (61, 260),
     "uname": (63, 160),
     "fsync": (74, 82),
@@ -130,13 +132,16 @@ ALLOWED: dict[str, tuple[int | None, int | None]] = {
 THREADS = (0x3D0F00, 0x7D0F00)
 NO_NAME = 0x400000  # O_TMPFILE: a file without a name cannot be counted
 DUPLICATE, DESCRIPTOR_FLAGS, FILE_FLAGS, LOCKS, DUPLICATE_CLOEXEC = (0,), (1, 2), (3, 4), (5, 6, 7, 36, 37, 38), (1030,)
+# A pair of streams reaches nothing but its own two ends: nothing else can be bound or connected, nor descriptors sent.
+UNIX, STREAM = (1,), tuple(1 | nonblock | cloexec for nonblock in (0, 1 << 11) for cloexec in (0, 1 << 19))
 TERMINAL, READABLE_BYTES, NONBLOCKING, CLOEXEC = (0x5401, 0x5413), (0x541B,), (0x5421,), (0x5450, 0x5451)
 THREAD_NAME = (15, 16)
 
 # name: (numbers, checks), all of which must hold. A check is (argument, "in", values of its low 32 bits), or "high" for
 # the others, or (argument, "clear", a mask).
 Check = tuple[int, str, tuple[int, ...]]
-CHECKED: dict[str, tuple[tuple[int | None, int | None], tuple[Check, ...]]] = {
+Checked = tuple[tuple[int | None, int | None], tuple[Check, ...]]
+CHECKED: dict[str, Checked] = {
     "clone": ((56, 220), ((0, "in", THREADS),)),
     "open": ((2, None), ((1, "clear", (NO_NAME,)),)),
     "openat": ((257, 56), ((2, "clear", (NO_NAME,)),)),
@@ -144,6 +149,8 @@ CHECKED: dict[str, tuple[tuple[int | None, int | None], tuple[Check, ...]]] = {
     "fcntl": ((72, 25), ((1, "in", DUPLICATE + DESCRIPTOR_FLAGS + FILE_FLAGS + LOCKS + DUPLICATE_CLOEXEC),)),
     "ioctl": ((16, 29), ((1, "in", TERMINAL + READABLE_BYTES + NONBLOCKING + CLOEXEC),)),
     "prctl": ((157, 167), ((0, "in", THREAD_NAME),)),
+    "socketpair": ((53, 199), ((0, "in", UNIX), (1, "in", STREAM), (2, "in", (0,)))),
+    "sendto": ((44, 206), ((4, "in", (0,)), (4, "high", (0,)))),  # to no address
     # Only to read limits, and its own: the new ones are a null pointer, in two halves.
     "prlimit64": ((302, 261), ((0, "in", (0,)), (2, "in", (0,)), (2, "high", (0,)))),
 }
@@ -151,5 +158,10 @@ CHECKED: dict[str, tuple[tuple[int | None, int | None], tuple[Check, ...]]] = {
 # C libraries try these first and take ENOSYS for an answer; their arguments are in memory, where no filter looks.
 UNKNOWN = {"clone3": (435, 435), "openat2": (437, 437)}
 
-# A file that is gone from its folder but still open or mapped could not be counted, where a folder's size is.
-HIDING = frozenset(("rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir"))
+# Where a folder's size is counted, a file that has left it is found among the program's descriptors, but would not be
+# where it is mapped: only memory is. -1 stands for no file.
+NO_MAPS: dict[str, Checked] = {"mmap": (ALLOWED["mmap"], ((4, "in", (0xFFFFFFFF,)),))}
+# Where a program's descriptors cannot be looked at, no file may leave its folder.
+LEAVING = frozenset(("rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir"))
+# By a path; Landlock's first two versions do not know of it.
+CUTTING = frozenset(("truncate",))

@@ -5,6 +5,7 @@ first message, so no test is ever in the memory that programs are forked from.
 """
 
 import contextlib
+import gc
 import json
 import os
 import resource
@@ -13,10 +14,11 @@ import site
 import socket
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from codex_jax.execution import namespaces
-from codex_jax.execution.checker import Overdue, check, reason
+from codex_jax.execution.checker import check, raise_when_overdue, reason
 from codex_jax.execution.confine import protect
 from codex_jax.execution.layers import Layer, ladder, own_user
 from codex_jax.execution.libc import PR_SET_CHILD_SUBREAPER, prctl
@@ -94,7 +96,7 @@ def judge(request: dict[str, Any], channel: socket.socket) -> dict[str, Any]:
         with contextlib.suppress(OSError):  # it is gone already, and the check will see that
             send(calls_in, encode((request["prompt"] + request["completion"], request["entry_point"])))
         test = request["prompt"], request["canonical_solution"], request["test"]
-        result = check(*test, calls_in, replies_out)
+        result = check(*test, calls_in, replies_out, request["timeout"])
     except BaseException as error:
         result = reason(error)
     finally:
@@ -106,13 +108,14 @@ def judge(request: dict[str, Any], channel: socket.socket) -> dict[str, Any]:
     return {"result": REASONS.get(outcome["stopped"], result), "seconds": outcome["seconds"]}
 
 
-def _overdue(_number: int, _frame: object) -> None:
-    raise Overdue
-
-
 def main(wanted: str = "auto") -> None:
     """Says which layer it has, then serves until standard input ends."""
+    sys.dont_write_bytecode = True  # ours was, once; no program is to try
     prctl(PR_SET_CHILD_SUBREAPER, 1)
+    with contextlib.suppress(
+        OSError
+    ):  # where the machine runs out of memory, a program goes first, and we before others
+        Path("/proc/self/oom_score_adj").write_text("1000")
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for tests that print
     name, channel, refused = choose(wanted)
@@ -123,7 +126,8 @@ def main(wanted: str = "auto") -> None:
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     resource.setrlimit(resource.RLIMIT_DATA, (CHECKER_MEMORY, hard))
     site.main()  # tests may use what is installed; programs may not
-    signal.signal(signal.SIGALRM, _overdue)
+    raise_when_overdue()
+    gc.freeze()  # so that no collection goes through all that is loaded
     while True:
         try:
             request = json.loads(receive(0))

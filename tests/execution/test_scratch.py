@@ -26,10 +26,10 @@ def test_renew_empties_it_however_deep(scratch):
             os.chdir("d")
     finally:
         os.chdir(here)
-    assert scratch.full()
+    assert scratch.full(os.getpid())
     scratch.renew()
     assert os.listdir(scratch.path) == []
-    assert not scratch.full()
+    assert not scratch.full(os.getpid())
 
 
 def test_renew_follows_no_link_and_opens_what_is_closed(scratch, tmp_path):
@@ -52,10 +52,19 @@ def test_size_and_number_are_bounded(scratch):
     path = Path(scratch.path, "f")
     path.touch()
     os.truncate(path, BYTES - 1)
-    assert not scratch.full()
+    assert not scratch.full(os.getpid())
     os.truncate(path, BYTES + 1)  # though it takes no block
-    assert scratch.full()
+    assert scratch.full(os.getpid())
     scratch.renew()
     for n in range(FILES + 1):
         Path(scratch.path, str(n)).touch()
-    assert scratch.full()
+    assert scratch.full(os.getpid())
+
+
+def test_a_removed_file_counts_while_it_is_open(scratch):
+    path = Path(scratch.path, "f")
+    with path.open("wb") as file:
+        file.truncate(BYTES + 1)
+        path.unlink()
+        assert scratch.full(os.getpid())
+    assert not scratch.full(os.getpid())

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from codex_jax.execution.seccomp import ABSENT, ALLOW, ARCHITECTURES, FAIL, KILL, build_filter
-from codex_jax.execution.syscalls import ALLOWED, CHECKED, HIDING, UNKNOWN
+from codex_jax.execution.syscalls import ALLOWED, CHECKED, CUTTING, LEAVING, NO_MAPS, UNKNOWN
 from tests.execution.denied import DENIED
 
 TRY = """
@@ -60,6 +60,8 @@ def run_filter(code, architecture, number, *arguments):
         at += 1
         if operation == 0x20:
             (value,) = struct.unpack_from("<I", data, k)
+        elif operation == 0x05:
+            at += k
         elif operation == 0x06:
             return k
         else:
@@ -87,8 +89,16 @@ def test_the_filter_allows_those_and_no_others(machine):
         assert run_filter(code, architecture, number) == expected
     assert run_filter(code, architecture, 0x40000000 + 62) == FAIL
     assert run_filter(code, 0x40000003, 37) == KILL  # i386's kill, under its own numbers
-    hidden = build_filter(machine, HIDING)
-    assert {run_filter(hidden, architecture, n) for n in numbers(map(ALLOWED.get, HIDING), machine)} == {FAIL}
+    without = LEAVING | CUTTING
+    fewer = build_filter(machine, without, CHECKED | NO_MAPS)
+    closed, maps = numbers(map(ALLOWED.get, without), machine), numbers([ALLOWED["mmap"]], machine)
+    assert len(closed) >= 4
+    for number in set(range(-1, 600)) - maps:
+        expected = FAIL if number in closed else run_filter(code, architecture, number)
+        assert run_filter(fewer, architecture, number) == expected
+    for (number,) in [maps]:
+        assert run_filter(fewer, architecture, number, 0, 4096, 3, 0x22, -1 & 0xFFFFFFFFFFFFFFFF) == ALLOW
+        assert run_filter(fewer, architecture, number, 0, 4096, 1, 2, 5) == FAIL  # of a file
 
 
 @pytest.mark.parametrize("machine", ARCHITECTURES)
@@ -117,6 +127,14 @@ def test_what_must_be_denied_is(machine):
         ("ioctl", (0, 0x5401), True),
         ("ioctl", (0, 0x5412), False),  # TIOCSTI: types into a terminal
         ("ioctl", (0, 0x8901), False),  # FIOSETOWN
+        ("socketpair", (1, 1, 0), True),
+        ("socketpair", (1, 1 | 1 << 11 | 1 << 19, 0), True),
+        ("socketpair", (1, 2, 0), False),  # datagrams
+        ("socketpair", (2, 1, 0), False),
+        ("socketpair", (1, 1, 1), False),
+        ("sendto", (3, 4096, 1, 0, 0), True),
+        ("sendto", (3, 4096, 1, 0, 4096), False),  # to an address
+        ("sendto", (3, 4096, 1, 0, 1 << 32), False),
         ("prctl", (15,), True),
         ("prctl", (4, 1), False),  # dumpable
         ("prctl", (22, 0), False),  # seccomp

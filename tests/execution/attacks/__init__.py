@@ -14,7 +14,7 @@ from tests.execution.denied import DENIED
 
 HERE = Path(__file__).parent
 TOKEN = "xyzzy-of-another-sample"
-NUMBERS = {**DENIED, "clone": (56, 220), "exit_group": (231, 94)}
+NUMBERS = {**DENIED, "clone": (56, 220), "exit_group": (231, 94), "exit": (60, 93)}
 
 # family, kind
 SOCKETS = {
@@ -66,7 +66,10 @@ CATEGORIES["native"] |= {f"call_{name}": CALL.format(name=name) for name in DENI
 CATEGORIES["native_x86"] = {name: MACHINE_CODE.format(code=code) for name, code in X86.items()}
 CONTROLS = read("control")
 # Passes unless the sample before it left anything.
-PROBE = """import os, threading, signal
+PROBE = """import fcntl, os, threading, signal
+assert {fcntl.fcntl(fd, fcntl.F_GETFL) & ~0o100000 for fd in (0, 1, 2)} == {os.O_RDWR}
+assert [fcntl.fcntl(fd, fcntl.F_GETFL) & ~0o100000 for fd in (3, 4)] == [os.O_RDONLY, os.O_WRONLY]
+assert os.umask(0o22) == 0o22
 assert os.listdir('.') == [] and not os.environ and threading.active_count() == 1
 assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 return a + b"""
