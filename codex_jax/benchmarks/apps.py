@@ -1,15 +1,51 @@
-"""The APPS benchmark (Hendrycks et al., 2021) as its release is laid out: a folder a problem, read one at a time."""
+"""APPS (Hendrycks et al., 2021): contest problems, read from the folders of its release (paper section 3.5, table 2).
 
+A solution is a program over standard input, or a function that is called. A sample must pass the examples in the
+statement first, then the other tests; each test is run in a process of its own.
+"""
+
+import functools
+import hashlib
 import json
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from codex_jax.benchmarks import stdio
+from codex_jax.benchmarks.compare import long_integers
+from codex_jax.benchmarks.examples import public
+from codex_jax.benchmarks.task import Part, Task
 from codex_jax.errors import InputError
 
+NAME = "APPS"
+STOPS = ('\n"""', "\n'''")  # the next problem's statement; a program may have functions, comments and prints
+# What the sites where a function is handed in have imported already.
+PRELUDE = """\
+import bisect, collections, copy, datetime, functools, heapq, itertools, math, operator, random, re, string, sys
+from bisect import bisect_left, bisect_right, insort
+from collections import Counter, OrderedDict, defaultdict, deque
+from functools import cmp_to_key, lru_cache, reduce
+from heapq import heapify, heappop, heappush
+from itertools import accumulate, combinations, permutations, product
+from typing import *
+"""
+CALL_HOST = """\
+def call(*arguments):
+    scope = {{"__name__": "candidate"}}
+    exec({prelude!r}, scope)
+    exec(compile(SOURCE, "candidate.py", "exec"), scope)
+    holder = scope.get("Solution")
+    function = getattr(holder(), {name!r}) if hasattr(holder, {name!r}) else scope[{name!r}]
+    return function(*arguments)
+"""
+CALL_CASE = """\
+from codex_jax.benchmarks.compare import read, same_return
+
+
+def check(candidate):
+    assert same_return(candidate(*read({given!r})), read({expected!r})), "another value"
+"""
 DIFFICULTIES = ("introductory", "interview", "competition")
 ADVICE = "give the release's APPS/train or APPS/test"
 
@@ -31,17 +67,6 @@ class AppsProblem:
     fn_name: str
     difficulty: str  # one of DIFFICULTIES
     url: str
-
-
-@contextmanager
-def long_integers() -> Iterator[None]:
-    """Within, integers of any length are read and written; some tests' are longer than Python's limit, 4300 digits."""
-    limit = sys.get_int_max_str_digits()
-    sys.set_int_max_str_digits(0)
-    try:
-        yield
-    finally:
-        sys.set_int_max_str_digits(limit)
 
 
 def read_apps(folder: Path, difficulties: tuple[str, ...] = DIFFICULTIES) -> Iterator[AppsProblem]:
@@ -134,3 +159,79 @@ def _json(path: Path, kind: type) -> Any:
 def _check(path: Path, good: bool, fault: str) -> None:
     if not good:
         raise InputError(f"{path}: {fault}: unpack the release again, or leave the problem's folder out")
+
+
+@dataclass(frozen=True)
+class Contest(Task):
+    """A task whose tests, a gigabyte for all of APPS, stay on disk until they are run."""
+
+    folder: Path = field(default=Path(), repr=False)
+    digest: str = ""  # of the tests
+
+    def checks(self) -> tuple[Part, ...]:
+        """As of any task."""
+        return _parts(self.folder)
+
+
+def load(folder: Path) -> list[Task]:
+    """The problems of APPS/train or APPS/test that have tests."""
+    return [_task(folder, problem) for problem in read_apps(folder) if problem.inputs]
+
+
+def _task(folder: Path, problem: AppsProblem) -> Task:
+    with long_integers():
+        tests = json.dumps([problem.inputs, problem.outputs])
+    name = problem.fn_name
+    return Contest(
+        task_id=f"apps/{problem.problem_id}",
+        prompt=prompt(problem),
+        entry_point="call" if name else "run",
+        parts=(),
+        reference=problem.solutions[0] if problem.solutions else "",
+        opening=problem.starter_code,
+        host=CALL_HOST.format(prelude=PRELUDE, name=name) if name else stdio.HOST,
+        stops=STOPS,
+        group=problem.difficulty,
+        folder=folder / problem.problem_id,
+        digest=hashlib.sha256(tests.encode()).hexdigest(),
+    )
+
+
+def prompt(problem: AppsProblem) -> str:
+    """The statement as a docstring with one of its examples once more, as in the paper, and the function's head."""
+    lines = [problem.question.strip().replace('"""', "'''"), ""]
+    for index in _examples(problem)[:1]:
+        given, expected = problem.inputs[index], problem.outputs[index]
+        if problem.fn_name:
+            with long_integers():
+                given, expected = ", ".join(map(json.dumps, given)), json.dumps(expected)
+        lines += ["Example input:", given.strip(), "Example output:", expected.strip(), ""]
+    lines.append(
+        f"The function {problem.fn_name} returns the answer."
+        if problem.fn_name
+        else "The program reads standard input and writes standard output."
+    )
+    return '"""\n' + "\n".join(lines) + '\n"""\n' + problem.starter_code
+
+
+def _examples(problem: AppsProblem) -> list[int]:
+    return public(problem.question, problem.inputs, problem.outputs, bool(problem.fn_name))
+
+
+@functools.lru_cache(maxsize=64)
+def _parts(folder: Path) -> tuple[Part, ...]:
+    problem = read_problem(folder)
+    shown = set(_examples(problem))
+    pairs = list(zip(problem.inputs, problem.outputs, strict=True))
+    examples, rest = (
+        tuple(_case(problem, *pair) for n, pair in enumerate(pairs) if (n in shown) == wanted)
+        for wanted in (True, False)
+    )
+    return Part("examples", examples, gate=True), Part("test", rest)
+
+
+def _case(problem: AppsProblem, given: Any, expected: Any) -> str:
+    if not problem.fn_name:
+        return stdio.CASE.format(given=given, expected=expected)
+    with long_integers():
+        return CALL_CASE.format(given=json.dumps(given), expected=json.dumps(expected))

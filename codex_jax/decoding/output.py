@@ -21,9 +21,9 @@ def fingerprint(settings: Any, prompt: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
 
 
-def to_row(task_id: str, number: int, sample: Sample) -> Json:
+def to_row(task_id: str, number: int, sample: Sample, temperature: float) -> Json:
     """One line of samples.jsonl, less its fingerprint."""
-    return {"task_id": task_id, "sample": number, **dataclasses.asdict(sample)}
+    return {"task_id": task_id, "sample": number, **dataclasses.asdict(sample), "temperature": temperature}
 
 
 class Output:

@@ -52,8 +52,9 @@ def _failure(error: BaseException) -> bytes:
     return encode(("error", names[0] if names else "Exception", text))
 
 
-def serve(source: str, entry_point: str, calls: int, replies: int) -> None:
-    """Runs the source, says so, and answers calls until the checker goes away."""
+def serve(calls: int, replies: int) -> None:
+    """Reads its source and the function's name, runs it, says so, and answers calls until the checker goes away."""
+    source, entry_point = decode(receive(calls))
     scope: dict[str, Any] = {"__name__": "candidate"}
     try:
         exec(compile(source, "candidate.py", "exec"), scope)

@@ -1,59 +1,23 @@
-"""System calls that no program may make, closed by seccomp: signals, tracing, sockets, exec and the like fail.
+"""The system calls that a program may make, by seccomp: all others fail, such as signals, sockets, exec and tracing.
 
-A filter in classic BPF, written by hand as it needs no library; it cannot be taken off, and children inherit it.
+A filter in classic BPF, written by hand as it needs no library; it cannot be taken off, and threads have it too.
 """
 
 import ctypes
 import errno
 import platform
 import struct
+from collections.abc import Collection, Mapping
+
+from codex_jax.execution.libc import checked
+from codex_jax.execution.syscalls import ALLOWED, CHECKED, UNKNOWN, Check, Checked
 
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
-LOAD, JUMP_EQUAL, JUMP_AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06  # BPF opcodes
-NUMBER_AT, ARCHITECTURE_AT = 0, 4  # in struct seccomp_data
-ALLOW, KILL, FAIL = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM
+LOAD, JUMP, JUMP_EQUAL, JUMP_AT_LEAST, JUMP_ANY_BIT, RETURN = 0x20, 0x05, 0x15, 0x35, 0x45, 0x06  # BPF opcodes
+NUMBER_AT, ARCHITECTURE_AT, ARGUMENTS_AT = 0, 4, 16  # in struct seccomp_data
+ALLOW, KILL, FAIL, ABSENT = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
 FOREIGN_ABI = 0x40000000  # x86's x32 calls start here; other machines have no numbers so high
-
-# name: (x86_64, aarch64)
-DENIED = {
-    "kill": (62, 129),
-    "tkill": (200, 130),
-    "tgkill": (234, 131),
-    "rt_sigqueueinfo": (129, 138),
-    "rt_tgsigqueueinfo": (297, 240),
-    "pidfd_send_signal": (424, 424),
-    "pidfd_open": (434, 434),
-    "pidfd_getfd": (438, 438),
-    "ptrace": (101, 117),
-    "process_vm_readv": (310, 270),
-    "process_vm_writev": (311, 271),
-    "process_madvise": (440, 440),
-    "socket": (41, 198),
-    "socketpair": (53, 199),
-    "connect": (42, 203),
-    "execve": (59, 221),
-    "execveat": (322, 281),
-    "unshare": (272, 97),
-    "setns": (308, 268),
-    "mount": (165, 40),
-    "umount2": (166, 39),
-    "pivot_root": (155, 41),
-    "chroot": (161, 51),
-    "bpf": (321, 280),
-    "perf_event_open": (298, 241),
-    "userfaultfd": (323, 282),
-    "keyctl": (250, 219),
-    "add_key": (248, 217),
-    "request_key": (249, 218),
-    "setpriority": (141, 140),
-    "ioprio_set": (251, 30),
-    "sched_setaffinity": (203, 122),
-    "prlimit64": (302, 261),
-    "io_uring_setup": (425, 425),
-    "io_uring_enter": (426, 426),
-    "io_uring_register": (427, 427),
-}
-ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column above, AUDIT_ARCH of the kernel
+ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column of the table, the kernel's AUDIT_ARCH
 
 
 class _Program(ctypes.Structure):
@@ -64,22 +28,67 @@ def _instruction(code: int, value: int, if_true: int = 0, if_false: int = 0) -> 
     return struct.pack("<HBBI", code, if_true, if_false, value)
 
 
-def build_filter(machine: str) -> bytes:
-    """The BPF program for platform.machine(); OSError where we do not know its numbers."""
+RETURN_ALLOW, RETURN_FAIL = _instruction(RETURN, ALLOW), _instruction(RETURN, FAIL)
+
+
+def _checks(checks: tuple[Check, ...]) -> bytes:
+    """ALLOW where every check holds, else FAIL."""
+    code = b""
+    for argument, kind, values in checks:
+        code += _instruction(LOAD, ARGUMENTS_AT + 8 * argument + 4 * (kind == "high"))
+        if kind == "clear":
+            code += _instruction(JUMP_ANY_BIT, values[0], 0, 1) + RETURN_FAIL
+        else:
+            for left, value in zip(range(len(values), 0, -1), values, strict=True):
+                code += _instruction(JUMP_EQUAL, value, left)  # over the values that are left, and the failure
+            code += RETURN_FAIL
+    return code + RETURN_ALLOW
+
+
+def build_filter(machine: str, without: Collection[str] = (), checked: Mapping[str, Checked] = CHECKED) -> bytes:
+    """The BPF program for platform.machine(); OSError where we do not know its numbers.
+
+    without: calls that fail too; checked: those whose arguments are looked at.
+    """
     if machine not in ARCHITECTURES:
         raise OSError(errno.ENOSYS, f"no system call filter for {machine}")
     column, architecture = ARCHITECTURES[machine]
+    actions = [(numbers[column], RETURN_ALLOW) for name, numbers in ALLOWED.items() if name not in without]
+    actions += [(numbers[column], _instruction(RETURN, ABSENT)) for numbers in UNKNOWN.values()]
+    actions += [(numbers[column], _checks(checks)) for numbers, checks in checked.values()]
+    known = {number: action for number, action in actions if number is not None}  # the last of a number counts
+    # What holds from a number on, up to the next.
+    starts = [(0, RETURN_FAIL)]
+    for number in range(max(known) + 2):
+        action = known.get(number, RETURN_FAIL)
+        if action != starts[-1][1]:
+            starts.append((number, action))
     code = _instruction(LOAD, ARCHITECTURE_AT) + _instruction(JUMP_EQUAL, architecture, 1) + _instruction(RETURN, KILL)
-    code += _instruction(LOAD, NUMBER_AT) + _instruction(JUMP_AT_LEAST, FOREIGN_ABI, 0, 1) + _instruction(RETURN, FAIL)
-    for numbers in DENIED.values():
-        code += _instruction(JUMP_EQUAL, numbers[column], 0, 1) + _instruction(RETURN, FAIL)
-    return code + _instruction(RETURN, ALLOW)
+    code += _instruction(LOAD, NUMBER_AT) + _instruction(JUMP_AT_LEAST, FOREIGN_ABI, 0, 1) + RETURN_FAIL
+    return code + _search(starts)
+
+
+def _search(starts: list[tuple[int, bytes]]) -> bytes:
+    """Finds a number's range in a few steps, as the kernel tries all numbers whenever a filter is laid."""
+    if len(starts) == 1:
+        return starts[0][1]
+    middle = len(starts) // 2
+    low, high = _search(starts[:middle]), _search(starts[middle:])
+    return _instruction(JUMP_AT_LEAST, starts[middle][0], 0, 1) + _instruction(JUMP, len(low) // 8) + low + high
+
+
+class Filter:
+    """A filter that is ready to be laid on many processes."""
+
+    def __init__(self, code: bytes) -> None:
+        self._buffer = ctypes.create_string_buffer(code, len(code))
+        self._program = ctypes.byref(_Program(len(code) // 8, ctypes.addressof(self._buffer)))
+
+    def install(self, libc: ctypes.CDLL) -> None:
+        """Lays it on this process, for good; needs PR_SET_NO_NEW_PRIVS. OSError where the kernel refuses."""
+        checked(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, self._program, 0, 0), "seccomp")
 
 
 def deny_system_calls(libc: ctypes.CDLL) -> None:
-    """Closes them for this process, for good; needs PR_SET_NO_NEW_PRIVS. OSError where the kernel refuses."""
-    code = build_filter(platform.machine())
-    buffer = ctypes.create_string_buffer(code, len(code))
-    program = _Program(len(code) // 8, ctypes.addressof(buffer))
-    if libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0):
-        raise OSError(ctypes.get_errno(), "seccomp")
+    """Closes all but those that a program needs."""
+    Filter(build_filter(platform.machine())).install(libc)

@@ -1,14 +1,31 @@
-"""Plain values as tagged JSON between the checker and the program; what comes back is hostile, and bounded.
+"""Plain values as JSON between the checker and the program; what comes back is hostile, and bounded.
+
+What JSON lacks is tagged: {"tuple": [...]}, {"list": [...]}, {"dict": [[key, value], ...]}, {"int": "0x..."} and more.
 
 Exact types survive: true is not 1, a tuple not a list. Subclasses travel as the built-in type they extend.
 """
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 MAX_BYTES = 16 << 20  # of one message
 MAX_DEPTH = 100
+SEQUENCES: dict[str, Callable] = {kind.__name__: kind for kind in (list, tuple, set, frozenset)}
+PLAIN = frozenset((type(None), bool, str))
+JSON = PLAIN | {int, float}
+PLAIN_INT = 1 << 63  # larger ones as hexadecimal, as Python limits the digits of decimal ones
+NAMES = {kind: name for name, kind in SEQUENCES.items()}
+BASES: tuple[Any, ...] = (int, float, complex, str, bytes, bytearray, *NAMES, dict)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+_write = json.JSONEncoder(check_circular=False, allow_nan=False, separators=(",", ":")).encode
+_read = json.JSONDecoder(parse_constant=_refuse).decode
 
 
 class WireError(ValueError):
@@ -18,7 +35,7 @@ class WireError(ValueError):
 def encode(value: Any) -> bytes:
     """The message of a value; WireError where it is not plain, too deep or too large."""
     try:
-        data = json.dumps(_pack(value, 0)).encode()
+        data = _write(_pack(value, 0)).encode()
     except (RecursionError, ValueError) as error:
         raise WireError(str(error)) from None
     if len(data) > MAX_BYTES:
@@ -31,7 +48,7 @@ def decode(data: bytes) -> Any:
     if len(data) > MAX_BYTES:
         raise WireError(f"a message of {len(data)} bytes is too large")
     try:
-        return _unpack(json.loads(data), 0)
+        return _unpack(_read(data.decode()), 0)
     except WireError:
         raise
     except (ValueError, TypeError, KeyError, IndexError, RecursionError, OverflowError) as error:
@@ -39,50 +56,53 @@ def decode(data: bytes) -> Any:
 
 
 def _pack(value: Any, depth: int) -> Any:
-    if depth > MAX_DEPTH:
-        raise WireError("a value is nested too deep")
-    if value is None or value is True or value is False:
+    kind = type(value)
+    if kind in PLAIN:
         return value
-    if isinstance(value, int):
-        return {"int": hex(int(value))}  # no limit on digits, unlike decimal
-    if isinstance(value, float):
-        return {"float": float(value).hex() if math.isfinite(value) else str(float(value))}
-    if isinstance(value, complex):
-        return {"complex": [_pack(value.real, depth + 1), _pack(value.imag, depth + 1)]}
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, (bytes, bytearray)):
-        return {"bytes" if isinstance(value, bytes) else "bytearray": bytes(value).hex()}
-    for kind in (list, tuple, set, frozenset):
-        if isinstance(value, kind):
-            return {kind.__name__: [_pack(item, depth + 1) for item in value]}
-    if isinstance(value, dict):
-        return {"dict": [[_pack(key, depth + 1), _pack(item, depth + 1)] for key, item in value.items()]}
-    raise WireError(f"a value of type {type(value).__name__} is not plain data")
+    if kind is int:
+        return value if -PLAIN_INT < value < PLAIN_INT else {"int": hex(value)}
+    if kind is float:
+        return value if math.isfinite(value) else {"float": str(value)}
+    if depth >= MAX_DEPTH:
+        raise WireError("a value is nested too deep")
+    depth += 1
+    if kind in NAMES:
+        return {NAMES[kind]: [item if type(item) in PLAIN else _pack(item, depth) for item in value]}
+    if kind is dict:
+        return {"dict": [[_pack(key, depth), _pack(item, depth)] for key, item in value.items()]}
+    if kind is complex:
+        return {"complex": [_pack(value.real, depth), _pack(value.imag, depth)]}
+    if kind is bytes or kind is bytearray:
+        return {kind.__name__: value.hex()}
+    for base in BASES:
+        if isinstance(value, base):
+            return _pack(base(value), depth)
+    raise WireError(f"a value of type {kind.__name__} is not plain data")
 
 
 def _unpack(node: Any, depth: int) -> Any:
+    if type(node) in JSON:
+        return node
     if depth > MAX_DEPTH:
         raise WireError("a message is nested too deep")
-    if node is None or isinstance(node, (bool, str)):
-        return node
-    if not isinstance(node, dict) or len(node) != 1:
+    if type(node) is not dict or len(node) != 1:
         raise WireError("a message has a node that is not tagged")
     ((tag, body),) = node.items()
     if tag == "int":
         return int(body, 16)
     if tag == "float":
-        return float(body) if body in ("inf", "-inf", "nan") else float.fromhex(body)
+        return float({"inf": "inf", "-inf": "-inf", "nan": "nan"}[body])
+    depth += 1
+    if tag in SEQUENCES:
+        if type(body) is not list:
+            raise WireError("a message has a sequence that is not a list")
+        # One by one, so that a timer can end it.
+        return SEQUENCES[tag](item if type(item) in JSON else _unpack(item, depth) for item in body)
+    if tag == "dict":
+        return {_unpack(key, depth): _unpack(item, depth) for key, item in body}
     if tag == "complex":
-        real, imag = (_unpack(part, depth + 1) for part in body)
+        real, imag = (_unpack(part, depth) for part in body)
         return complex(real, imag)
     if tag in ("bytes", "bytearray"):
         return (bytes if tag == "bytes" else bytearray).fromhex(body)
-    if tag in ("list", "tuple", "set", "frozenset"):
-        if not isinstance(body, list):
-            raise WireError("a message has a sequence that is not a list")
-        kind = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}[tag]
-        return kind([_unpack(item, depth + 1) for item in body])
-    if tag == "dict":
-        return {_unpack(key, depth + 1): _unpack(item, depth + 1) for key, item in body}
     raise WireError(f"a message has the unknown tag {tag!r}")

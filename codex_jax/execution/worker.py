@@ -1,85 +1,34 @@
-"""A warm fork server: for every sample one process for the program and one for its checker.
+"""One worker: the checker's process, with a fork server of its own for programs.
 
-python -m codex_jax.execution.worker reads two messages a sample and writes an answer a line; see pool. The second
-message, with the test, is read by the checker itself: the program is a fork of the worker and can search all of its
-memory, so no test may ever have been there.
+It reads a message a sample from standard input and writes an answer a line; see pool. The server is forked before the
+first message, so no test is ever in the memory that programs are forked from.
 """
 
-import importlib
+import contextlib
+import gc
 import json
 import os
-import select
-import shutil
+import resource
 import signal
-import tempfile
-import time
+import site
+import socket
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from codex_jax.execution.checker import check
-from codex_jax.execution.confine import (
-    PR_SET_CHILD_SUBREAPER,
-    Limits,
-    confine,
-    keep_descriptors,
-    own_user,
-    prctl,
-    protect,
-)
-from codex_jax.execution.program import receive, serve
+from codex_jax.execution import namespaces
+from codex_jax.execution.checker import check, raise_when_overdue, reason
+from codex_jax.execution.confine import protect
+from codex_jax.execution.layers import Layer, ladder, own_user
+from codex_jax.execution.libc import PR_SET_CHILD_SUBREAPER, prctl
+from codex_jax.execution.program import receive, send
+from codex_jax.execution.server import MAX_MESSAGE, prepare, serve_programs
+from codex_jax.execution.wire import encode
 
-RECEIVE_SECONDS = 5.0  # for the checker to take its message
-MAX_VERDICT = 4096  # bytes
-READ = b"r"  # the checker has taken its message, and the next one on standard input is the worker's again
-
-# Loaded once for all programs: it is faster, and a program may not be allowed to read this Python's files.
-WARM = [
-    "_strptime",
-    "abc",
-    "array",
-    "ast",
-    "base64",
-    "bisect",
-    "calendar",
-    "cmath",
-    "collections",
-    "contextlib",
-    "copy",
-    "dataclasses",
-    "datetime",
-    "decimal",
-    "difflib",
-    "encodings.idna",
-    "encodings.latin_1",
-    "encodings.utf_16",
-    "enum",
-    "fractions",
-    "functools",
-    "hashlib",
-    "heapq",
-    "inspect",
-    "io",
-    "itertools",
-    "json",
-    "math",
-    "numbers",
-    "operator",
-    "pprint",
-    "queue",
-    "random",
-    "re",
-    "statistics",
-    "string",
-    "struct",
-    "textwrap",
-    "time",
-    "timeit",
-    "traceback",
-    "types",
-    "typing",
-    "unicodedata",
-    "warnings",
-]
+CHECKER_MEMORY = 3 << 30  # bytes: an answer may be made so that it takes much more memory than its message
+LATE = 2.0  # seconds that a check may go on after its program was stopped
+REASONS = {"time": "timed out", "wall": "timed out", "disk": "failed: too much in its scratch folder"}
 
 
 def fork(body: Callable[[], None]) -> int:
@@ -94,80 +43,109 @@ def fork(body: Callable[[], None]) -> int:
     os._exit(0)
 
 
-def run(request: dict[str, Any], scratch: str) -> str:
-    """The verdict on one sample: "passed", "timed out" or "failed: REASON"."""
-    timeout, own = float(request["timeout"]), own_user()
-    (calls_out, calls_in), (replies_out, replies_in), (verdict_out, verdict_in) = (os.pipe() for _ in range(3))
+def start_server(layer: Layer) -> socket.socket:
+    """A channel to a new fork server in this layer; OSError says what is refused."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    root, ready = os.geteuid() == 0, prepare(layer)
 
-    def program() -> None:
-        confine(Limits(cpu=int(timeout) + 1), scratch, {calls_out, replies_in}, own)
-        serve(request["prompt"] + request["completion"], request["entry_point"], calls_out, replies_in)
+    def body() -> None:
+        ours.close()
+        serve_programs(theirs, layer, own if root and not layer.namespaces else None, ready)
 
-    def checker() -> None:
-        test = json.loads(receive(0))
-        os.write(verdict_in, READ)
-        keep_descriptors({calls_in, replies_out, verdict_in})
-        text = check(test["prompt"], test["canonical_solution"], test["test"], calls_in, replies_out)
-        os.write(verdict_in, text.encode("utf-8", "replace")[:MAX_VERDICT])
-
-    pids = [fork(program), fork(checker)]
-    deadline = time.monotonic() + timeout
-    for descriptor in (calls_out, calls_in, replies_out, replies_in, verdict_in):
-        os.close(descriptor)
+    own = own_user()  # by our process id, not the child's
     try:
-        # The program holds no end of this pipe, so what is read here is the checker's.
-        if not select.select([verdict_out], [], [], RECEIVE_SECONDS)[0] or os.read(verdict_out, 1) != READ:
-            raise RuntimeError("the checker did not take its message")
-        ready, _, _ = select.select([verdict_out], [], [], max(0.0, deadline - time.monotonic()))
-        if not ready:
-            return "timed out"
-        return os.read(verdict_out, MAX_VERDICT).decode("utf-8", "replace") or "failed: checker ended"
+        if layer.namespaces:
+            namespaces.start(body, ready.read, own if root else os.geteuid())
+        else:
+            fork(body)
+        theirs.close()
+        refused = json.loads(ours.recv(MAX_MESSAGE) or b'{"refused": "the server ended"}').get("refused")
+        if refused is not None:
+            raise OSError(refused)
+    except BaseException:
+        ours.close()
+        theirs.close()
+        raise
+    return ours
+
+
+def choose(wanted: str) -> tuple[str, socket.socket | None, dict[str, str]]:
+    """(the best layer's name, its server's channel, what better ones were refused), or ("", None, refusals)."""
+    refused = {}
+    for layer in ladder(wanted):
+        if layer.chroot and os.geteuid():
+            refused[layer.name] = "needs root"
+            continue
+        try:
+            return layer.name, start_server(layer), refused
+        except OSError as error:
+            refused[layer.name] = error.strerror or str(error)
+    return "", None, refused
+
+
+def judge(request: dict[str, Any], channel: socket.socket) -> dict[str, Any]:
+    """The verdict on one sample, "passed", "timed out" or "failed: REASON", and its program's CPU seconds."""
+    calls_out, calls_in = os.pipe()
+    replies_out, replies_in = os.pipe()
+    limits = {"timeout": request["timeout"], "wall": request["wall"]}
+    socket.send_fds(channel, [json.dumps(limits).encode()], [calls_out, replies_in])
+    os.close(calls_out)
+    os.close(replies_in)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, request["wall"] + LATE)
+        with contextlib.suppress(OSError):  # it is gone already, and the check will see that
+            send(calls_in, encode((request["prompt"] + request["completion"], request["entry_point"])))
+        test = request["prompt"], request["canonical_solution"], request["test"]
+        result = check(*test, calls_in, replies_out, request["timeout"])
+    except BaseException as error:
+        result = reason(error)
     finally:
-        os.close(verdict_out)
-        end(pids)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        os.close(calls_in)
+        os.close(replies_out)
+    channel.send(b"done")
+    outcome = json.loads(channel.recv(MAX_MESSAGE))
+    return {"result": REASONS.get(outcome["stopped"], result), "seconds": outcome["seconds"]}
 
 
-def end(pids: list[int]) -> None:
-    """Kills these, their groups and whatever they left behind; orphans come to us, as we are their subreaper."""
-    while pids:
-        for pid in pids:
-            for kill in (os.killpg, os.kill):
-                # Not a group of its own yet, or gone.
-                try:
-                    if kill is os.kill or os.getpgid(pid) == pid:
-                        kill(pid, signal.SIGKILL)
-                except OSError:
-                    continue
-        for pid in pids:
-            try:
-                os.waitpid(pid, 0)
-            except ChildProcessError:
-                continue
-        with open(f"/proc/self/task/{os.getpid()}/children") as file:
-            pids = [int(pid) for pid in file.read().split()]
-
-
-def main() -> None:
-    """Serves until standard input ends; dies where the two sides are out of step, and is then replaced."""
+def main(wanted: str = "auto") -> None:
+    """Says which layer it has, then serves until standard input ends."""
+    sys.dont_write_bytecode = True  # ours was, once; no program is to try
     prctl(PR_SET_CHILD_SUBREAPER, 1)
+    with contextlib.suppress(
+        OSError
+    ):  # where the machine runs out of memory, a program goes first, and we before others
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for tests that print
+    name, channel, refused = choose(wanted)
+    print(json.dumps({"layer": name, "refused": refused}), file=answers)
+    if channel is None:
+        return
     protect()
-    for name in WARM:
-        importlib.import_module(name)
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    resource.setrlimit(resource.RLIMIT_DATA, (CHECKER_MEMORY, hard))
+    site.main()  # tests may use what is installed; programs may not
+    raise_when_overdue()
+    gc.freeze()  # so that no collection goes through all that is loaded
     while True:
         try:
-            request = json.loads(receive(0))  # not sys.stdin, whose buffer would take the checker's message too
+            request = json.loads(receive(0))
         except EOFError:
-            return
-        scratch = tempfile.mkdtemp(prefix="codex-jax-")
-        if os.geteuid() == 0:
-            os.chown(scratch, own_user(), own_user())
-        began = time.monotonic()
-        try:
-            result = run(request, scratch)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-        print(json.dumps({"result": result, "seconds": time.monotonic() - began}), flush=True)
+            break
+        print(json.dumps(judge(request, channel)), file=answers)
+    channel.close()
+    _wait()
+
+
+def _wait() -> None:
+    """For the server, which takes its scratch folder away."""
+    try:
+        while True:
+            os.wait()
+    except ChildProcessError:
+        return
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

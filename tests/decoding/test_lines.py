@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from codex_jax.decoding.lines import MOST, arrivals, sample_lines
-from codex_jax.decoding.output import fingerprint
+from codex_jax.decoding.output import fingerprint, to_row
 from codex_jax.decoding.sampler import task_key
 from codex_jax.decoding.settings import Sample
 from codex_jax.errors import InputError
@@ -28,8 +28,12 @@ def draws(requests):
             yield place, number, Sample(f"{request.tokens} {request.task} {number}", 1, -1.0, -1.0, -1.0, -1.0, "stop")
 
 
+def row_of(task_id, number, sample, prompt):
+    return {**to_row(task_id, number, sample, 0.5), "fingerprint": fingerprint({"seed": 3}, prompt)}
+
+
 def answer(source, out):
-    sample_lines(source, out, encode, draws, N, {"seed": 3})
+    sample_lines(source, out, encode, draws, N, row_of)
 
 
 def answered(data):

@@ -2,6 +2,7 @@ import pytest
 
 from codex_jax.benchmarks.problem import Problem, load_problems
 from codex_jax.execution.pool import run_samples
+from tests.execution.attacks import HERE
 
 # Each program looks through the memory it was forked with for what only the checker may know.
 FRAMES = """    pass
@@ -27,6 +28,16 @@ for span in spans:
         at = data.find(b"METADATA", at + 1)
 raise LookupError("nothing found")
 """
+# The same without asking where it lies.
+SCAN = f"""    pass
+{(HERE / "scan.txt").read_text()}
+this = 7  # METABASE =
+if not scan(b"METABASE", b" ="[::-1]):
+    raise LookupError("not even what is in this program")
+if scan(b"METADATA", b" ="[::-1]):  # as the test has it; the name alone is in this program too
+    raise LookupError("the test is here")
+raise LookupError("nothing found")
+"""
 
 
 def results(*pairs, workers=1):
@@ -38,14 +49,15 @@ def toy(solution, check):
     return Problem("t", "def f(x):\n", "f", solution, "def check(candidate):\n" + check)
 
 
-@pytest.mark.parametrize("program", [FRAMES, HEAP])
+@pytest.mark.parametrize("program", [FRAMES, SCAN, HEAP])
 def test_no_test_in_the_memory_of_the_program(program):
     problem = load_problems("humaneval")[0]
     good = problem, problem.canonical_solution
     first, stolen, last = results(good, (problem, program), good)
     assert (first, last) == ("passed", "passed")
-    # With Landlock a program cannot even ask where its memory lies.
-    kept = {FRAMES: ["failed: AssertionError"], HEAP: ["failed: LookupError: nothing found", "failed: PermissionError"]}
+    # With Landlock a program cannot even ask where its memory lies, and in a root of its own there is nothing to ask.
+    asked = ["failed: LookupError: nothing found", "failed: PermissionError", "failed: FileNotFoundError"]
+    kept = {FRAMES: ["failed: AssertionError"], SCAN: asked[:1], HEAP: asked}
     assert any(stolen.startswith(result) for result in kept[program])
 
 
