@@ -25,7 +25,7 @@ def show_decoding(result: dict[str, Any]) -> None:
     table.add_row(f"samples, {result['slots']} tokens each", gib(result["suffix_bytes"]))
     table.add_row("a sample", f"{result['bytes_a_sample'] / 2**20:.1f} MiB")
     if result["padding_bytes"]:
-        table.add_row("padding of these", gib(result["padding_bytes"]))
+        table.add_row("their padding, and tables", gib(result["padding_bytes"]))
     table.add_row("temporary, a step", gib(result["temporary_bytes"]))
     table.add_row("temporary, a prefill", gib(result["prefill_temporary_bytes"]))
     verdict = f"{1 - result['peak_bytes'] / result['hbm_bytes']:.0%} free" if result["fits"] else "does not fit"

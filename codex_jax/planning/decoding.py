@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from codex_jax.config import MeshConfig, ModelConfig
@@ -16,7 +15,7 @@ from codex_jax.decoding.settings import Draw, Request
 from codex_jax.errors import InputError
 from codex_jax.parallel.mesh import make_mesh
 from codex_jax.parallel.topology import parse_topology, slice_devices
-from codex_jax.planning.compiling import P50K_EOT, compile_lowered
+from codex_jax.planning.compiling import P50K_EOT, compile_lowered, shard_bytes
 from codex_jax.planning.token_step import (
     PROBLEMS,
     SAMPLES,
@@ -74,31 +73,24 @@ def lower(job: DecodeJob, mesh: Mesh, shape: Layout, places: int, slots: int) ->
     eot, vocabulary = min(P50K_EOT, config.vocab_size - 1), min(P50K_TOKENS, config.vocab_size)
     whole = NamedSharding(mesh, PartitionSpec())
 
-    def number(*sizes: int, sharding: NamedSharding | None = None) -> jax.ShapeDtypeStruct:
+    def number(*sizes: int, sharding: NamedSharding | None = None) -> Any:
         return jax.ShapeDtypeStruct(sizes, "int32", sharding=sharding)
 
     weights, state = weight_shapes(config, mesh, job.int8), state_shapes(config, mesh, shape, places, slots)
-    ends = rows.make_ends(job.how, [b""], 0).tables.shape
-    tables = number(*ends[:2], vocabulary, sharding=whole)
-    given: Any = rows.Ends(tables, number(sharding=whole), number(sharding=whole))
+    tables = rows.make_ends(job.how, [b""], 0).tables.shape[:2]
+    ends = rows.Ends(number(*tables, vocabulary, sharding=whole), number(sharding=whole), number(sharding=whole))
     programs = jitted(config, eot, mesh)
     with jax.set_mesh(mesh):
         numbers = rows.make_numbers(job.how)
-        advance = programs.advance.lower(job.how.kind, numbers, given, weights, state, number(), number())
+        advance = programs.advance.lower(job.how.kind, numbers, ends, weights, state, number(), number())
         prompts = number(copies), number(copies, places), number(copies)
         place = programs.place.lower(weights, state, *prompts)
         blocks = slots // state.suffix.span()
-    held = [device_bytes(part) for part in (weights, state.prefix, state.suffix)]
-    loaded = device_bytes(param_shapes(config, mesh))
-    loading = loaded + held[0] if job.int8 else loaded
-    return Programs(advance, place, held[0], held[1], held[2], blocks, loading)
-
-
-def device_bytes(tree: Any) -> int:
-    """Of ShapeDtypeStructs with shardings, on one device, as they are without padding."""
-    return sum(
-        int(np.prod(leaf.sharding.shard_shape(leaf.shape))) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree)
+    held, prefix, suffix, loaded = (
+        shard_bytes(part, jax.tree.map(lambda leaf: leaf.sharding, part))
+        for part in (weights, state.prefix, state.suffix, param_shapes(config, mesh))
     )
+    return Programs(advance, place, held, prefix, suffix, blocks, loaded + held if job.int8 else loaded)
 
 
 def plan_decoding(
