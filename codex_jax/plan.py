@@ -5,7 +5,7 @@ collective sends, the compiler's cycles, projected step time, MFU and tokens/s. 
 Exits 1 where it does not fit. Without --topology the experiment's own `topology` is taken; with --topology any, or
 where it has none, the smallest slice of each kind of chip that fits by estimates is listed. --search compiles the best
 guesses among meshes, remat policies and levers. Where the experiment's data is not here, sequences are as long as
---model.context and the vocabulary is p50k's. --decode plans the sampler instead, for HumanEval at 200 samples a problem:
+--model.context and the vocabulary is p50k's. --decode plans the sampler instead, for HumanEval at 200 a problem:
 codex_jax/planning/token_step.py says how its figures are made.
 
 - Model FLOPs: 6 for each weight of a matrix product and token, and attention's products with the causal half only;
