@@ -58,8 +58,8 @@ class Suffix(NamedTuple):
         layers, batch, heads, slots, _ = self.key.shape
         slot_B = jnp.where(rows_B, self.length, slots)  # out of bounds: dropped
         # Every axis but the last has an index: a scatter of whole rows takes the array as it lies in memory. Of windows
-        # over layers and heads, the compiler would lay all of it out anew at every step. On a TPU that holds for heads of
-        # 128; with narrower ones it still does so.
+        # over layers and heads, the compiler would lay all of it out anew at every step; on a TPU
+        # it still does with heads narrower than 128.
         place = jnp.arange(layers)[:, None, None], jnp.arange(batch)[:, None], jnp.arange(heads), slot_B[:, None]
 
         def put(kept: Array, new: Array) -> Array:
