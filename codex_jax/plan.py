@@ -5,7 +5,8 @@ collective sends, the compiler's cycles, projected step time, MFU and tokens/s. 
 Exits 1 where it does not fit. Without --topology the experiment's own `topology` is taken; with --topology any, or
 where it has none, the smallest slice of each kind of chip that fits by estimates is listed. --search compiles the best
 guesses among meshes, remat policies and levers. Where the experiment's data is not here, sequences are as long as
---model.context and the vocabulary is p50k's.
+--model.context and the vocabulary is p50k's. --decode plans the sampler instead, for HumanEval at 200 a problem:
+codex_jax/planning/token_step.py says how its figures are made.
 
 - Model FLOPs: 6 for each weight of a matrix product and token, and attention's products with the causal half only;
   nothing is added for what the backward pass computes again. MFU is these over step time and peak.
@@ -31,12 +32,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codex_jax import cli, terminal
-from codex_jax.config import TrainConfig
+from codex_jax.config import Dtype, TrainConfig
+from codex_jax.decoding.sampler import COPIES, for_decoding
+from codex_jax.decoding.settings import Draw
+from codex_jax.decoding.stop import PAPER_STOPS
 from codex_jax.errors import InputError
 from codex_jax.parallel.topology import parse_topology, prepare_environment
 from codex_jax.planning import tables
 from codex_jax.planning.candidates import FREE, changes, smallest
 from codex_jax.planning.compiling import Job, job_of, plan
+from codex_jax.planning.decode_table import show_decoding
+from codex_jax.planning.decoding import DecodeJob, plan_decoding
 from codex_jax.planning.search import search
 from codex_jax.training.settings import load_experiment
 
@@ -51,6 +57,12 @@ class PlanConfig(TrainConfig):
     search: bool = False  # finds the best mesh, remat policy and levers for the slice
     compile: int = 6  # guesses that --search compiles
     free: float = FREE  # part of HBM that --search leaves free
+    decode: bool = False  # plans the sampler's programs, not a training step: see the five settings below
+    batch: int = 100  # --decode: samples drawn together by each copy of the model
+    prompt: int = 285  # --decode: tokens of the longest prompt; 95% of HumanEval's are no longer
+    max_new_tokens: int = 300  # --decode: tokens a sample
+    dtype: Dtype | None = None  # --decode: of products, weights and cache; default: the run's compute dtype
+    int8: bool = False  # --decode: the layers' weights in int8
     change_optimizer: bool = False  # --search may also store the first moment as bfloat16, and moments on the host
 
 
@@ -111,6 +123,19 @@ def best_plan(job: Job, config: PlanConfig) -> int:
     return 0 if fits else 1
 
 
+def decode_plan(job: Job, config: PlanConfig) -> int:
+    """Compiles what samples; 1 where it does not fit."""
+    how = Draw(max_new_tokens=config.max_new_tokens, stops=PAPER_STOPS)
+    model = for_decoding(job.config.model, config.dtype)
+    decode = DecodeJob(model, config.mesh, config.prompt, config.batch, how, config.int8)
+    result = plan_decoding(decode, config.topology, config.hlo, say=lambda line: print(line, file=sys.stderr))
+    if config.json:
+        print(json.dumps(result))
+    else:
+        show_decoding(result)
+    return 0 if result["fits"] else 1
+
+
 def main(argv: list[str] | None = None) -> int:
     """The command."""
     args = list(sys.argv[1:] if argv is None else argv)
@@ -124,6 +149,8 @@ def main(argv: list[str] | None = None) -> int:
         experiment = load_experiment(Path(args[0]))
         fields = {field.name: getattr(experiment, field.name) for field in dataclasses.fields(TrainConfig)}
         fields["topology"] = runpy.run_path(args[0]).get("topology", "")
+        if "--decode" in args:
+            fields["mesh"] = COPIES  # the experiment's is for training
         config = cli.parse(PlanConfig, args[1:], default=PlanConfig(**fields))
         if config.compile < 1 or not 0 <= config.free < 1:
             raise InputError("--compile must be at least 1, and --free from 0 to below 1")
@@ -134,6 +161,10 @@ def main(argv: list[str] | None = None) -> int:
         anywhere = config.topology in ("", "any")
         if config.search and anywhere:
             raise InputError("--search needs a slice: --topology CHIP:SHAPE, such as v5e:16x16")
+        if config.decode and (anywhere or config.search):
+            raise InputError("--decode needs a slice, --topology CHIP:SHAPE such as v5e:2x2, and has no --search")
+        if config.decode:
+            return decode_plan(job, config)
         if anywhere:
             return suggest(job, config, command)
         parse_topology(config.topology)

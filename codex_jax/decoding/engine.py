@@ -11,11 +11,12 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from codex_jax.config import ModelConfig
 from codex_jax.decoding import rows
 from codex_jax.decoding.completion import shown, to_sample
+from codex_jax.decoding.programs import jitted, slots_for
 from codex_jax.decoding.scheduler import Layout, buckets, drawn_by, fresh_rows, layout, schedule
 from codex_jax.decoding.scoring import Score, scores, token_logps
 from codex_jax.decoding.settings import Draw, Request, Sample
 from codex_jax.errors import InputError
-from codex_jax.model.cache import SLOTS, bytes_of
+from codex_jax.model.cache import bytes_of
 from codex_jax.model.decode import Weights
 
 EVERY = 4  # tokens between two pieces of a streamed sample
@@ -30,16 +31,8 @@ class Engine:
         self.copies = mesh.shape["data"] * mesh.shape["fsdp"]
         self.token_bytes = [tokenizer.token_bytes(n) for n in range(tokenizer.vocab_size)]
         self.whole = NamedSharding(mesh, PartitionSpec())
-        axes = rows.state_axes(config)
-        placed = jax.tree.map(
-            lambda spec: NamedSharding(mesh, spec), axes, is_leaf=lambda leaf: isinstance(leaf, PartitionSpec)
-        )
         eot, vocab_size = tokenizer.eot, tokenizer.vocab_size
-        self.empty = jax.jit(partial(rows.empty_state, config), static_argnums=(0, 1, 2, 3), out_shardings=placed)
-        self.place = jax.jit(partial(rows.place, config, eot), donate_argnums=1, out_shardings=placed)
-        self.refill = jax.jit(rows.refill, donate_argnums=0, out_shardings=placed)
-        advance = partial(rows.advance, config)
-        self.advance = jax.jit(advance, static_argnums=0, donate_argnums=4, out_shardings=placed)
+        self.empty, self.place, self.refill, self.advance = jitted(config, eot, mesh)
         self.fetch = jax.jit(lambda tree: tree, out_shardings=self.whole)
         self.logps = jax.jit(partial(token_logps, config, eot, vocab_size), out_shardings=self.whole)
 
@@ -105,7 +98,7 @@ class Engine:
 
     def slots(self, how: Draw) -> int:
         """How many new tokens a row has room for."""
-        return -(-min(how.max_new_tokens, self.config.context - 1) // SLOTS) * SLOTS
+        return slots_for(self.config, how)
 
     def bytes_a_sample(self, how: Draw) -> int:
         """Of its own keys and values, over all devices."""

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from codex_jax.decoding.settings import Kind
+from codex_jax.parallel.mesh import current_mesh, platform_of
 
 Array = jax.Array
 
@@ -100,12 +101,13 @@ def cutoff(weights_BNL: Array, enough: Callable[[Array, Array], Array], lowest_B
     low = jax.lax.bitcast_convert_type(lowest_B, jnp.int32)
     all_of_them = jnp.full_like(lowest_B, weights_BNL[0].size)
     state = low, jnp.full_like(low, ABOVE_ONE), all_of_them, jnp.zeros_like(lowest_B)
-    return _float(jax.lax.while_loop(undecided, narrowed, state)[0])
+    with jax.named_scope("cutoff"):
+        return _float(jax.lax.while_loop(undecided, narrowed, state)[0])
 
 
 def held(weights_BNL: Array, edges: Sequence[Array]) -> list[tuple[Array, Array]]:
     """For each edge [B] the (sum, number) of the weights at least as large, float32 [B] each, in one pass over them."""
-    chain = CHAIN if jax.default_backend() == "cpu" else LANES
+    chain = CHAIN if platform_of(current_mesh()) == "cpu" else LANES
     weights = weights_BNL.reshape(len(weights_BNL), -1, chain)
     above = [weights >= edge[:, None, None] for edge in edges]
     parts = [part for one in above for part in (jnp.where(one, weights, 0.0), one.astype(jnp.float32))]

@@ -12,23 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from codex_jax.config import Dtype, MeshConfig, ModelConfig
 from codex_jax.decoding.engine import Engine
+from codex_jax.decoding.programs import check_mesh, param_shapes
 from codex_jax.decoding.scoring import Score
 from codex_jax.decoding.settings import Draw, Request, Sample
 from codex_jax.decoding.stop import PAPER_STOPS
 from codex_jax.errors import InputError
 from codex_jax.jsonl import Json
 from codex_jax.model.decode import unstack
-from codex_jax.model.gpt import GPT
 from codex_jax.model.quantize import quantize
 from codex_jax.parallel.mesh import make_mesh
 from codex_jax.text.tokenizers import load_tokenizer
 from codex_jax.training.checkpoint import newest_step, read_config, restore_params
-from codex_jax.training.optimizer import make_optimizer
-from codex_jax.training.state import state_shardings
 
 COPIES = MeshConfig(data=-1, fsdp=1)  # a whole model on every device
 
@@ -61,18 +58,10 @@ def load_engine(
             f"{run}/tokenizer has {tokenizer.vocab_size} tokens, the model {config.model.vocab_size}: "
             "it is not the tokenizer this run was trained with"
         )
-    if mesh.sequence != 1:
-        raise InputError("--mesh.sequence must be 1: a token at a time is not split")
     placed = make_mesh(mesh)
-    if decoding.heads % placed.shape["model"]:
-        raise InputError(f"--mesh.model {placed.shape['model']} does not divide the model's {decoding.heads} heads")
-    shapes, shardings = state_shardings(GPT(decoding), make_optimizer(config.optimizer, config.steps), placed)
-    # Only products are in the compute dtype; norms stay in float32.
-    kept = jax.tree_util.tree_map_with_path(
-        lambda path, leaf: leaf.update(dtype=jnp.float32 if "norm" in str(path) else decoding.compute_dtype),
-        shapes.params,
-    )
-    params, step = restore_params(run, kept, shardings.params)
+    check_mesh(decoding, placed)
+    shapes = param_shapes(decoding, placed)
+    params, step = restore_params(run, shapes, jax.tree.map(lambda leaf: leaf.sharding, shapes))
     weights = unstack(quantize(params) if int8 else params)
     origin = {
         "config": dataclasses.asdict(config),

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from codex_jax.config import ModelConfig
 from codex_jax.model.attention import attend_cached
-from codex_jax.model.cache import SLOTS, Prefix, Suffix
+from codex_jax.model.cache import Prefix, Suffix
 from codex_jax.model.gpt import GPT, Block, segments_and_positions
 
 Array = jax.Array
@@ -66,7 +66,7 @@ def decode(
     """
     rows = token_B.shape[0] // prefix.length.shape[0]
     position_B = jnp.repeat(prefix.length, rows) + suffix.length
-    blocks = (jnp.where(live_B, suffix.length, 0).max() + SLOTS - 1) // SLOTS
+    blocks = -(-jnp.where(live_B, suffix.length, 0).max() // suffix.span())
     x = _apply(GPT(config), weights.outer, token_B[:, None], position_B[:, None], method=GPT.embed)
     keys, values = [], []
     for n, layer in enumerate(weights.layers):

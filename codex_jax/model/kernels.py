@@ -10,7 +10,7 @@ from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 from codex_jax.config import Attention
 from codex_jax.errors import InputError
 from codex_jax.model.attention import attend, attend_packed, mask_of_packed
-from codex_jax.parallel.mesh import AXES, RULES
+from codex_jax.parallel.mesh import AXES, RULES, platform_of
 
 Array = jax.Array
 
@@ -19,14 +19,6 @@ BLOCKS = (512, 256, 128)  # tokens: splash's tiles, the largest that divides the
 CUDNN_HEAD = 128  # the largest head of its fused attention before Hopper
 SAVED_ATTENTION = "attention"  # under which a remat policy finds the output (and splash's log-sum-exp)
 AMPERE = 8  # compute capability 8.0, its least
-
-
-def platform_of(mesh: Mesh | AbstractMesh | None) -> str:
-    """cpu, gpu or tpu: of the mesh's devices (they may be described and not attached), or the default backend."""
-    if isinstance(mesh, Mesh):
-        return mesh.devices.flat[0].platform
-    device = mesh.abstract_device if mesh is not None else None
-    return device.platform if device is not None else jax.default_backend()
 
 
 def chosen(

@@ -1,8 +1,8 @@
 """What a program compiled for a TPU costs, read from its text.
 
-A loop's body is counted as often as it runs (the constant in its condition), of branches the first. Cycles are the
-compiler's own estimates, which it leaves on fusions and copies; custom calls (Pallas kernels) carry none and are handed
-back by name.
+A loop's body is counted as often as it runs (the constant in its condition, or what the caller says), of branches the
+first. Cycles are the compiler's own estimates, which it leaves on fusions and copies; custom calls (Pallas kernels)
+carry none and are handed back by name.
 """
 
 import re
@@ -157,10 +157,15 @@ def read_collective(one: Instruction, kind: str, times: int, waits: bool, partit
     return Collective(kind, sent_bytes(kind, sizes, ways, started), group, waits, times, label[1] if label else "")
 
 
-def read_costs(text: str, copy_cycles: Callable[[int], float] | None = None) -> Costs:
+def read_costs(
+    text: str,
+    copy_cycles: Callable[[int], float] | None = None,
+    turns: Callable[[str], int | None] = lambda _: None,
+) -> Costs:
     """The costs of one step of a compiled program; copy_cycles(bytes) bounds what a copy of a result may take.
 
-    The compiler's estimates of relayout copies are up to 25 times too high.
+    The compiler's estimates of relayout copies are up to 25 times too high. turns(name of the operation): how often a
+    loop runs that the program's numbers decide about; None for its condition's constant.
     """
     entry, computations = read_computations(text)
     partitions = int(found[1]) if (found := re.search(r"num_partitions=(\d+)", text)) else 1
@@ -169,6 +174,9 @@ def read_costs(text: str, copy_cycles: Callable[[int], float] | None = None) -> 
     def trips(instruction: Instruction, condition: str) -> int:
         if known := _TRIPS.search(instruction.text):
             return int(known[1])
+        label = _NAME.search(instruction.text)
+        if (given := turns(label[1] if label else "")) is not None:
+            return given
         bounds = [int(n) for line in computations[condition] for n in _CONSTANT.findall(line.text)]
         return max(bounds, default=1)
 

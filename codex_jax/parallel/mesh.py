@@ -119,6 +119,14 @@ def current_mesh() -> Mesh | AbstractMesh | None:
     return None if mesh.empty else mesh
 
 
+def platform_of(mesh: Mesh | AbstractMesh | None) -> str:
+    """cpu, gpu or tpu: of the mesh's devices (they may be described and not attached), or the default backend."""
+    if isinstance(mesh, Mesh):
+        return mesh.devices.flat[0].platform
+    device = mesh.abstract_device if mesh is not None else None
+    return device.platform if device is not None else jax.default_backend()
+
+
 def constrain(x: jax.Array, *axes: Axis) -> jax.Array:
     """x laid out by its logical axes over the current mesh; x itself where there is none."""
     return x if current_mesh() is None else jax.lax.with_sharding_constraint(x, spec(*axes))

@@ -114,11 +114,41 @@ def write_whole(path: Path, text: str) -> None:
         raise InputError(f"cannot write --hlo {path}: {error.strerror}") from None
 
 
-def plan(job: Job, topology: str, hlo: str = "", say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
-    """Compiles the step for a slice and returns what --json prints. hlo: a file for the compiled text.
+@dataclass(frozen=True)
+class Compiled:
+    """A program on one device. Bytes that are held and given back count once."""
 
-    Where the compiler runs out of memory, the file has the text as it was lowered, and below it what it said.
-    """
+    text: str  # "" where the compiler ran out of HBM
+    arguments: int
+    temporary: int
+    peak: int
+    seconds: float  # that compiling took
+
+
+def compile_lowered(lowered: Any, hlo: str = "") -> Compiled:
+    """hlo: a file for the compiled text; where the compiler runs out of memory, for the text as it was lowered, and
+    below it what it said. InputError where it refuses for another reason."""
+    began = time.monotonic()
+    try:
+        compiled = lowered.compile()
+    except jax.errors.JaxRuntimeError as error:
+        needed = exhausted_bytes(str(error))
+        if hlo:
+            comment = "".join(f"// {line}\n" for line in str(error).splitlines())
+            write_whole(Path(hlo), lowered.as_text("hlo") + "\n" + comment)
+        if needed is None:
+            raise InputError(f"the compiler refused this step: {str(error)[:300]}") from None
+        return Compiled("", 0, needed, needed, time.monotonic() - began)
+    seconds, text, memory = time.monotonic() - began, compiled.as_text(), compiled.memory_analysis()
+    if hlo:
+        write_whole(Path(hlo), text)
+    arguments, temporary = memory.argument_size_in_bytes, memory.temp_size_in_bytes
+    held = arguments + memory.output_size_in_bytes - memory.alias_size_in_bytes
+    return Compiled(text, arguments, temporary, held + temporary + memory.generated_code_size_in_bytes, seconds)
+
+
+def plan(job: Job, topology: str, hlo: str = "", say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+    """Compiles the step for a slice and returns what --json prints. hlo: see compile_lowered."""
     config = job.config
     chip, _ = parse_topology(topology)
     devices = slice_devices(topology)
@@ -140,27 +170,11 @@ def plan(job: Job, topology: str, hlo: str = "", say: Callable[[str], None] = la
         "model_flops": flops_per_token(config.model, job.length) * tokens / chips,
     }
     say(f"compiling for {chips} chips of {topology}: a minute or two for a large model")
-    began = time.monotonic()
-    try:
-        compiled = lowered.step.compile()
-    except jax.errors.JaxRuntimeError as error:
-        needed = exhausted_bytes(str(error))
-        if hlo:
-            comment = "".join(f"// {line}\n" for line in str(error).splitlines())
-            write_whole(Path(hlo), lowered.step.as_text("hlo") + "\n" + comment)
-        if needed is None:
-            raise InputError(f"the compiler refused this step: {str(error)[:300]}") from None
-        needed *= chip.cores
-        spent = time.monotonic() - began
-        unknown = dict.fromkeys(UNKNOWN)
-        return result | {"temporary_bytes": needed, "peak_bytes": needed, "compile_seconds": spent} | unknown
-    result["compile_seconds"] = time.monotonic() - began
-    text = compiled.as_text()
-    if hlo:
-        write_whole(Path(hlo), text)
-    memory = compiled.memory_analysis()
-    held = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
-    peak = (held + memory.temp_size_in_bytes + memory.generated_code_size_in_bytes) * chip.cores
-    result |= {"fits": peak <= chip.hbm_bytes, "temporary_bytes": memory.temp_size_in_bytes * chip.cores}
-    result["peak_bytes"] = peak
-    return result | project(text, config, job.length, topology, chip, mesh, result["host_bytes"])
+    compiled = compile_lowered(lowered.step, hlo)
+    peak = compiled.peak * chip.cores
+    result |= {"temporary_bytes": compiled.temporary * chip.cores, "peak_bytes": peak}
+    result["compile_seconds"] = compiled.seconds
+    if not compiled.text:
+        return result | dict.fromkeys(UNKNOWN)
+    result["fits"] = peak <= chip.hbm_bytes
+    return result | project(compiled.text, config, job.length, topology, chip, mesh, result["host_bytes"])
