@@ -31,7 +31,7 @@ class Jitted(NamedTuple):
 
 def jitted(config: ModelConfig, eot: int, mesh: Mesh) -> Jitted:
     """For one model on a mesh."""
-    placed = state_shardings(config, mesh)
+    placed = state_shardings(mesh)
     return Jitted(
         empty=jax.jit(partial(rows.empty_state, config), static_argnums=(0, 1, 2, 3), out_shardings=placed),
         place=jax.jit(partial(rows.place, config, eot), donate_argnums=1, out_shardings=placed),
@@ -53,16 +53,16 @@ def check_mesh(config: ModelConfig, mesh: Mesh) -> None:
         raise InputError(f"--mesh.model {mesh.shape['model']} does not divide the model's {config.heads} heads")
 
 
-def state_shardings(config: ModelConfig, mesh: Mesh) -> rows.State:
-    """The NamedSharding of each array of a State."""
+def state_shardings(mesh: Mesh) -> rows.State:
+    """The NamedSharding of the arrays of each field of a State."""
     is_spec = {"is_leaf": lambda leaf: isinstance(leaf, PartitionSpec)}
-    return jax.tree.map(lambda spec: NamedSharding(mesh, spec), rows.state_axes(config), **is_spec)
+    return jax.tree.map(lambda spec: NamedSharding(mesh, spec), rows.state_axes(), **is_spec)
 
 
 def state_shapes(config: ModelConfig, mesh: Mesh, shape: Layout, places: int, slots: int) -> rows.State:
     """A State of ShapeDtypeStructs with their shardings."""
     shapes = jax.eval_shape(lambda: rows.empty_state(config, *shape, places, slots))
-    return jax.tree.map(_placed, shapes, state_shardings(config, mesh))
+    return jax.tree.map(_placed, shapes, jax.tree.broadcast(state_shardings(mesh), shapes))
 
 
 def param_shapes(config: ModelConfig, mesh: Mesh) -> Any:

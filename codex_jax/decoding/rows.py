@@ -117,12 +117,14 @@ def empty_state(config: ModelConfig, groups: int, rows: int, places: int, slots:
     )
 
 
-def state_axes(config: ModelConfig) -> State:
-    """The mesh axes of each array: groups, and with them rows, lie apart as a batch does, heads as the model's."""
+def state_axes() -> State:
+    """The mesh axes of the arrays of each field: groups, and with them rows, lie apart as a batch does.
+
+    Heads lie as the model's.
+    """
     batch: Any = spec("batch")
-    prefix: Any = (spec("batch", "heads", None, None),) * config.layers
-    suffix: Any = spec(None, "batch", "heads", None, None)
-    return State(Prefix(prefix, prefix, batch), Suffix(suffix, suffix, batch), Rows(*(batch,) * len(Rows._fields)))
+    cache: Any = spec("batch", "heads", None, None)
+    return State(Prefix(cache, cache, batch), Suffix(cache, cache, batch), Rows(*(batch,) * len(Rows._fields)))
 
 
 def place(

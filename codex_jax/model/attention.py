@@ -1,6 +1,7 @@
 """Causal attention: over a packed batch, and of new tokens over a cache."""
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -70,14 +71,15 @@ def attend_cached(
     prefix: Prefix,
     suffix: Suffix,
     layer: int,
-    blocks: Array,
+    longest: Array,
     reach: int | None = None,
 ) -> Array:
     """One new token of each of B rows over its prompt, its own suffix and itself; -> [B, H, D].
 
     Rows lie by prompt: B / G of one, then of the next. They are folded into the query axis of the prompt's products,
-    so it is read once; the three parts are merged by log-sum-exp. blocks: int32 [], how many blocks of
-    suffix.span() slots are read. reach: how many of the last tokens, itself included, it sees (None: all).
+    so it is read once; the parts are merged by log-sum-exp. longest: int32 [], how many slots of the suffix are in use
+    at most: a block that begins behind them is not read. reach: how many of the last tokens, itself included, it sees
+    (None: all).
     """
     groups, heads, places, size = prefix.key[layer].shape
     batch, dtype = query_BHD.shape[0], value_BHD.dtype
@@ -103,12 +105,8 @@ def attend_cached(
     running = _merged(running, jnp.where(seen, scores, -1e30), lambda w: _product("ghrp,ghpd->ghrd", w, values))
     running = tuple(map(by_row, running))
 
-    span = suffix.span()
-
-    def block(n: Array, running: tuple) -> tuple:
-        start, shape = (layer, 0, 0, n * span, 0), (1, batch, heads, span, size)
-        keys, values = (jax.lax.dynamic_slice(x, start, shape)[0] for x in (suffix.key, suffix.value))
-        slot = n * span + jnp.arange(span)
+    def read(start: int, keys: Array, values: Array, running: tuple) -> tuple:
+        slot = start + jnp.arange(keys.shape[2])
         seen = slot < suffix.length[:, None]
         if reach is not None:
             seen &= suffix.length[:, None] - slot < reach
@@ -116,7 +114,11 @@ def attend_cached(
         masked = jnp.where(seen[:, None], scores, -1e30)
         return _merged(running, masked, lambda w: _one_query("bhqs,bhsd->bhqd", w, values))
 
-    _, total, out = jax.lax.fori_loop(0, blocks, block, running)
+    for start, keys, values in zip(suffix.starts(), suffix.key[layer], suffix.value[layer], strict=True):
+        # Planning counts the first branch, which is that of False.
+        kept = longest <= start
+        running = jax.lax.cond(kept, lambda state: state, partial(read, start, keys, values), running)
+    _, total, out = running
     return (out / total[..., None]).astype(dtype)
 
 

@@ -1,5 +1,6 @@
 """The KV cache as plain arrays, passed in and handed back: prompts' places are kept once, samples' own beside them."""
 
+from itertools import accumulate
 from typing import NamedTuple
 
 import jax
@@ -10,7 +11,9 @@ from codex_jax.parallel.mesh import current_mesh, platform_of
 
 Array = jax.Array
 
-SLOTS = 32  # of a suffix that are read at a time, on a CPU: see Suffix.span
+SLOTS = 32  # a suffix has a multiple of them
+# Slots of a block, at most: on a CPU a step takes time for every slot it reads, on others for every block.
+FEW, MANY = 64, 160
 
 
 class Prefix(NamedTuple):
@@ -39,33 +42,41 @@ class Prefix(NamedTuple):
 class Suffix(NamedTuple):
     """Each row's own keys and values.
 
-    key, value: [layers, B, heads, S, head_dim] in the compute dtype; length: int32 [B], the slots in use. A row's
-    token n lies in its slot n whenever the row began, so that its sums run in one order.
+    key, value: of each layer, blocks of slots [B, heads, S, head_dim] in the compute dtype, one behind the other;
+    length: int32 [B], the slots in use. Blocks lie apart, so that a product reads one where it is and none of those
+    that no row has reached. A row's token n lies in its slot n whenever the row began, so that its sums run in one
+    order.
     """
 
-    key: Array
-    value: Array
+    key: tuple[tuple[Array, ...], ...]
+    value: tuple[tuple[Array, ...], ...]
     length: Array
 
-    def span(self) -> int:
-        """How many slots are read at a time: on a CPU SLOTS, as it takes long for each; else up to five times that."""
-        if platform_of(current_mesh()) == "cpu":
-            return SLOTS
-        return max(size for size in range(SLOTS, 5 * SLOTS + 1, SLOTS) if self.key.shape[3] % size == 0)
+    def starts(self) -> list[int]:
+        """The first slot of each block."""
+        return list(accumulate((block.shape[2] for block in self.key[0][:-1]), initial=0))
 
-    def append(self, key: Array, value: Array, rows_B: Array) -> "Suffix":
-        """With the next slot of `rows_B` (bool) filled, by [layers, B, heads, head_dim]: in place where donated."""
-        layers, batch, heads, slots, _ = self.key.shape
-        slot_B = jnp.where(rows_B, self.length, slots)  # out of bounds: dropped
-        # Every axis but the last has an index: a scatter of whole rows takes the array as it lies in memory. Of windows
-        # over layers and heads, the compiler would lay all of it out anew at every step; on a TPU
-        # it still does with heads narrower than 128.
-        place = jnp.arange(layers)[:, None, None], jnp.arange(batch)[:, None], jnp.arange(heads), slot_B[:, None]
+    def append(self, keys: tuple[Array, ...], values: tuple[Array, ...], rows_B: Array) -> "Suffix":
+        """With the next slot of `rows_B` (bool) filled, by a layer's [B, heads, head_dim]: in place where donated."""
+        starts = self.starts()
 
-        def put(kept: Array, new: Array) -> Array:
-            return kept.at[place].set(new, mode="drop", unique_indices=True)
+        def put(kept: Array, new: Array, start: int) -> Array:
+            batch, heads, slots, _ = kept.shape
+            own = rows_B & (self.length >= start)
+            slot_B = jnp.where(own, self.length - start, slots)  # out of bounds: dropped
+            # Every axis but the last has an index: a scatter of whole rows takes the array as it lies in memory. Of
+            # windows over heads, the compiler would lay all of it out anew at every step; on a TPU it still does with
+            # heads narrower than 128.
+            at = kept.at[jnp.arange(batch)[:, None], jnp.arange(heads), slot_B[:, None]]
+            return at.set(new, mode="drop", unique_indices=True)
 
-        return Suffix(put(self.key, key), put(self.value, value), self.length + rows_B)
+        def each(layers: tuple, news: tuple[Array, ...]) -> tuple:
+            return tuple(
+                tuple(put(block, new, start) for block, start in zip(blocks, starts, strict=True))
+                for blocks, new in zip(layers, news, strict=True)
+            )
+
+        return Suffix(each(self.key, keys), each(self.value, values), self.length + rows_B)
 
 
 def empty_prefix(config: ModelConfig, groups: int, places: int) -> Prefix:
@@ -80,11 +91,19 @@ def empty_prefix(config: ModelConfig, groups: int, places: int) -> Prefix:
 
 def empty_suffix(config: ModelConfig, batch: int, slots: int) -> Suffix:
     """At least `slots` free slots for each of `batch` rows."""
-    slots = -(-slots // SLOTS) * SLOTS
-    shape = (config.layers, batch, config.heads, slots, config.width // config.heads)
-    return Suffix(
-        jnp.zeros(shape, config.compute_dtype), jnp.zeros(shape, config.compute_dtype), jnp.zeros(batch, jnp.int32)
-    )
+    sizes = block_sizes(slots, FEW if platform_of(current_mesh()) == "cpu" else MANY)
+
+    def layers() -> tuple[tuple[Array, ...], ...]:
+        shapes = [(batch, config.heads, size, config.width // config.heads) for size in sizes]
+        return tuple(tuple(jnp.zeros(shape, config.compute_dtype) for shape in shapes) for _ in range(config.layers))
+
+    return Suffix(layers(), layers(), jnp.zeros(batch, jnp.int32))
+
+
+def block_sizes(slots: int, most: int) -> list[int]:
+    """Of as few blocks as hold so many slots, none of more than `most`: much the same, and multiples of SLOTS."""
+    units, count = -(-slots // SLOTS), -(-slots // most)
+    return [SLOTS * (units * (n + 1) // count - units * n // count) for n in range(count)]
 
 
 def bytes_of(config: ModelConfig, places: int) -> int:

@@ -59,26 +59,26 @@ def forward(config: ModelConfig, weights: Weights, tokens_BT: Array, eot: int) -
 
 def decode(
     config: ModelConfig, weights: Weights, token_B: Array, prefix: Prefix, suffix: Suffix, live_B: Array
-) -> tuple[Array, Array, Array]:
-    """One token of each row -> (logits float32 [B, V], its keys and values [layers, B, H, D] for suffix.append).
+) -> tuple[Array, tuple, tuple]:
+    """One token of each row -> (logits float32 [B, V], its keys, its values: a layer each [B, H, D]).
 
     live_B: bool; the others' logits mean nothing.
     """
     rows = token_B.shape[0] // prefix.length.shape[0]
     position_B = jnp.repeat(prefix.length, rows) + suffix.length
-    blocks = -(-jnp.where(live_B, suffix.length, 0).max() // suffix.span())
+    longest = jnp.where(live_B, suffix.length, 0).max()
     x = _apply(GPT(config), weights.outer, token_B[:, None], position_B[:, None], method=GPT.embed)
     keys, values = [], []
     for n, layer in enumerate(weights.layers):
         reach = config.window if _is_banded(config, n) else None
 
         def attend(query: Array, key: Array, value: Array, n: int = n, reach: int | None = reach) -> Array:
-            return attend_cached(query[:, 0], key[:, 0], value[:, 0], prefix, suffix, n, blocks, reach)[:, None]
+            return attend_cached(query[:, 0], key[:, 0], value[:, 0], prefix, suffix, n, longest, reach)[:, None]
 
         x, (key, value) = _apply(Block(config), layer, x, None, None, attend)
         keys.append(key[:, 0])
         values.append(value[:, 0])
-    return head(config, weights, x)[:, 0], jnp.stack(keys), jnp.stack(values)
+    return head(config, weights, x)[:, 0], tuple(keys), tuple(values)
 
 
 def head(config: ModelConfig, weights: Weights, x: Array) -> Array:

@@ -62,7 +62,6 @@ class Programs:
     weights: int  # bytes on one device
     prefix: int
     suffix: int
-    blocks: int  # of a sample's slots, that attention reads one after the other
     loading: int  # bytes of what lies there at once while weights are made int8: beside them what they are made of
 
 
@@ -85,12 +84,11 @@ def lower(job: DecodeJob, mesh: Mesh, shape: Layout, places: int, slots: int) ->
         advance = programs.advance.lower(job.how.kind, numbers, ends, weights, state, number(), number())
         prompts = number(copies), number(copies, places), number(copies)
         place = programs.place.lower(weights, state, *prompts)
-        blocks = slots // state.suffix.span()
     held, prefix, suffix, loaded = (
         shard_bytes(part, jax.tree.map(lambda leaf: leaf.sharding, part))
         for part in (weights, state.prefix, state.suffix, param_shapes(config, mesh))
     )
-    return Programs(advance, place, held, prefix, suffix, blocks, loaded + held if job.int8 else loaded)
+    return Programs(advance, place, held, prefix, suffix, loaded + held if job.int8 else loaded)
 
 
 def plan_decoding(
@@ -148,7 +146,7 @@ def plan_decoding(
     }
     if not compiled:
         return result | dict.fromkeys(UNKNOWN)
-    step = project_step(advance.text, config, topology, mesh, shape, places + slots, programs.blocks, held)
+    step = project_step(advance.text, config, topology, mesh, shape, places + slots, held)
     prefill = project_prefill(place.text, config, topology, mesh, places, programs.weights)
     result |= {"step": step, "prefill_seconds": prefill, "tokens_per_second": step["tokens_per_second"]}
     result["human_eval_seconds"] = human_eval_seconds(step["tokens_per_second"], prefill, copies)

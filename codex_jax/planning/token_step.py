@@ -26,17 +26,11 @@ PASSES = 12  # of the search for the nucleus: 7 to 18 were counted, over normal 
 USABLE = 0.97  # of HBM: what the compiler hands out (15.75 of a v5e's 16 GiB, 31.25 of a v4's 32)
 
 
-def turns(blocks: int) -> Any:
-    """How often the loops of advance run, by name: STEPS tokens, attention's blocks, PASSES for a nucleus."""
-
-    def of(name: str) -> int | None:
-        if name.endswith("attention/while"):
-            return blocks
-        if name.endswith("cutoff/while"):
-            return PASSES
-        return STEPS if name == "jit(advance)/while" else None
-
-    return of
+def turns(name: str) -> int | None:
+    """How often a loop of advance runs: STEPS tokens, PASSES for a nucleus."""
+    if name.endswith("cutoff/while"):
+        return PASSES
+    return STEPS if name == "jit(advance)/while" else None
 
 
 def step_flops(config: ModelConfig, batch: int, seen: int) -> float:
@@ -74,11 +68,11 @@ def copy_bound(chip: Chip) -> Any:
 
 
 def project_step(
-    text: str, config: ModelConfig, topology: str, mesh: Mesh, shape: Layout, seen: int, blocks: int, read: int
+    text: str, config: ModelConfig, topology: str, mesh: Mesh, shape: Layout, seen: int, read: int
 ) -> dict[str, Any]:
-    """Of one token of every row. seen: places that it looks at; blocks: of its own; read: bytes that a device reads."""
+    """Of one token of every row. seen: places that it looks at; read: bytes that a device reads."""
     chip, _ = parse_topology(topology)
-    costs, batch = read_costs(text, copy_bound(chip), turns(blocks)), shape.groups * shape.rows
+    costs, batch = read_costs(text, copy_bound(chip), turns), shape.groups * shape.rows
     sent = {kind: round(count / STEPS) for kind, count in costs.collective_bytes().items()}
     flops = step_flops(config, batch, seen) / mesh.devices.size
     whole = seconds_of(costs, topology, chip, mesh, read * STEPS, flops * STEPS)

@@ -8,7 +8,7 @@ import pytest
 
 from codex_jax.config import ModelConfig
 from codex_jax.model.attention import attend, attend_cached
-from codex_jax.model.cache import SLOTS, Prefix, Suffix, bytes_of, empty_prefix, empty_suffix
+from codex_jax.model.cache import SLOTS, Prefix, Suffix, block_sizes, bytes_of, empty_prefix, empty_suffix
 from codex_jax.model.decode import decode, forward, unstack
 from codex_jax.model.gpt import GPT, segments_and_positions
 
@@ -41,8 +41,8 @@ def test_cached_attention_is_plain_attention_over_prompt_suffix_and_itself(reach
         key,
         value,
         Prefix((prefix[0],), (prefix[1],), jnp.asarray(prompts)),
-        Suffix(*suffix, jnp.asarray(drawn)),
-        blocks=jnp.asarray(3),
+        Suffix(*(((one[0][:, :, :SLOTS], one[0][:, :, SLOTS:]),) for one in suffix), jnp.asarray(drawn)),
+        longest=jnp.asarray(70),
     )
     for row in range(6):
         group = row // rows
@@ -89,13 +89,33 @@ def test_decoding_two_prompts_side_by_side_agrees_with_the_full_forward(params, 
 
 def test_rows_that_are_left_out_of_append_stay():
     suffix = empty_suffix(CONFIG, 2, 3)
-    one = jnp.ones((CONFIG.layers, 2, CONFIG.heads, 8))
-    suffix = suffix.append(one, 2 * one, jnp.asarray([True, False]))
+    ones = (jnp.ones((2, CONFIG.heads, 8)),) * CONFIG.layers
+    suffix = suffix.append(ones, ones, jnp.asarray([True, False]))
     assert suffix.length.tolist() == [1, 0]
-    assert float(suffix.key.sum()) == one[:, 0].size
-    assert float(suffix.value[:, 1].sum()) == 0
+    for (block,) in (*suffix.key, *suffix.value):
+        assert float(block[0].sum()) == ones[0][0].size
+        assert float(block[1].sum()) == 0
+
+
+def test_a_suffix_goes_on_in_the_next_block():
+    suffix = empty_suffix(CONFIG, 2, 100)
+    starts, sizes = suffix.starts(), [block.shape[2] for block in suffix.key[0]]
+    assert (starts, sizes) == ([0, 64], [64, 64])
+    suffix = suffix._replace(length=jnp.asarray([63, 64]))
+    ones = (jnp.ones((2, CONFIG.heads, 8)),) * CONFIG.layers
+    first, second = suffix.append(ones, ones, jnp.asarray([True, True])).key[0]
+    assert np.flatnonzero(first.sum((1, 3)).reshape(-1)).tolist() == [63]
+    assert np.flatnonzero(second.sum((1, 3)).reshape(-1)).tolist() == [64]
+
+
+@pytest.mark.parametrize(
+    ("slots", "most", "sizes"),
+    [(1, 64, [32]), (64, 64, [64]), (300, 160, [160, 160]), (300, 64, [64] * 5), (330, 160, [96, 128, 128])],
+)
+def test_blocks_are_few_and_alike(slots, most, sizes):
+    assert sorted(block_sizes(slots, most)) == sizes
 
 
 def test_bytes_are_those_of_the_arrays():
     suffix = empty_suffix(CONFIG, 3, SLOTS)
-    assert 3 * bytes_of(CONFIG, SLOTS) == suffix.key.nbytes + suffix.value.nbytes
+    assert 3 * bytes_of(CONFIG, SLOTS) == sum(leaf.nbytes for leaf in jax.tree.leaves((suffix.key, suffix.value)))
