@@ -61,14 +61,9 @@ class Suffix(NamedTuple):
         starts = self.starts()
 
         def put(kept: Array, new: Array, start: int) -> Array:
-            batch, heads, slots, _ = kept.shape
             own = rows_B & (self.length >= start)
-            slot_B = jnp.where(own, self.length - start, slots)  # out of bounds: dropped
-            # Every axis but the last has an index: a scatter of whole rows takes the array as it lies in memory. Of
-            # windows over heads, the compiler would lay all of it out anew at every step; on a TPU it still does with
-            # heads narrower than 128.
-            at = kept.at[jnp.arange(batch)[:, None], jnp.arange(heads), slot_B[:, None]]
-            return at.set(new, mode="drop", unique_indices=True)
+            slot_B = jnp.where(own, self.length - start, kept.shape[2])  # out of bounds: dropped
+            return _put(kept, new, slot_B)
 
         def each(layers: tuple, news: tuple[Array, ...]) -> tuple:
             return tuple(
@@ -77,6 +72,12 @@ class Suffix(NamedTuple):
             )
 
         return Suffix(each(self.key, keys), each(self.value, values), self.length + rows_B)
+
+
+# A scatter of one slot for each row and head takes the array as it lies in memory, and on a mesh it sends nothing. Of
+# windows over heads, the compiler would lay all of it out anew at every step; on a TPU it still does with heads
+# narrower than 128. [B, H, S, D], [B, H, D], [B] -> [B, H, S, D].
+_put = jax.vmap(jax.vmap(lambda kept_SD, new_D, slot: kept_SD.at[slot].set(new_D, mode="drop"), in_axes=(0, 0, None)))
 
 
 def empty_prefix(config: ModelConfig, groups: int, places: int) -> Prefix:

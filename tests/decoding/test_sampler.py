@@ -58,7 +58,7 @@ def test_bad_input(run, sampler, tmp_path):
     for call, message in (
         (lambda: Sampler(tmp_path), "not a run folder"),
         (lambda: Sampler(run, MeshConfig(data=1, fsdp=1, model=3)), "3"),
-        (lambda: Sampler(run, MeshConfig(data=1, fsdp=1, sequence=-1)), "sequence must be 1"),
+        (lambda: Sampler(run, MeshConfig(data=1, fsdp=1, sequence=2)), "does not cover"),
         (lambda: sampler.sample(["x"], max_new_tokens=0), "at least 1"),
         (lambda: sampler.sample("def f("), "give a list"),
         (lambda: sampler.sample(["x"], n=0), "at least 1"),
