@@ -62,7 +62,7 @@ def load_engine(
     check_mesh(decoding, placed)
     shapes = param_shapes(decoding, placed)
     params, step = restore_params(run, shapes, jax.tree.map(lambda leaf: leaf.sharding, shapes))
-    weights = unstack(quantize(params) if int8 else params)
+    weights = unstack(quantize(params, free=True) if int8 else params, free=True)
     origin = {
         "config": dataclasses.asdict(config),
         "step": step,

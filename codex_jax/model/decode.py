@@ -25,14 +25,15 @@ class Weights(NamedTuple):
     layers: tuple[Any, ...]
 
 
-def unstack(params: Any) -> Weights:
-    """A model's parameters with its layers apart. Leaf by leaf: no two copies of all of them are there at a time."""
+def unstack(params: Any, free: bool = False) -> Weights:
+    """A model's parameters with its layers apart. free: each stacked one is deleted when it is taken apart."""
     leaves, tree = jax.tree.flatten(params["blocks"])
     outer = {name: tree for name, tree in params.items() if name != "blocks"}
-    del params
     apart = []
-    while leaves:
-        apart.append(_parts(leaves.pop(0)))
+    for leaf in leaves:
+        apart.append(_parts(leaf))
+        if free:
+            leaf.delete()
     return Weights(outer, tuple(jax.tree.unflatten(tree, layer) for layer in zip(*apart, strict=True)))
 
 

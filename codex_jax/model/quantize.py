@@ -11,16 +11,19 @@ LARGEST = 127
 INWARDS = ("out", "down")  # products whose outputs are the kernel's first axis: see gpt.Linear
 
 
-def quantize(params: Any) -> Any:
+def quantize(params: Any, free: bool = False) -> Any:
     """A model's parameters with the kernels of its layers in int8, and their scales beside them in float32.
 
-    Embeddings, norms and biases stay as they are. Layers lie stacked: kernels are [layers, width, features].
+    Embeddings, norms and biases stay as they are. Layers lie stacked: kernels are [layers, width, features]. free: each
+    kernel is deleted when it is converted, so that no two copies of all are there at a time.
     """
 
     def linear(name: str, tree: Any) -> Any:
         if "kernel" not in tree:
             return tree
         kernel, scale = _quantized(tree["kernel"], name in INWARDS)
+        if free:
+            tree["kernel"].delete()
         return {**tree, "kernel": kernel, "scale": scale}
 
     return {**params, "blocks": {name: linear(name, tree) for name, tree in params["blocks"].items()}}

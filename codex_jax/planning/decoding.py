@@ -62,7 +62,7 @@ class Programs:
     weights: int  # bytes on one device
     prefix: int
     suffix: int
-    loading: int  # bytes of what lies there at once while weights are made int8: beside them what they are made of
+    loading: int  # bytes of the parameters as they are read, and of the largest once more: they are converted in turn
 
 
 def lower(job: DecodeJob, mesh: Mesh, shape: Layout, places: int, slots: int) -> Programs:
@@ -84,11 +84,13 @@ def lower(job: DecodeJob, mesh: Mesh, shape: Layout, places: int, slots: int) ->
         advance = programs.advance.lower(job.how.kind, numbers, ends, weights, state, number(), number())
         prompts = number(copies), number(copies, places), number(copies)
         place = programs.place.lower(weights, state, *prompts)
-    held, prefix, suffix, loaded = (
-        shard_bytes(part, jax.tree.map(lambda leaf: leaf.sharding, part))
-        for part in (weights, state.prefix, state.suffix, param_shapes(config, mesh))
-    )
-    return Programs(advance, place, held, prefix, suffix, loaded + held if job.int8 else loaded)
+
+    def bytes_of(part: Any) -> int:
+        return shard_bytes(part, jax.tree.map(lambda leaf: leaf.sharding, part))
+
+    params = param_shapes(config, mesh)
+    loading = bytes_of(params) + max(map(bytes_of, jax.tree.leaves(params["blocks"])))
+    return Programs(advance, place, bytes_of(weights), bytes_of(state.prefix), bytes_of(state.suffix), loading)
 
 
 def plan_decoding(

@@ -76,11 +76,10 @@ def test_bytes_of_weights_and_caches(int8):
     rest = VOCAB * WIDTH * 2 + 1024 * WIDTH * 2 + 2 * WIDTH * 4 + LAYERS * (4 * WIDTH * 4 + 9 * WIDTH * 2)
     layers = LAYERS * (LAYER_WEIGHTS + 9 * WIDTH * 4) if int8 else LAYERS * LAYER_WEIGHTS * 2
     assert programs.weights == rest + layers
-    assert programs.loading == rest + LAYERS * LAYER_WEIGHTS * 2 + (programs.weights if int8 else 0)
+    assert programs.loading == rest + LAYERS * LAYER_WEIGHTS * 2 + LAYERS * 4 * WIDTH * WIDTH * 2
     token = 2 * LAYERS * WIDTH * 2
     assert programs.prefix == 8 * (320 * token + 4)
     assert programs.suffix == 96 * (320 * token + 4)
-    assert programs.blocks == 10
 
 
 def test_settings_that_cannot_be_sampled_with_are_refused():
