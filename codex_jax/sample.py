@@ -20,7 +20,7 @@ from codex_jax.decoding.engine import Engine
 from codex_jax.decoding.lines import sample_lines
 from codex_jax.decoding.output import Output, fingerprint, to_row
 from codex_jax.decoding.sampler import COPIES, load_engine, task_key
-from codex_jax.decoding.settings import Draw, Request, Sample
+from codex_jax.decoding.settings import Draw, Request, Sample, check_seed
 from codex_jax.decoding.stop import PAPER_STOPS
 from codex_jax.errors import InputError
 from codex_jax.jsonl import Json
@@ -80,6 +80,7 @@ class Args:
             if getattr(self, name) < 1:
                 raise InputError(f"--{name} must be at least 1, not {getattr(self, name)}")
         self.how().check()
+        check_seed(self.seed)
 
 
 def settings_of(args: Args, how: Draw, origin: Json) -> list[Any]:

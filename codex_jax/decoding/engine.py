@@ -14,7 +14,7 @@ from codex_jax.decoding.completion import shown, to_sample
 from codex_jax.decoding.programs import jitted, slots_for
 from codex_jax.decoding.scheduler import Layout, buckets, drawn_by, fresh_rows, layout, schedule
 from codex_jax.decoding.scoring import Score, scores, token_logps
-from codex_jax.decoding.settings import Draw, Request, Sample
+from codex_jax.decoding.settings import Draw, Request, Sample, check_seed
 from codex_jax.errors import InputError
 from codex_jax.model.cache import bytes_of
 from codex_jax.model.decode import Weights
@@ -114,8 +114,7 @@ class Bound:
 
     def __init__(self, engine: Engine, how: Draw, seed: int, places: int) -> None:
         """places: of a prompt, less its last token; InputError for a seed that is none."""
-        if not 0 <= seed < 1 << 32:
-            raise InputError(f"--seed must be from 0 to 2^32 - 1, not {seed}")
+        check_seed(seed)
         self._engine, self._kind, self._places = engine, how.kind, places
         self._slots, self._numbers = engine.slots(how), rows.make_numbers(how)
         self._ends = jax.device_put(rows.make_ends(how, engine.token_bytes, engine.tokenizer.eot), engine.whole)

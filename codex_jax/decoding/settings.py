@@ -54,6 +54,12 @@ class Draw:
             raise InputError("a stop string is empty: leave it out")
 
 
+def check_seed(seed: int) -> None:
+    """InputError for one that JAX's keys cannot tell from another."""
+    if not 0 <= seed < 1 << 32:
+        raise InputError(f"--seed must be from 0 to 2^32 - 1, not {seed}")
+
+
 @dataclass(frozen=True)
 class Request:
     """Samples of one prompt. Each is drawn by (seed, task, its number), whatever it is drawn beside."""
