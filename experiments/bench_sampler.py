@@ -94,9 +94,8 @@ def work(settings: dict[str, Any]) -> None:
                 query, key, value = (x @ layer[name]["kernel"] for name in ("query", "key", "value"))
                 x = jax.lax.optimization_barrier(query + key + value) @ layer["out"]["kernel"].T
                 x = (x @ layer["up"]["kernel"]) @ layer["down"]["kernel"].T
-            # Their sum keeps the logits from being left out, and must not be drawn into their product.
-            logits = jax.lax.optimization_barrier(x @ weights.outer["token_embedding"].T)
-            return x + logits.sum(axis=1, keepdims=True)
+            # A use keeps the logits from being left out, and the barrier their product whole.
+            return x + jax.lax.optimization_barrier(x @ weights.outer["token_embedding"].T)[:, :1]
 
         return jax.lax.fori_loop(0, new, body, x)
 
