@@ -54,11 +54,6 @@ def lacks(row: Json, text_fields: Iterable[str]) -> str:
     return next((f"{name!r} is missing or not text" for name in missing), "")
 
 
-def unencodable(text: str) -> bool:
-    """Whether it has half a surrogate pair, which JSON's escapes let through, and which is no character."""
-    return any("\ud800" <= letter <= "\udfff" for letter in text)
-
-
 def read_objects(path: Place, text_fields: Iterable[str] = ()) -> Iterator[Json]:
     """All of a file's objects; InputError names the first line that parse refuses."""
     text_fields = tuple(text_fields)

@@ -11,7 +11,8 @@ from typing import Any
 from codex_jax.benchmarks import apps, building_blocks, evalplus, humaneval, mbpp
 from codex_jax.benchmarks.task import Task
 from codex_jax.errors import InputError
-from codex_jax.jsonl import Json, lacks, parse, read_lines, unencodable
+from codex_jax.jsonl import Json, lacks, parse, read_lines
+from codex_jax.sources.decode import is_utf8
 
 # A file's lines are of the first of these whose mark they have: EvalPlus's have HumanEval's, too.
 FORMATS: tuple[ModuleType, ...] = (evalplus, mbpp, humaneval)
@@ -92,7 +93,7 @@ def _benchmark(form: Any, tasks: Iterable[Task], source: str) -> Benchmark:
     for task in tasks:
         if task.task_id in found:
             raise InputError(f"{source}: task_id {task.task_id!r} is there twice")
-        if unencodable(task.task_id + task.prompt):
+        if not is_utf8(task.task_id + task.prompt):
             raise InputError(f"{source}: task_id {task.task_id!r} or its prompt has half a surrogate pair")
         found[task.task_id] = task
         digest.update(repr(task).encode("utf-8", "surrogatepass"))

@@ -9,6 +9,7 @@ from pathlib import Path
 from codex_jax.benchmarks.registry import Benchmark
 from codex_jax.errors import InputError
 from codex_jax.jsonl import Json, parse, read_lines
+from codex_jax.sources.decode import is_utf8
 
 Read = tuple[str, str, Json]  # place, why it cannot be scored or "", sample
 
@@ -35,16 +36,8 @@ def _file(path: Path) -> Iterator[Read]:
         raise InputError(f"no samples file {path}: write one with python -m codex_jax.sample")
     for number, line in read_lines(path, errors="surrogateescape"):
         # Bytes that are no UTF-8 came as lone surrogates, which JSON would write as escapes.
-        reason, row = parse(line) if line.isascii() or _is_utf8(line) else ("not UTF-8 text", {})
+        reason, row = parse(line) if line.isascii() or is_utf8(line) else ("not UTF-8 text", {})
         yield f"{path} line {number}", reason, row
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _folder(path: Path, benchmark: Benchmark) -> Iterator[Read]:

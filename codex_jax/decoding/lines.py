@@ -9,7 +9,8 @@ from typing import TextIO
 from codex_jax.decoding.sampler import task_key
 from codex_jax.decoding.settings import Request, Sample
 from codex_jax.errors import InputError
-from codex_jax.jsonl import Json, parse, unencodable
+from codex_jax.jsonl import Json, parse
+from codex_jax.sources.decode import is_utf8
 
 SILENCE = 0.05  # seconds without a byte: what has arrived by then is sampled together
 PIECE = 2**16  # bytes read at a time
@@ -82,6 +83,6 @@ def read_problem(line: bytes) -> tuple[str, str]:
     if reason:
         raise InputError(reason)
     for name in ("task_id", "prompt"):
-        if unencodable(row[name]):
+        if not is_utf8(row[name]):
             raise InputError(f"{name!r} has half a surrogate pair")
     return row["task_id"], row["prompt"]
