@@ -61,7 +61,8 @@ def state_shardings(mesh: Mesh) -> rows.State:
 
 def state_shapes(config: ModelConfig, mesh: Mesh, shape: Layout, places: int, slots: int) -> rows.State:
     """A State of ShapeDtypeStructs with their shardings."""
-    shapes = jax.eval_shape(lambda: rows.empty_state(config, *shape, places, slots))
+    with jax.set_mesh(mesh):  # blocks of a suffix are the platform's
+        shapes = jax.eval_shape(lambda: rows.empty_state(config, *shape, places, slots))
     return jax.tree.map(_placed, shapes, jax.tree.broadcast(state_shardings(mesh), shapes))
 
 

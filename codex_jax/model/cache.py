@@ -74,10 +74,16 @@ class Suffix(NamedTuple):
         return Suffix(each(self.key, keys), each(self.value, values), self.length + rows_B)
 
 
-# A scatter of one slot for each row and head takes the array as it lies in memory, and on a mesh it sends nothing. Of
-# windows over heads, the compiler would lay all of it out anew at every step; on a TPU it still does with heads
-# narrower than 128. [B, H, S, D], [B, H, D], [B] -> [B, H, S, D].
-_put = jax.vmap(jax.vmap(lambda kept_SD, new_D, slot: kept_SD.at[slot].set(new_D, mode="drop"), in_axes=(0, 0, None)))
+def _put(kept_BHSD: Array, new_BHD: Array, slot_B: Array) -> Array:
+    # A scatter of one slot for each row and head takes the array as it lies in memory. Of windows over heads, the
+    # compiler would lay all of it out anew at every step; on a TPU it still does with heads narrower than 128.
+    if platform_of(current_mesh()) == "tpu":
+        batch, heads = kept_BHSD.shape[:2]
+        at = kept_BHSD.at[jnp.arange(batch)[:, None], jnp.arange(heads), slot_B[:, None]]
+        return at.set(new_BHD, mode="drop", unique_indices=True)
+    # By batched axes, which a TPU would transpose; on other meshes only these send nothing between devices.
+    each = jax.vmap(lambda kept_SD, new_D, slot: kept_SD.at[slot].set(new_D, mode="drop"), in_axes=(0, 0, None))
+    return jax.vmap(each)(kept_BHSD, new_BHD, slot_B)
 
 
 def empty_prefix(config: ModelConfig, groups: int, places: int) -> Prefix:

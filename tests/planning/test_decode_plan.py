@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import jax
+import jax.numpy as jnp
 import pytest
 
 from codex_jax.config import MeshConfig, ModelConfig
@@ -129,11 +130,20 @@ class _Mesh:
 
 
 def test_loops_run_as_often_as_they_are_known_to():
-    of = turns(5)
-    assert of("jit(advance)/while") == 64
-    assert of("jit(advance)/while/body/Block/attention/while") == 5
-    assert of("jit(advance)/while/body/cutoff/while") == 12
-    assert of("jit(advance)/while/body/while") is None
+    assert turns("jit(advance)/while") == 64
+    assert turns("jit(advance)/while/body/cutoff/while") == 12
+    assert turns("jit(advance)/while/body/while") is None
+
+
+def test_of_a_condition_the_branch_of_false_is_counted():
+    # Attention reads a block of slots in it: see attend_cached.
+    def step(kept, x):
+        return jax.lax.cond(kept, lambda x: x, lambda x: jnp.tanh(x @ x), x)
+
+    text = jax.jit(step).lower(True, jnp.ones((64, 64))).compile().as_text()
+    first = text.split("branch_computations={")[1].split(",")[0].strip("%")
+    body = text.split(f"\n%{first} ")[1].split("\n}")[0]
+    assert "dot" in body or "tanh" in body
 
 
 def test_human_eval_is_its_tokens_and_its_prompts():
@@ -171,7 +181,8 @@ def test_a_small_model_is_compiled_for_four_chips(tmp_path, flags):
     assert result["largest_batch"] > rows
     # The whole state is given back where it lay.
     aliases = hlo.read_text().partition("\n")[0].count("may-alias")
-    assert aliases == 2 * LAYERS + 1 + 3 + 8
+    blocks = 2  # of 160 slots
+    assert aliases == 2 * LAYERS + 1 + 2 * LAYERS * blocks + 1 + 8
     assert (tmp_path / "x.hlo.prefill").read_text().startswith("HloModule jit_place")
 
 
