@@ -16,6 +16,7 @@ from codex_jax.config import DataConfig, ModelConfig, TrainConfig, validate
 from codex_jax.errors import InputError
 from codex_jax.model.gpt import GPT, segments_and_positions
 from codex_jax.model.kernels import attention, chosen, cudnn
+from tests.model.made import make_params
 from tests.model.reference import attention as reference
 from tests.model.reference import attention_gradients, forward
 
@@ -95,13 +96,7 @@ CONFIG = ModelConfig(layers=3, width=32, heads=4, context=40, vocab_size=64, win
 
 @pytest.fixture(scope="module")
 def params():
-    tokens = jnp.zeros((1, 4), jnp.int32)
-    tree = nn.meta.unbox(GPT(CONFIG).init(jax.random.key(0), tokens, tokens, tokens))["params"]
-    leaves, shape = jax.tree.flatten(tree)
-    keys = jax.random.split(jax.random.key(1), len(leaves))
-    return jax.tree.unflatten(
-        shape, [leaf + 0.2 * jax.random.normal(k, leaf.shape) for leaf, k in zip(leaves, keys, strict=True)]
-    )
+    return make_params(CONFIG)
 
 
 @partial(jax.jit, static_argnums=2)

@@ -1,6 +1,5 @@
 from functools import partial
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +10,7 @@ from codex_jax.model.attention import attend, attend_cached
 from codex_jax.model.cache import SLOTS, Prefix, Suffix, block_sizes, bytes_of, empty_prefix, empty_suffix
 from codex_jax.model.decode import decode, forward, unstack
 from codex_jax.model.gpt import GPT, segments_and_positions
+from tests.model.made import make_params
 
 EOT = 0
 CONFIG = ModelConfig(layers=3, width=32, heads=4, context=120, vocab_size=64)
@@ -18,13 +18,7 @@ CONFIG = ModelConfig(layers=3, width=32, heads=4, context=120, vocab_size=64)
 
 @pytest.fixture(scope="module")
 def params():
-    tokens = jnp.zeros((1, 4), jnp.int32)
-    tree = nn.meta.unbox(GPT(CONFIG).init(jax.random.key(0), tokens, tokens, tokens))["params"]
-    leaves, shape = jax.tree.flatten(tree)
-    keys = jax.random.split(jax.random.key(1), len(leaves))
-    return jax.tree.unflatten(
-        shape, [leaf + 0.2 * jax.random.normal(k, leaf.shape) for leaf, k in zip(leaves, keys, strict=True)]
-    )
+    return make_params(CONFIG)
 
 
 @pytest.mark.parametrize("reach", [None, 1, 9, 60])

@@ -12,6 +12,7 @@ from jax._src.ad_checkpoint import saved_residuals
 from codex_jax.config import ModelConfig, RematPolicy
 from codex_jax.model.gpt import GPT, segments_and_positions
 from codex_jax.model.sizes import SIZES, non_embedding_parameters, parameters
+from tests.model.made import make_params
 from tests.model.reference import forward
 
 CONFIG = ModelConfig(layers=3, width=32, heads=4, context=40, vocab_size=64)
@@ -20,14 +21,7 @@ EOT = 0
 
 @pytest.fixture(scope="module")
 def params():
-    tokens = jnp.zeros((1, 4), jnp.int32)
-    tree = nn.meta.unbox(GPT(CONFIG).init(jax.random.key(0), tokens, tokens, tokens))["params"]
-    # Away from initialisation, so that biases and norms matter and attention is far from uniform.
-    leaves, shape = jax.tree.flatten(tree)
-    keys = jax.random.split(jax.random.key(1), len(leaves))
-    return jax.tree.unflatten(
-        shape, [leaf + 0.2 * jax.random.normal(k, leaf.shape) for leaf, k in zip(leaves, keys, strict=True)]
-    )
+    return make_params(CONFIG)
 
 
 @partial(jax.jit, static_argnums=2)
