@@ -16,6 +16,7 @@ from codex_jax.errors import InputError
 from codex_jax.model.cache import SLOTS
 from codex_jax.model.decode import Weights, unstack
 from codex_jax.model.gpt import GPT
+from codex_jax.model.product import precise
 from codex_jax.model.quantize import INWARDS, quantize
 from codex_jax.parallel.mesh import shardings
 
@@ -34,9 +35,11 @@ def jitted(config: ModelConfig, eot: int, mesh: Mesh) -> Jitted:
     placed = state_shardings(mesh)
     return Jitted(
         empty=jax.jit(partial(rows.empty_state, config), static_argnums=(0, 1, 2, 3), out_shardings=placed),
-        place=jax.jit(partial(rows.place, config, eot), donate_argnums=1, out_shardings=placed),
+        place=jax.jit(partial(precise(config, rows.place), config, eot), donate_argnums=1, out_shardings=placed),
         refill=jax.jit(rows.refill, donate_argnums=0, out_shardings=placed),
-        advance=jax.jit(partial(rows.advance, config), static_argnums=0, donate_argnums=4, out_shardings=placed),
+        advance=jax.jit(
+            partial(precise(config, rows.advance), config), static_argnums=0, donate_argnums=4, out_shardings=placed
+        ),
     )
 
 

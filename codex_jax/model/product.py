@@ -1,7 +1,14 @@
-"""A product of activations with a weight, with its gradient as XLA's CPU is fastest at it."""
+"""Products: of activations with a weight, with its gradient as XLA's CPU is fastest at it; and how precise all are."""
+
+import functools
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+
+from codex_jax.config import ModelConfig
 
 Array = jax.Array
 
@@ -19,3 +26,18 @@ def _backward(operands: tuple[Array, Array], slope_BTM: Array) -> tuple[Array, A
 
 
 product.defvjp(lambda *operands: (product(*operands), operands), _backward)
+
+
+def precise(config: ModelConfig, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, for jax.jit: where the model computes in float32 its products are of float32 on every platform.
+
+    By itself JAX rounds their factors to 11 bits on a GPU and to 8 on a TPU.
+    """
+
+    @functools.wraps(function)
+    def traced(*args: Any) -> Any:
+        whole = config.compute_dtype == "float32"
+        with jax.default_matmul_precision("highest") if whole else nullcontext():
+            return function(*args)
+
+    return traced

@@ -10,6 +10,7 @@ import optax
 from jax.sharding import Mesh, NamedSharding
 
 from codex_jax.model.gpt import GPT
+from codex_jax.model.product import precise
 from codex_jax.parallel.mesh import BATCH
 from codex_jax.training.loss import Batch, summed_loss
 from codex_jax.training.state import TrainState, state_shardings
@@ -71,9 +72,13 @@ def make_train_step(
         }
         return TrainState(state.step + 1, params, opt), metrics
 
-    return jax.jit(step, donate_argnums=0, out_shardings=(placed, None))
+    return jax.jit(precise(model.config, step), donate_argnums=0, out_shardings=(placed, None))
 
 
 def make_eval_step(model: GPT, eot: int, loss_chunks: int = 1) -> Callable[[Any, Batch], tuple[jax.Array, jax.Array]]:
     """(params, batch) -> (summed loss in nats, summed weights)."""
-    return jax.jit(lambda params, batch: summed_loss(model, params, batch, eot, loss_chunks))
+
+    def summed(params: Any, batch: Batch) -> tuple[jax.Array, jax.Array]:
+        return summed_loss(model, params, batch, eot, loss_chunks)
+
+    return jax.jit(precise(model.config, summed))
