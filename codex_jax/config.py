@@ -24,7 +24,7 @@ class ModelConfig:
     heads: int = 6
     context: int = 2048  # tokens: the longest sequence, and the number of learned positions
     vocab_size: int = 0  # 0: taken from the data's tokenizer, rounded up to a multiple of 128
-    compute_dtype: Dtype = "float32"  # parameters, softmax and loss are float32
+    compute_dtype: Dtype = "float32"  # of products, in full on every platform; parameters, softmax, loss: float32
     gather_dtype: Dtype = "float32"  # in which weights are gathered and their gradients scattered over the mesh
     remat: RematPolicy = "none"  # what is saved for the backward pass: none computes nothing again, full a whole layer
     unroll: int = 1  # layers a turn of the scan over them: on a CPU all of a small model is faster, slower to compile

@@ -1,10 +1,10 @@
-"""Sampling speed on a CPU: ours beside transformers' generate and the matrix products alone, in one run.
+"""Sampling speed: ours beside transformers' generate and the matrix products alone, in one run.
 
 python experiments/bench_sampler.py. The model has random weights, every sample the same number of tokens, and the time
 is that of the whole call: prompt, tokens, text. The limit is what the weights' products of the decoding steps take,
-of as many rows and with nothing between them. Each contender runs in a process of its own, held to the same cores, and
-all are measured by turns. transformers is measured where it is installed, here or in the environment that
---torch-python names (pip install torch transformers).
+of as many rows and with nothing between them. Each contender runs in a process of its own, held to the same cores or
+on the same GPU (--device gpu), and all are measured by turns. transformers is measured where it is installed, here or
+in the environment that --torch-python names (pip install torch transformers).
 """
 
 import dataclasses
@@ -15,13 +15,15 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from rich.table import Table
 
 from codex_jax import cli, terminal
+from codex_jax.config import Dtype
 from codex_jax.errors import InputError
 
 TORCH = Path(__file__).with_name("torch_generate.py")
@@ -44,7 +46,9 @@ class Args:
     temperature: float = 1.0
     top_p: float = 0.95
     rounds: int = 3  # measurements of each
-    threads: int = 2  # cores of each contender
+    device: Literal["cpu", "gpu"] = "cpu"
+    dtype: Dtype = "float32"  # of weights, products, keys and values
+    threads: int = 2  # cores of each contender on a CPU
     ns: tuple[int, ...] = (1, 10, 100, 200)  # samples a prompt of the second table
     prompts: tuple[int, ...] = (144, 512, 1536)  # tokens, of the second table
     torch_python: str = sys.executable  # the Python that has PyTorch and transformers
@@ -58,11 +62,13 @@ def work(settings: dict[str, Any]) -> None:
 
     from codex_jax.config import ModelConfig
     from codex_jax.decoding.engine import Engine
+    from codex_jax.decoding.programs import param_shapes
     from codex_jax.decoding.sampler import COPIES
     from codex_jax.decoding.settings import Draw, Request
     from codex_jax.decoding.stop import PAPER_STOPS
     from codex_jax.model.decode import unstack
     from codex_jax.model.gpt import GPT
+    from codex_jax.model.product import precise
     from codex_jax.parallel.mesh import make_mesh
     from codex_jax.text.tokenizers import P50k
 
@@ -72,9 +78,13 @@ def work(settings: dict[str, Any]) -> None:
         heads=settings["heads"],
         context=settings["context"],
         vocab_size=-(-max(settings["vocab"], P50k.vocab_size) // 128) * 128,
+        compute_dtype=settings["dtype"],
+        gather_dtype=settings["dtype"],
     )
     one = jnp.zeros((1, 1), jnp.int32)
     params = nn.meta.unbox(jax.jit(GPT(config).init)(jax.random.key(0), one, one, one))["params"]
+    dtypes = jax.tree.map(lambda shape: shape.dtype, param_shapes(config, make_mesh(COPIES)))
+    params = jax.tree.map(lambda leaf, dtype: leaf.astype(dtype), params, dtypes)
     new = settings["new"]
     how = Draw(settings["temperature"], settings["top_p"], new, PAPER_STOPS, min_new_tokens=new)
     engine = Engine(config, unstack(params), P50k(), make_mesh(COPIES))
@@ -88,6 +98,7 @@ def work(settings: dict[str, Any]) -> None:
     print(json.dumps(facts), flush=True)
 
     @jax.jit
+    @partial(precise, config)
     def products(weights: Any, x: Any) -> Any:
         def body(_: Any, x: Any) -> Any:
             for layer in weights.layers:
@@ -105,7 +116,7 @@ def work(settings: dict[str, Any]) -> None:
         tokens = [P50k.eot, *rng.integers(0, P50k.eot, job["prompt"] - 1).tolist()]
         began = time.perf_counter()
         if job["what"] == LIMIT:
-            jax.block_until_ready(products(engine.weights, jnp.zeros((job["n"], config.width))))
+            jax.block_until_ready(products(engine.weights, jnp.zeros((job["n"], config.width), config.compute_dtype)))
         else:
             request = Request(tokens, 0, range(job["n"]))
             seed = int(rng.integers(1 << 30))
@@ -120,7 +131,9 @@ class Worker:
     def __init__(self, command: list[str], args: Args) -> None:
         """Starts it and waits until it is ready."""
         threads = str(args.threads)
-        env = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "JAX_PLATFORMS": "cpu"}
+        env = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        # A GPU's memory is for both contenders.
+        env |= {"JAX_PLATFORMS": {"cpu": "cpu", "gpu": "cuda"}[args.device], "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
         self.process = subprocess.Popen(
             [*command, json.dumps(dataclasses.asdict(args))],
             env=env,
@@ -161,7 +174,8 @@ def has_transformers(python: str) -> bool:
 
 def show_contenders(seconds: dict[str, list[float]], args: Args) -> None:
     """Tokens a second by the median, and ours as a ratio within a round."""
-    shape = f"{args.layers} layers of width {args.width}, {args.threads} cores, median of {args.rounds}"
+    where = f"{args.threads} cores" if args.device == "cpu" else "one GPU"
+    shape = f"{args.layers} layers of width {args.width} in {args.dtype}, {where}, median of {args.rounds}"
     what = f"{args.n} samples of one prompt of {args.prompt} tokens, {args.new} new tokens each, top-p {args.top_p}"
     table = Table("", title=f"{what}: {shape}")
     for column in ("tokens/s", "fastest", "ours to it"):
@@ -200,7 +214,8 @@ def main(args: Args) -> None:
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < args.threads:
         raise InputError(f"--threads {args.threads}: this process has {len(cores)} cores")
-    os.sched_setaffinity(0, cores[: args.threads])  # XLA takes as many threads as it has cores
+    if args.device == "cpu":
+        os.sched_setaffinity(0, cores[: args.threads])  # XLA takes as many threads as it has cores
     commands = {OURS: [sys.executable, __file__, WORKER]}
     if has_transformers(args.torch_python):
         commands[THEIRS] = [args.torch_python, str(TORCH)]

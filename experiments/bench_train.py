@@ -1,9 +1,9 @@
-"""Training speed on a CPU: ours beside torch.compile of the same GPT, in one run: python experiments/bench_train.py.
+"""Training speed: ours beside torch.compile of the same GPT, in one run: python experiments/bench_train.py.
 
-Each contender runs in a process of its own, held to the same cores, and all are measured by turns. Ours is the step
-that codex_jax.train runs, with the layers unrolled and the batch in microbatches that fit the processor's cache: the
-same sum of the same gradients, and one update. PyTorch is measured where it is installed, here or in the
-environment that --torch-python names (pip install torch numpy).
+Each contender runs in a process of its own, held to the same cores or on the same GPU (--device gpu), and all are
+measured by turns. Ours is the step that codex_jax.train runs, with the layers unrolled and, on a CPU, the batch in
+microbatches that fit the processor's cache: the same sum of the same gradients, and one update. PyTorch is measured
+where it is installed, here or in the environment that --torch-python names (pip install torch numpy).
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from rich.table import Table
@@ -30,7 +30,6 @@ CONTENDERS = {  # name -> (whose, compute dtype)
     "torch.compile float32": ("torch", "float32"),
     "torch.compile bfloat16": ("torch", "bfloat16"),
 }
-BASE = "torch.compile float32"
 WORKER = "--worker"
 
 
@@ -49,7 +48,8 @@ class Args:
     steps: int = 3  # a measurement
     rounds: int = 7  # measurements of each
     warmup: int = 3  # steps before the first
-    threads: int = 2  # cores of each contender
+    device: Literal["cpu", "gpu"] = "cpu"
+    threads: int = 2  # cores of each contender on a CPU
     only: str = ""  # a part of the names of those to measure, such as float32
     torch_python: str = sys.executable  # the Python that has PyTorch
 
@@ -105,7 +105,9 @@ class Contender:
         settings = json.dumps({**dataclasses.asdict(args), "dtype": dtype})
         python, *script = (args.torch_python, str(TORCH)) if whose == "torch" else (sys.executable, __file__, WORKER)
         threads = str(args.threads)
-        env = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "JAX_PLATFORMS": "cpu"}
+        env = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        # A GPU's memory is for all contenders.
+        env |= {"JAX_PLATFORMS": {"cpu": "cpu", "gpu": "cuda"}[args.device], "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
         self.process = subprocess.Popen(
             [python, *script, settings], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -152,18 +154,19 @@ def show(contenders: dict[str, Contender], args: Args) -> None:
     """
     tokens = args.steps * args.batch_size * args.length
     shape = f"{args.layers} layers, width {args.width}, {args.batch_size} sequences of {args.length} tokens"
+    base = next((name for name in contenders if CONTENDERS[name][0] == "torch"), None)
+    where = f"{args.threads} cores" if args.device == "cpu" else "one GPU"
     table = Table(
         "",
-        title=f"A training step on {args.threads} cores: {shape}, median of {args.rounds}",
-        caption=f"ratio: of tokens/s, to {BASE}",
+        title=f"A training step on {where}: {shape}, median of {args.rounds}",
+        caption=f"ratio: of tokens/s, to {base}" if base else None,
     )
     for column in ("parameters", "first losses", "tokens/s", "fastest", "core-seconds", "ratio"):
         table.add_column(column, justify="right")
-    base = contenders.get(BASE)
     for name, one in contenders.items():
         ratio = ""
         if base:
-            ratios = [theirs / ours for ours, theirs in zip(one.seconds, base.seconds, strict=True)]
+            ratios = [theirs / ours for ours, theirs in zip(one.seconds, contenders[base].seconds, strict=True)]
             ratio = f"{statistics.median(ratios):.2f}x"
         table.add_row(
             name,
@@ -190,7 +193,8 @@ def main(args: Args) -> None:
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < args.threads:
         raise InputError(f"--threads {args.threads}: this process has {len(cores)} cores")
-    os.sched_setaffinity(0, cores[: args.threads])  # XLA takes as many threads as it has cores
+    if args.device == "cpu":
+        os.sched_setaffinity(0, cores[: args.threads])  # XLA takes as many threads as it has cores
     wanted = {name: how for name, how in CONTENDERS.items() if args.only in name}
     if not has_torch(args.torch_python):
         print(

@@ -26,12 +26,13 @@ def main(settings: dict) -> None:
         eos_token_id=END_OF_TEXT,
         bos_token_id=END_OF_TEXT,
     )
-    model = transformers.GPT2LMHeadModel(config).eval()
+    device = {"cpu": "cpu", "gpu": "cuda"}[settings["device"]]
+    model = transformers.GPT2LMHeadModel(config).to(device, getattr(torch, settings["dtype"])).eval()
     version = f"transformers {transformers.__version__}, torch {torch.__version__}"
     print(json.dumps({"parameters": model.num_parameters(), "version": version}), flush=True)
     for line in sys.stdin:
         job = json.loads(line)
-        prompt = torch.randint(0, END_OF_TEXT, (1, job["prompt"]))
+        prompt = torch.randint(0, END_OF_TEXT, (1, job["prompt"]), device=device)
         began = time.perf_counter()
         with torch.inference_mode():
             tokens = model.generate(
@@ -46,6 +47,7 @@ def main(settings: dict) -> None:
                 min_new_tokens=job["new"],
                 pad_token_id=END_OF_TEXT,
             )
+            tokens = tokens.cpu()  # which waits for it
         seconds = time.perf_counter() - began
         assert tokens.shape == (job["n"], job["prompt"] + job["new"])
         print(json.dumps({"seconds": seconds}), flush=True)

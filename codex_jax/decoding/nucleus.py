@@ -5,6 +5,8 @@ largest 1, kept as [B, N, L]: the vocabulary in N rows of L lanes, so that sums 
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,31 +27,52 @@ CHAIN = 8
 Number = Array | np.ndarray | float
 
 
+class Drawn(NamedTuple):
+    """token: int32 [B]; sampling_logp: float32 [B], its log probability among those kept.
+
+    log_sum: float32 [B], of the exponentials of the row's logits, at temperature 1.
+    """
+
+    token: Array
+    sampling_logp: Array
+    log_sum: Array
+
+
 def draw(
     kind: Kind, keys_B: Array, logits_BV: Array, temperature: Number, top_p: Number = 1.0, top_k: Number = 0
-) -> tuple[Array, Array]:
-    """(int32 [B] tokens, each by its row's own key; float32 [B] their log probabilities among those kept).
+) -> Drawn:
+    """One token of each row, each by its row's own key; logits of -inf are never drawn.
 
     kind.greedy takes the most probable; temperature, top_p and top_k count where the kind has them. Ties at an edge
     are all kept.
     """
+    best_B = logits_BV.max(axis=-1)
     if kind.greedy:
         token = jnp.argmax(logits_BV, axis=-1).astype(jnp.int32)
-        return token, jnp.zeros(token.shape)
-    best = logits_BV.max(axis=-1, keepdims=True)
-    weights = folded(jnp.exp((logits_BV - best) / temperature))
+        return Drawn(token, jnp.zeros(token.shape), _log_sum(logits_BV, best_B))
+    weights = folded(jnp.exp((logits_BV - best_B[:, None]) / temperature))
+    lanes = weights.sum(1)
+    # The weights are the model's own where the temperature is 1.
+    log_sum = jax.lax.cond(
+        temperature == 1, lambda: best_B + jnp.log(lanes.sum(-1)), lambda: _log_sum(logits_BV, best_B)
+    )
     if kind.top_k:
         weights = largest(weights, top_k)
     if kind.nucleus:
         weights = nucleus(weights, top_p)
+    if kind.top_k or kind.nucleus:
+        lanes = weights.sum(1)
     uniform = jax.vmap(lambda key: jax.random.uniform(key, (2,)))(keys_B)
     # First a lane by its sum, then a token of that lane: two uniform numbers, and one pass over the vocabulary.
-    lanes = weights.sum(1)
     lane = inverse(lanes, uniform[:, 0])
     column = jnp.take_along_axis(weights, lane[:, None, None], axis=2)[..., 0]
     place = inverse(column, uniform[:, 1])
     weight = jnp.take_along_axis(column, place[:, None], axis=1)[:, 0]
-    return place * LANES + lane, jnp.log(weight / lanes.sum(-1))
+    return Drawn(place * LANES + lane, jnp.log(weight / lanes.sum(-1)), log_sum)
+
+
+def _log_sum(logits_BV: Array, best_B: Array) -> Array:
+    return best_B + jnp.log(jnp.exp(logits_BV - best_B[:, None]).sum(-1))
 
 
 def folded(weights_BV: Array) -> Array:
@@ -66,8 +89,7 @@ def largest(weights_BNL: Array, top_k: Number) -> Array:
 
 def nucleus(weights_BNL: Array, top_p: Number) -> Array:
     """With zeros outside the smallest set that holds top_p of the sum."""
-    # Summed as the search sums, so that the whole is enough whatever the rounding.
-    ((total, _),) = held(weights_BNL, [jnp.zeros(len(weights_BNL))])
+    total = weights_BNL.sum(1).sum(-1)
     least = top_p * total
     # Tokens below this, all together, weigh at most half of what may be left out.
     lowest = 0.5 * jnp.maximum(total - least, 0) / weights_BNL[0].size
@@ -75,20 +97,32 @@ def nucleus(weights_BNL: Array, top_p: Number) -> Array:
     return jnp.where(weights_BNL >= edge[:, None, None], weights_BNL, 0.0)
 
 
+class Search(NamedTuple):
+    """For each row, int32 [B], the bits of a number that keeps enough and of one that does not.
+
+    The sum and the number of the weights at least as large as each, float32 [B]; of the first, the number only.
+    """
+
+    low: Array
+    high: Array
+    count_low: Array
+    count_high: Array
+    mass_high: Array
+
+
 def cutoff(weights_BNL: Array, enough: Callable[[Array, Array], Array], lowest_B: Array) -> Array:
     """float32 [B]: what keeps the fewest weights, those at least as large as it, that are enough.
 
     enough(mass, count): bool [B], of the sum and the number of those kept; it must hold at lowest_B. The search is over
-    the bits of a float32, and over when no row has two tokens between its bounds: then no number in between could part
-    them. Rows of ties go on to the last bit.
+    the bits of a float32, and of a row over when two tokens or fewer are between its bounds, or one number: a row's
+    search is the same whatever is beside it. Rows of ties go on to the last bit.
     """
 
-    def undecided(state: tuple) -> Array:
-        low, high, count_low, count_high = state
-        return ((high - low > 1) & (count_low - count_high > 1)).any()
+    def open_rows(at: Search) -> Array:
+        return (at.high - at.low > 1) & (at.count_low - at.count_high > 2)
 
-    def narrowed(state: tuple) -> tuple:
-        low, high, count_low, count_high = state
+    def narrowed(at: Search) -> Search:
+        low, high, count_low, count_high, mass_high = at
         step = (high - low + PARTS - 1) // PARTS
         middles = [jnp.minimum(low + part * step, high) for part in range(1, PARTS)]
         for middle, (mass, count) in zip(middles, held(weights_BNL, list(map(_float, middles))), strict=True):
@@ -96,13 +130,17 @@ def cutoff(weights_BNL: Array, enough: Callable[[Array, Array], Array], lowest_B
             low, count_low = jnp.where(holds, middle, low), jnp.where(holds, count, count_low)
             closer = ~holds & (middle < high)
             high, count_high = jnp.where(closer, middle, high), jnp.where(closer, count, count_high)
-        return low, high, count_low, count_high
+            mass_high = jnp.where(closer, mass, mass_high)
+        going = open_rows(at)
+        return jax.tree.map(partial(jnp.where, going), Search(low, high, count_low, count_high, mass_high), at)
 
-    low = jax.lax.bitcast_convert_type(lowest_B, jnp.int32)
-    all_of_them = jnp.full_like(lowest_B, weights_BNL[0].size)
-    state = low, jnp.full_like(low, ABOVE_ONE), all_of_them, jnp.zeros_like(lowest_B)
+    low, zeros = jax.lax.bitcast_convert_type(lowest_B, jnp.int32), jnp.zeros_like(lowest_B)
+    start = Search(low, jnp.full_like(low, ABOVE_ONE), jnp.full_like(zeros, weights_BNL[0].size), zeros, zeros)
     with jax.named_scope("cutoff"):
-        return _float(jax.lax.while_loop(undecided, narrowed, state)[0])
+        low, high, _, count, mass = jax.lax.while_loop(lambda at: open_rows(at).any(), narrowed, start)
+        # The larger of two, if it is enough without the other.
+        larger = jnp.where(weights_BNL < _float(high)[:, None, None], weights_BNL, 0.0).max((1, 2))
+        return jnp.where(enough(mass + larger, count + 1), larger, _float(low))
 
 
 def held(weights_BNL: Array, edges: Sequence[Array]) -> list[tuple[Array, Array]]:

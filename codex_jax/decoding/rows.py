@@ -84,12 +84,12 @@ def make_numbers(how: Draw) -> Numbers:
     return Numbers(*(np.asarray(x, np.float32) for x in floats), *(np.asarray(x, np.int32) for x in integers))
 
 
-def make_ends(how: Draw, token_bytes: Sequence[bytes], eot: int) -> Ends:
+def make_ends(stops: Sequence[str], free_start: bool, token_bytes: Sequence[bytes], eot: int) -> Ends:
     """The tables for a tokenizer's tokens; NumPy's."""
-    table, matched = token_automaton(how.stops, token_bytes)
+    table, matched = token_automaton(stops, token_bytes)
     tables = [table]
-    if how.min_new_tokens:
-        tables.append(token_automaton(how.stops, token_bytes, absorb=False)[0])
+    if free_start:
+        tables.append(token_automaton(stops, token_bytes, absorb=False)[0])
     padded = np.pad(np.stack(tables), ((0, 0), (0, -len(table) % STATES), (0, 0)))
     return Ends(padded, np.asarray(matched, np.int32), np.asarray(eot, np.int32))
 
@@ -187,14 +187,16 @@ def _step(config: ModelConfig, kind: Kind, how: Numbers, ends: Ends, weights: We
     live, drawn = ~rows.done, suffix.length
     logits, keys, values = decode(config, weights, rows.token, prefix, suffix, live)
     logits = constrain(logits, "batch", None)  # a row's draw needs the whole vocabulary
-    vocabulary = jnp.arange(logits.shape[1])
-    logits = jnp.where(vocabulary < ends.tables.shape[2], logits, -jnp.inf)
-
+    logits = logits.at[:, ends.tables.shape[2] :].set(-jnp.inf)
     free = drawn < how.min_new_tokens
-    choice = jnp.where(free[:, None] & (vocabulary == ends.eot), -jnp.inf, logits) if kind.free_start else logits
+    if kind.free_start:
+        eot_logit = logits[:, ends.eot]
+        logits = logits.at[:, ends.eot].set(jnp.where(free, -jnp.inf, eot_logit))
     token_keys = jax.vmap(jax.random.fold_in)(rows.key, drawn)
-    token, sampling_logp = draw(kind, token_keys, choice, how.temperature, how.top_p, how.top_k)
-    logp = jnp.take_along_axis(logits, token[:, None], axis=1)[:, 0] - jax.nn.logsumexp(logits, axis=1)
+    token, sampling_logp, log_sum = draw(kind, token_keys, logits, how.temperature, how.top_p, how.top_k)
+    if kind.free_start:  # an end-of-text that may not be drawn is in the model's distribution
+        log_sum = jnp.where(free, jnp.logaddexp(log_sum, eot_logit), log_sum)
+    logp = jnp.take_along_axis(logits, token[:, None], axis=1)[:, 0] - log_sum
 
     table = free.astype(jnp.int32) if kind.free_start else 0
     stop_state = ends.tables[table, rows.stop_state, token]

@@ -76,7 +76,7 @@ def lower(job: DecodeJob, mesh: Mesh, shape: Layout, places: int, slots: int) ->
         return jax.ShapeDtypeStruct(sizes, "int32", sharding=sharding)
 
     weights, state = weight_shapes(config, mesh, job.int8), state_shapes(config, mesh, shape, places, slots)
-    tables = rows.make_ends(job.how, [b""], 0).tables.shape[:2]
+    tables = rows.make_ends(job.how.stops, job.how.kind.free_start, [b""], 0).tables.shape[:2]
     ends = rows.Ends(number(*tables, vocabulary, sharding=whole), number(sharding=whole), number(sharding=whole))
     programs = jitted(config, eot, mesh)
     with jax.set_mesh(mesh):

@@ -84,21 +84,44 @@ def test_draws_follow_the_truncated_distribution(temperature, top_p):
 
 def test_the_log_probability_is_among_those_kept():
     logits = jnp.asarray(np.random.default_rng(0).normal(0, 2, (200, 300)), jnp.float32)
-    tokens, logps = draw(jax.random.split(jax.random.key(0), 200), logits, 0.7, 0.8, 50)
+    tokens, logps, _ = draw(jax.random.split(jax.random.key(0), 200), logits, 0.7, 0.8, 50)
     weights = np.exp((np.asarray(logits, np.float64) - np.asarray(logits).max(1, keepdims=True)) / 0.7)
     for row, token, logp in zip(weights, tokens, logps, strict=True):
         kept = kept_by_sorting(row, 0.8, 50)
         assert float(logp) == pytest.approx(np.log(kept[token] / kept.sum()), abs=1e-5)
 
 
+@pytest.mark.parametrize("temperature", [0.0, 0.3, 1.0])
+def test_the_sum_is_that_of_the_models_distribution(temperature):
+    logits = np.random.default_rng(0).normal(50, 9, (20, 300)).astype(np.float32)
+    logits[:, ::7] = -np.inf
+    sums = draw(jax.random.split(jax.random.key(0), 20), jnp.asarray(logits), temperature, 0.8).log_sum
+    np.testing.assert_allclose(sums, np.logaddexp.reduce(logits.astype(np.float64), axis=1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("top_p", [0.35, 0.6, 0.85, 0.999])
+def test_a_row_of_few_tokens_ends_at_the_right_one(top_p):
+    # The search ends with two tokens left: whether the smaller is kept too, ties and neighbouring floats included.
+    rng, rows = np.random.default_rng(2), []
+    for count in (1, 2, 3, 4) * 50:
+        row = np.zeros(300, np.float32)
+        values = rng.choice([1.0, 0.5, 0.25, np.nextafter(np.float32(0.5), 1), 0.1], count)
+        row[rng.choice(300, count, replace=False)] = values / values.max()
+        rows.append(row)
+    kept = np.asarray(nucleus.nucleus(folded(jnp.asarray(rows)), top_p)).reshape(len(rows), -1)[:, :300]
+    for row, ours in zip(rows, kept, strict=True):
+        assert (ours > 0).tolist() == (kept_by_sorting(row.astype(np.float64), top_p) > 0).tolist()
+
+
 def test_a_draw_does_not_depend_on_the_rows_beside_it():
     logits = jnp.asarray(np.random.default_rng(0).normal(0, 2, (64, 500)), jnp.float32)
     keys = jax.random.split(jax.random.key(0), 64)
-    tokens, logps = draw(keys, logits, 0.8, 0.9)
+    tokens, logps, sums = draw(keys, logits, 0.8, 0.9)
     for rows in (slice(0, 1), slice(5, 12), slice(20, 64)):
-        some, theirs = draw(keys[rows], logits[rows], 0.8, 0.9)
+        some, theirs, their_sums = draw(keys[rows], logits[rows], 0.8, 0.9)
         assert some.tolist() == tokens[rows].tolist()
         np.testing.assert_allclose(theirs, logps[rows], atol=1e-6)
+        np.testing.assert_allclose(their_sums, sums[rows], atol=1e-6)
 
 
 def test_the_inverse_never_gives_a_weight_of_zero():
@@ -110,5 +133,5 @@ def test_the_inverse_never_gives_a_weight_of_zero():
 
 def test_temperature_zero_is_greedy():
     logits = jnp.asarray([[0.0, 3.0, 1.0], [5.0, 3.0, 1.0]])
-    tokens, logps = draw(jax.random.split(jax.random.key(0), 2), logits, 0.0, 0.95)
+    tokens, logps, _ = draw(jax.random.split(jax.random.key(0), 2), logits, 0.0, 0.95)
     assert (tokens.tolist(), logps.tolist()) == ([1, 0], [0, 0])
