@@ -1,7 +1,5 @@
 """The unbiased estimator of pass@k (paper section 2.1)."""
 
-from collections.abc import Iterable
-
 import numpy as np
 
 
@@ -15,8 +13,3 @@ def pass_at_k(samples: int, correct: int, k: int) -> float:
     if samples - correct < k:
         return 1.0
     return 1.0 - float(np.prod(1.0 - k / np.arange(samples - correct + 1, samples + 1)))
-
-
-def mean_pass_at_k(counts: Iterable[tuple[int, int]], k: int) -> float:
-    """The mean over problems, each (samples, correct)."""
-    return float(np.mean([pass_at_k(samples, correct, k) for samples, correct in counts]))

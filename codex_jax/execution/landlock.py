@@ -75,14 +75,3 @@ def enforce(libc: ctypes.CDLL, rules: int) -> None:
         checked(libc.syscall(RESTRICT, rules, 0), "Landlock")
     finally:
         os.close(rules)
-
-
-def restrict_files(libc: ctypes.CDLL, scratch: str, read: Iterable[Path]) -> bool:
-    """Closes all but scratch and what may be read, for good; False where the kernel has no Landlock.
-
-    Needs PR_SET_NO_NEW_PRIVS; OSError where a rule is refused.
-    """
-    if not version(libc):
-        return False
-    enforce(libc, make_rules(libc, scratch, read))
-    return True

@@ -5,7 +5,6 @@ A filter in classic BPF, written by hand as it needs no library; it cannot be ta
 
 import ctypes
 import errno
-import platform
 import struct
 from collections.abc import Collection, Mapping
 
@@ -87,8 +86,3 @@ class Filter:
     def install(self, libc: ctypes.CDLL) -> None:
         """Lays it on this process, for good; needs PR_SET_NO_NEW_PRIVS. OSError where the kernel refuses."""
         checked(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, self._program, 0, 0), "seccomp")
-
-
-def deny_system_calls(libc: ctypes.CDLL) -> None:
-    """Closes all but those that a program needs."""
-    Filter(build_filter(platform.machine())).install(libc)

@@ -3,7 +3,7 @@ from math import comb
 
 import pytest
 
-from codex_jax.benchmarks.pass_at_k import mean_pass_at_k, pass_at_k
+from codex_jax.benchmarks.pass_at_k import pass_at_k
 
 
 def test_equals_exact_combinatorics():
@@ -12,10 +12,6 @@ def test_equals_exact_combinatorics():
             for k in {1, 2, 10, n // 2, n} & set(range(1, n + 1)):
                 exact = 1 - Fraction(comb(n - c, k), comb(n, k))
                 assert pass_at_k(n, c, k) == pytest.approx(float(exact), abs=1e-12)
-
-
-def test_mean_over_problems():
-    assert mean_pass_at_k([(10, 10), (10, 0), (4, 1)], 1) == pytest.approx((1 + 0 + 0.25) / 3)
 
 
 @pytest.mark.parametrize("bad", [(10, 11, 1), (10, -1, 1), (10, 5, 0), (10, 5, 11)])

@@ -10,10 +10,11 @@ from codex_jax.execution.landlock import version
 TRY = """
 import ctypes, os, sys
 from codex_jax.execution.confine import PR_SET_NO_NEW_PRIVS, prctl
-from codex_jax.execution.landlock import readable, restrict_files
+from codex_jax.execution.landlock import enforce, make_rules, readable
 scratch, secret = sys.argv[1:]
 prctl(PR_SET_NO_NEW_PRIVS, 1)
-assert restrict_files(ctypes.CDLL(None, use_errno=True), scratch, readable())
+libc = ctypes.CDLL(None, use_errno=True)
+enforce(libc, make_rules(libc, scratch, readable()))
 os.chdir(scratch)
 with open("here", "w") as file:
     file.write("x")

@@ -12,11 +12,11 @@ from codex_jax.execution.syscalls import ALLOWED, CHECKED, CUTTING, LEAVING, NO_
 from tests.execution.denied import DENIED
 
 TRY = """
-import ctypes, os, sys
+import ctypes, os, platform, sys
 from codex_jax.execution.confine import PR_SET_NO_NEW_PRIVS, prctl
-from codex_jax.execution.seccomp import deny_system_calls
+from codex_jax.execution.seccomp import Filter, build_filter
 prctl(PR_SET_NO_NEW_PRIVS, 1)
-deny_system_calls(ctypes.CDLL(None, use_errno=True))
+Filter(build_filter(platform.machine())).install(ctypes.CDLL(None, use_errno=True))
 calls = {
     "kill": lambda: os.kill(os.getppid(), 0),
     "kill_all": lambda: os.kill(-1, 0),
