@@ -26,8 +26,9 @@ from codex_jax.model.gpt import GPT
 from codex_jax.parallel import hosts
 from codex_jax.parallel.mesh import check_divides, make_mesh
 from codex_jax.planning import capacity
-from codex_jax.records.dataset import Batch, Dataset
+from codex_jax.records.dataset import Dataset
 from codex_jax.records.prefetch import prefetch
+from codex_jax.records.shards import Batch
 from codex_jax.training import checkpoint
 from codex_jax.training.metrics import MetricsLog
 from codex_jax.training.optimizer import learning_rate, make_optimizer

@@ -10,7 +10,8 @@ from rich.table import Table
 
 from codex_jax import terminal
 from codex_jax.errors import InputError
-from codex_jax.records.dataset import RecordDataset, open_dataset
+from codex_jax.records.dataset import open_dataset
+from codex_jax.records.shards import RecordDataset
 from codex_jax.text.tokenizers import P50k, Tokenizer, load_tokenizer, train_sentencepiece
 
 BATCH = 256  # records read at once

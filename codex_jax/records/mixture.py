@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from codex_jax.errors import InputError
-from codex_jax.records.dataset import Batch, RecordDataset
 from codex_jax.records.manifest import Manifest
 from codex_jax.records.order import host_rows, permute
+from codex_jax.records.shards import Batch, RecordDataset
 
 BLOCK = 65_536  # rows of the global stream in which every data set has exactly its share
 

@@ -14,8 +14,9 @@ import tyro
 
 from codex_jax import cli
 from codex_jax.errors import InputError
-from codex_jax.records.dataset import RecordDataset, open_dataset
+from codex_jax.records.dataset import open_dataset
 from codex_jax.records.manifest import read_manifest
+from codex_jax.records.shards import RecordDataset
 
 
 @dataclass(frozen=True)

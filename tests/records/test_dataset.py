@@ -150,6 +150,6 @@ def test_the_newest_version_is_opened(tmp_path):
 def test_records_that_come_from_a_disk_are_the_same(data, monkeypatch):
     index = np.random.default_rng(0).permutation(23)
     whole = data.records("train", index)
-    monkeypatch.setattr("codex_jax.records.dataset._major_faults", itertools.count().__next__)
+    monkeypatch.setattr("codex_jax.records.shards._major_faults", itertools.count().__next__)
     assert np.array_equal(data.records("train", index)["tokens"], whole["tokens"])
     assert whole["tokens"][:, 0].tolist() == index.tolist()

@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codex_jax.errors import InputError
-from codex_jax.records.dataset import RecordDataset, open_dataset
+from codex_jax.records.dataset import open_dataset
 from codex_jax.records.mixture import BLOCK, Mixture, quotas, split_spec
+from codex_jax.records.shards import RecordDataset
 from tests.records.made import build
 
 
