@@ -51,28 +51,22 @@ def draw(
         token = jnp.argmax(logits_BV, axis=-1).astype(jnp.int32)
         return Drawn(token, jnp.zeros(token.shape), _log_sum(logits_BV, best_B))
     weights = folded(jnp.exp((logits_BV - best_B[:, None]) / temperature))
-    lanes = weights.sum(1)
-    # The weights are the model's own where the temperature is 1.
-    log_sum = jax.lax.cond(
-        temperature == 1, lambda: best_B + jnp.log(lanes.sum(-1)), lambda: _log_sum(logits_BV, best_B)
-    )
     if kind.top_k:
         weights = largest(weights, top_k)
     if kind.nucleus:
         weights = nucleus(weights, top_p)
-    if kind.top_k or kind.nucleus:
-        lanes = weights.sum(1)
+    lanes = weights.sum(1)
     uniform = jax.vmap(lambda key: jax.random.uniform(key, (2,)))(keys_B)
     # First a lane by its sum, then a token of that lane: two uniform numbers, and one pass over the vocabulary.
     lane = inverse(lanes, uniform[:, 0])
     column = jnp.take_along_axis(weights, lane[:, None, None], axis=2)[..., 0]
     place = inverse(column, uniform[:, 1])
     weight = jnp.take_along_axis(column, place[:, None], axis=1)[:, 0]
-    return Drawn(place * LANES + lane, jnp.log(weight / lanes.sum(-1)), log_sum)
+    return Drawn(place * LANES + lane, jnp.log(weight / lanes.sum(-1)), _log_sum(logits_BV, best_B))
 
 
 def _log_sum(logits_BV: Array, best_B: Array) -> Array:
-    return best_B + jnp.log(jnp.exp(logits_BV - best_B[:, None]).sum(-1))
+    return best_B + jnp.log(folded(jnp.exp(logits_BV - best_B[:, None])).sum(1).sum(-1))
 
 
 def folded(weights_BV: Array) -> Array:

@@ -131,7 +131,7 @@ class _Mesh:
 
 def test_loops_run_as_often_as_they_are_known_to():
     assert turns("jit(advance)/while") == 64
-    assert turns("jit(advance)/while/body/cutoff/while") == 12
+    assert turns("jit(advance)/while/body/cutoff/while") == 11
     assert turns("jit(advance)/while/body/while") is None
 
 
