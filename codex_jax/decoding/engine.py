@@ -37,12 +37,14 @@ class Engine:
         self.empty, self.place, self.refill, self.advance = jitted(config, eot, mesh)
         self.fetch = jax.jit(lambda tree: tree, out_shardings=self.whole)
         self.logps = jax.jit(partial(precise(config, token_logps), config, eot, vocab_size), out_shardings=self.whole)
+        # Of no method: an engine that is let go must not wait for the garbage collector with its weights.
+        token_bytes, whole = self.token_bytes, self.whole
 
-        self.ends = lru_cache(KEPT)(self._ends)
+        @lru_cache(KEPT)
+        def ends(stops: tuple[str, ...], free_start: bool) -> rows.Ends:
+            return jax.device_put(rows.make_ends(stops, free_start, token_bytes, eot), whole)
 
-    def _ends(self, stops: tuple[str, ...], free_start: bool) -> rows.Ends:
-        ends = rows.make_ends(stops, free_start, self.token_bytes, self.tokenizer.eot)
-        return jax.device_put(ends, self.whole)
+        self.ends = ends
 
     def encode(self, prompt: str, how: Draw, truncate_left: bool = False) -> list[int]:
         """The prompt's tokens behind an end-of-text; InputError where no room is left in the context.

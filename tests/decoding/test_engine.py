@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -151,6 +154,25 @@ def test_programs_are_compiled_at_most_twice(params):
     drawn(ours, range(3), draw(temperature=0.3, top_p=0.7, stops=("abcd",)), prompts, batch=12)
     assert ours.advance._cache_size() <= 2
     assert ours.place._cache_size() <= 2
+
+
+def test_tables_of_stop_strings_are_made_once(engine):
+    assert engine.ends(("e", "xy"), False) is engine.ends(("e", "xy"), False)
+    first, other, free = (engine.ends(*key) for key in ((("e",), False), (("y",), False), (("e",), True)))
+    assert np.any(first.tables != other.tables)
+    assert (first.tables.shape[0], free.tables.shape[0]) == (1, 2)
+
+
+def test_an_engine_that_is_let_go_holds_no_weights(params):
+    engine = Engine(CONFIG, unstack(params), Letters(), make_mesh(COPIES))
+    drawn(engine, range(2), draw(max_new_tokens=2), ["def"])
+    held = weakref.ref(engine)
+    gc.disable()
+    try:
+        del engine
+        assert held() is None
+    finally:
+        gc.enable()
 
 
 def test_bad_input(engine):
