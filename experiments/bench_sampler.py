@@ -9,7 +9,6 @@ in the environment that --torch-python names (pip install torch transformers).
 
 import dataclasses
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -17,9 +16,10 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
+from contenders import Device, has_modules, hold_to, where
 from rich.table import Table
 
 from codex_jax import cli, terminal
@@ -46,7 +46,7 @@ class Args:
     temperature: float = 1.0
     top_p: float = 0.95
     rounds: int = 3  # measurements of each
-    device: Literal["cpu", "gpu"] = "cpu"
+    device: Device = "cpu"
     dtype: Dtype = "float32"  # of weights, products, keys and values
     threads: int = 2  # cores of each contender on a CPU
     ns: tuple[int, ...] = (1, 10, 100, 200)  # samples a prompt of the second table
@@ -128,12 +128,8 @@ def work(settings: dict[str, Any]) -> None:
 class Worker:
     """A process that waits for jobs."""
 
-    def __init__(self, command: list[str], args: Args) -> None:
+    def __init__(self, command: list[str], args: Args, env: dict[str, str]) -> None:
         """Starts it and waits until it is ready."""
-        threads = str(args.threads)
-        env = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-        # A GPU's memory is for both contenders.
-        env |= {"JAX_PLATFORMS": {"cpu": "cpu", "gpu": "cuda"}[args.device], "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
         self.process = subprocess.Popen(
             [*command, json.dumps(dataclasses.asdict(args))],
             env=env,
@@ -163,19 +159,10 @@ class Worker:
         self.process.wait()
 
 
-def has_transformers(python: str) -> bool:
-    """Whether that Python finds PyTorch and transformers."""
-    probe = "import importlib.util as i, sys; sys.exit(not all(map(i.find_spec, ('torch', 'transformers'))))"
-    try:
-        return subprocess.run([python, "-c", probe], check=False).returncode == 0
-    except OSError:
-        raise InputError(f"--torch-python {python}: no such program") from None
-
-
 def show_contenders(seconds: dict[str, list[float]], args: Args) -> None:
     """Tokens a second by the median, and ours as a ratio within a round."""
-    where = f"{args.threads} cores" if args.device == "cpu" else "one GPU"
-    shape = f"{args.layers} layers of width {args.width} in {args.dtype}, {where}, median of {args.rounds}"
+    model = f"{args.layers} layers of width {args.width} in {args.dtype}"
+    shape = f"{model}, {where(args.device, args.threads)}, median of {args.rounds}"
     what = f"{args.n} samples of one prompt of {args.prompt} tokens, {args.new} new tokens each, top-p {args.top_p}"
     table = Table("", title=f"{what}: {shape}")
     for column in ("tokens/s", "fastest", "ours to it"):
@@ -211,13 +198,9 @@ def main(args: Args) -> None:
         raise InputError(f"--width {args.width} must be a multiple of --heads {args.heads}")
     if max(args.prompt, *args.prompts) + args.new > args.context:
         raise InputError(f"--context {args.context} is too short for the longest prompt and --new {args.new}")
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < args.threads:
-        raise InputError(f"--threads {args.threads}: this process has {len(cores)} cores")
-    if args.device == "cpu":
-        os.sched_setaffinity(0, cores[: args.threads])  # XLA takes as many threads as it has cores
+    env = hold_to(args.device, args.threads)
     commands = {OURS: [sys.executable, __file__, WORKER]}
-    if has_transformers(args.torch_python):
+    if has_modules(args.torch_python, "torch", "transformers"):
         commands[THEIRS] = [args.torch_python, str(TORCH)]
     else:
         note = (
@@ -230,7 +213,7 @@ def main(args: Args) -> None:
         grid = [(n, prompt) for n in args.ns for prompt in args.prompts]
         with terminal.progress("measuring", len(names) * (1 + args.rounds) + len(grid)) as report:
             for name, command in commands.items():
-                workers[name] = Worker(command, args)
+                workers[name] = Worker(command, args, env)
             workers[LIMIT] = workers[OURS]
             job = {"n": args.n, "prompt": args.prompt, "new": args.new}
             seconds: dict[str, list[float]] = {name: [] for name in names}

@@ -8,16 +8,16 @@ where it is installed, here or in the environment that --torch-python names (pip
 
 import dataclasses
 import json
-import os
 import statistics
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
+from contenders import Device, has_modules, hold_to, where
 from rich.table import Table
 
 from codex_jax import cli, terminal
@@ -48,7 +48,7 @@ class Args:
     steps: int = 3  # a measurement
     rounds: int = 7  # measurements of each
     warmup: int = 3  # steps before the first
-    device: Literal["cpu", "gpu"] = "cpu"
+    device: Device = "cpu"
     threads: int = 2  # cores of each contender on a CPU
     only: str = ""  # a part of the names of those to measure, such as float32
     torch_python: str = sys.executable  # the Python that has PyTorch
@@ -100,14 +100,10 @@ def work(settings: dict[str, Any]) -> None:
 class Contender:
     """A process that has compiled its step and waits."""
 
-    def __init__(self, whose: str, dtype: str, args: Args) -> None:
+    def __init__(self, whose: str, dtype: str, args: Args, env: dict[str, str]) -> None:
         """Starts it and waits until it has compiled."""
         settings = json.dumps({**dataclasses.asdict(args), "dtype": dtype})
         python, *script = (args.torch_python, str(TORCH)) if whose == "torch" else (sys.executable, __file__, WORKER)
-        threads = str(args.threads)
-        env = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-        # A GPU's memory is for all contenders.
-        env |= {"JAX_PLATFORMS": {"cpu": "cpu", "gpu": "cuda"}[args.device], "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
         self.process = subprocess.Popen(
             [python, *script, settings], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -137,15 +133,6 @@ class Contender:
         self.process.wait()
 
 
-def has_torch(python: str) -> bool:
-    """Whether that Python finds PyTorch."""
-    probe = "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is None)"
-    try:
-        return subprocess.run([python, "-c", probe], check=False).returncode == 0
-    except OSError:
-        raise InputError(f"--torch-python {python}: no such program") from None
-
-
 def show(contenders: dict[str, Contender], args: Args) -> None:
     """The table: tokens a second by the median and by the best measurement, and the median ratio within a round.
 
@@ -155,10 +142,9 @@ def show(contenders: dict[str, Contender], args: Args) -> None:
     tokens = args.steps * args.batch_size * args.length
     shape = f"{args.layers} layers, width {args.width}, {args.batch_size} sequences of {args.length} tokens"
     base = next((name for name in contenders if CONTENDERS[name][0] == "torch"), None)
-    where = f"{args.threads} cores" if args.device == "cpu" else "one GPU"
     table = Table(
         "",
-        title=f"A training step on {where}: {shape}, median of {args.rounds}",
+        title=f"A training step on {where(args.device, args.threads)}: {shape}, median of {args.rounds}",
         caption=f"ratio: of tokens/s, to {base}" if base else None,
     )
     for column in ("parameters", "first losses", "tokens/s", "fastest", "core-seconds", "ratio"):
@@ -190,13 +176,9 @@ def main(args: Args) -> None:
     for parts in (args.accumulation, args.torch_accumulation):
         if args.batch_size % parts:
             raise InputError(f"--batch-size {args.batch_size} is no multiple of {parts} microbatches")
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < args.threads:
-        raise InputError(f"--threads {args.threads}: this process has {len(cores)} cores")
-    if args.device == "cpu":
-        os.sched_setaffinity(0, cores[: args.threads])  # XLA takes as many threads as it has cores
+    env = hold_to(args.device, args.threads)
     wanted = {name: how for name, how in CONTENDERS.items() if args.only in name}
-    if not has_torch(args.torch_python):
+    if not has_modules(args.torch_python, "torch"):
         print(
             "PyTorch is not installed and is left out: pip install torch, here or in an environment whose Python "
             "--torch-python names",
@@ -209,7 +191,7 @@ def main(args: Args) -> None:
     try:
         with terminal.progress("measuring", len(wanted) * (1 + args.rounds)) as report:
             for name, (whose, dtype) in wanted.items():
-                contenders[name] = Contender(whose, dtype, args)
+                contenders[name] = Contender(whose, dtype, args, env)
                 report(1, f"{name} is compiled")
             for _ in range(args.rounds):
                 for name, one in contenders.items():
