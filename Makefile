@@ -5,7 +5,7 @@ EXTRA ?=
 VENV := .venv$(EXTRA:%=-%)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SIZES := $(patsubst experiments/codex_%.py,%,$(wildcard experiments/codex_*.py))
+SIZES := 12m 25m 42m 85m 300m 679m 2.5b 12b
 TRAIN := $(SIZES:%=train-%)
 PLAN := $(SIZES:%=plan-%)
 
@@ -45,14 +45,14 @@ test-interop: .venv-interop/.installed .venv-tpu/.installed
 demo: install
 	$(BIN)/python experiments/demo.py
 
-## make train-SIZE     pretrains 12m 25m 42m 85m 300m 679m 2.5b or 12b (any experiments/codex_SIZE.py);
+## make train-SIZE     pretrains 12m 25m 42m 85m 300m 679m 2.5b or 12b (experiments/codex.py);
 ##                     DATA=DIR/NAME RUN=DIR ARGS="--steps 10 --resume ..." EXTRA=tpu
-$(TRAIN): train-%: experiments/codex_%.py install
-	$(BIN)/python -m codex_jax.train $< $(DATA:%=--data.path %) $(RUN:%=--run-dir %) $(ARGS)
+$(TRAIN): train-%: install
+	$(BIN)/python -m codex_jax.train experiments/codex.py:$* $(DATA:%=--data.path %) $(RUN:%=--run-dir %) $(ARGS)
 
 ## make plan-SIZE      compiles its step for a TPU slice that need not be here; TOPOLOGY=v5e:16x16 ARGS="--search"
-$(PLAN): plan-%: experiments/codex_%.py .venv-tpu/.installed
-	.venv-tpu/bin/python -m codex_jax.plan $< $(TOPOLOGY:%=--topology %) $(ARGS)
+$(PLAN): plan-%: .venv-tpu/.installed
+	.venv-tpu/bin/python -m codex_jax.plan experiments/codex.py:$* $(TOPOLOGY:%=--topology %) $(ARGS)
 
 # Every lock for every supported Python (environment markers tell them apart).
 UV_COMPILE = build/lock/bin/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 \

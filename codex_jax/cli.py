@@ -1,30 +1,43 @@
-"""How every command starts and ends: tyro in, exit codes 0, 1 or 2 out."""
+"""How every command starts and ends: flags are parsed by tyro, and errors become one line and an exit code.
+
+Exit codes: 0 done; 1 completed, negative result; 2 bad input.
+"""
 
 import contextlib
+import dataclasses
 import io
 import os
 import re
 import sys
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import tyro
 
+from codex_jax.config import TrainConfig, load_experiment
 from codex_jax.errors import InputError
 
 Args = TypeVar("Args")
+Main = Callable[[Any], int | None]
+Command = tuple[Main, type]  # a function and the dataclass of its flags
 
 
-def parse(args_type: type[Args], argv: list[str] | None = None, default: Args | None = None) -> Args:
-    """Parses argv (default: sys.argv[1:]) into the dataclass args_type; InputError names a bad flag."""
+def parse(
+    args_type: type[Args], argv: list[str] | None = None, default: Args | None = None, description: str | None = None
+) -> Args:
+    """Parses argv (default: sys.argv[1:]) into the dataclass args_type; InputError for an unknown or bad flag.
+
+    description: the text of --help above the flags; default: the docstring of args_type.
+    """
     stderr = io.StringIO()
     main = sys.modules["__main__"].__spec__
     prog = f"python -m {main.name}" if main else f"python {os.path.relpath(sys.argv[0])}"
+    options: dict[str, Any] = {"prog": prog, "args": argv, "description": description}
+    if default is not None:
+        options["default"] = default
     try:
         with contextlib.redirect_stderr(stderr):
-            if default is None:
-                return tyro.cli(args_type, prog=prog, args=argv)
-            return tyro.cli(args_type, prog=prog, args=argv, default=default)
+            return tyro.cli(args_type, **options)
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
@@ -32,8 +45,8 @@ def parse(args_type: type[Args], argv: list[str] | None = None, default: Args | 
 
 
 def _one_line(box: str) -> str:
-    # tyro draws a box with ruled sections below a title; those that repeat the help are left out.
-    # Where the terminal has no box characters, it is drawn in ASCII.
+    # tyro draws a box with ruled sections below a title; sections that repeat the help are left out.
+    # Where the terminal has no box characters, the box is drawn in ASCII.
     inner = [line.strip("│| ") for line in box.splitlines() if not line.startswith(("╭", "╰", "+"))]
     sections = [" ".join(part.split()) for part in re.split(r"[─-]{4,}", "\n".join(inner))]
     kept = [part for part in sections if part and not part.startswith(("Argument helptext", "For full helptext"))]
@@ -41,13 +54,13 @@ def _one_line(box: str) -> str:
 
 
 def guarded(body: Callable[[], int | None]) -> int:
-    """Runs body() and returns its exit code; InputError becomes one line on stderr and 2."""
+    """Runs body() and returns its exit code; an InputError becomes one line on stderr and exit code 2."""
     try:
         return body() or 0
     except InputError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # the reader of our output, such as head, has seen enough
+    except BrokenPipeError:  # the reader of our output, such as head, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
@@ -55,6 +68,42 @@ def guarded(body: Callable[[], int | None]) -> int:
         return 130
 
 
-def run(main: Callable[[Args], int | None], args_type: type[Args], argv: list[str] | None = None) -> int:
-    """Parses argv into args_type, runs main(args) guarded, and returns the exit code."""
-    return guarded(lambda: main(parse(args_type, argv)))
+def run(
+    main: Main, args_type: type, argv: list[str] | None = None, subcommands: Mapping[str, Command] | None = None
+) -> int:
+    """Parses the flags, runs main(args) and returns the exit code.
+
+    subcommands: by name, other functions that run where the first argument is that name; --help lists them.
+    """
+    words = sys.argv[1:] if argv is None else argv
+    subcommands = subcommands or {}
+    if words and words[0] in subcommands:
+        main, args_type = subcommands[words[0]]
+        words, subcommands = words[1:], {}
+    listed = "".join(f"\n\nSubcommand {name}: {_summary(kind)}" for name, (_, kind) in subcommands.items())
+    description = (args_type.__doc__ or "") + listed
+    return guarded(lambda: main(parse(args_type, words, description=description)))
+
+
+def _summary(args_type: type) -> str:
+    return (args_type.__doc__ or "").strip().splitlines()[0]
+
+
+def run_experiment(main: Main, args_type: type[TrainConfig], argv: list[str] | None = None) -> int:
+    """As run, for a command whose first argument is an experiment file, which gives the defaults of the flags.
+
+    args_type: TrainConfig with the command's own flags, of which `experiment` is the first argument.
+    """
+    words = sys.argv[1:] if argv is None else argv
+
+    def body() -> int | None:
+        description = sys.modules[main.__module__].__doc__
+        if not words or words[0].startswith("-"):
+            parse(args_type, [word for word in words if word in ("-h", "--help")] or None, None, description)
+            raise InputError("name an experiment file first, such as experiments/tiny.py")
+        config = load_experiment(words[0])
+        fields = {field.name: getattr(config, field.name) for field in dataclasses.fields(TrainConfig)}
+        default = args_type(**fields, experiment=words[0])  # type: ignore[call-arg]
+        return main(parse(args_type, words[1:], default, description))
+
+    return guarded(body)

@@ -1,7 +1,8 @@
-"""Every setting as frozen dataclasses; an experiment file is one `config = TrainConfig(...)`."""
+"""Every setting of a training run, as frozen dataclasses; an experiment file defines `config = TrainConfig(...)`."""
 
 import dataclasses
 import json
+import runpy
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any, Literal
 
 from codex_jax.errors import InputError
 
-# What the backward pass finds saved, from least memory to most; it computes the rest again. dots: weight products.
+# What the forward pass saves for the backward pass, from least memory to most; the rest is recomputed. "dots" are the
+# outputs of the matrix products with weights.
 RematPolicy = Literal["full", "attention", "qkv", "dots", "dots_attention", "none"]
 Dtype = Literal["float32", "bfloat16"]
 Attention = Literal["auto", "xla", "splash", "cudnn"]
@@ -17,35 +19,36 @@ Attention = Literal["auto", "xla", "splash", "cudnn"]
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """GPT-3's architecture (paper section 3.2: the GPT model family)."""
+    """GPT-3's architecture (paper section 3.2)."""
 
     layers: int = 4
     width: int = 192
     heads: int = 6
     context: int = 2048  # tokens: the longest sequence, and the number of learned positions
-    vocab_size: int = 0  # 0: taken from the data's tokenizer, rounded up to a multiple of 128
-    compute_dtype: Dtype = "float32"  # of products, in full on every platform; parameters, softmax, loss: float32
-    gather_dtype: Dtype = "float32"  # in which weights are gathered and their gradients scattered over the mesh
-    remat: RematPolicy = "none"  # what is saved for the backward pass: none computes nothing again, full a whole layer
-    unroll: int = 1  # layers a turn of the scan over them: on a CPU all of a small model is faster, slower to compile
-    attention: Attention = "auto"  # splash on TPU, cuDNN on NVIDIA, XLA elsewhere
-    window: int = 0  # tokens, itself included, that every second layer sees, as GPT-3's banded ones; 0: all see all
+    vocab_size: int = 0  # 0: the size of the data's tokenizer, rounded up to a multiple of 128
+    compute_dtype: Dtype = "float32"  # of activations and matrix products; parameters, softmax and loss are float32
+    gather_dtype: Dtype = "float32"  # in which weights are gathered, and their gradients scattered, over the mesh
+    remat: RematPolicy = "none"  # what is saved for the backward pass: full recomputes whole layers, none nothing
+    unroll: int = 1  # layers unrolled per scan iteration: on a CPU, unrolling all is faster but slower to compile
+    attention: Attention = "auto"  # auto: splash on TPU, cuDNN on NVIDIA GPUs, XLA elsewhere
+    window: int = 0  # tokens that every second layer attends to, the current one included; 0: every layer sees all
 
 
-SPEED = ("compute_dtype", "gather_dtype", "remat", "unroll", "attention")  # what a run may change on the way
+# The settings of a model that change how it is computed, not what it computes: a resumed run may change them.
+SPEED = ("compute_dtype", "gather_dtype", "remat", "unroll", "attention")
 
 
 def with_speed_of(shape: ModelConfig, speed: ModelConfig) -> ModelConfig:
-    """The model of `shape`, computed as `speed` says."""
+    """The model `shape` with the SPEED settings of `speed`."""
     return dataclasses.replace(shape, **{name: getattr(speed, name) for name in SPEED})
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Where the training records lie."""
+    """The data set to train on."""
 
-    # DIR/NAME or DIR/NAME/VERSION, as written by codex_jax.corpus, or a mixture by weight: PATH@2,OTHER@1 takes two
-    # thirds of the sequences from PATH, exactly so in every 65,536, and its validation is PATH's.
+    # DIR/NAME or DIR/NAME/VERSION, as written by codex_jax.corpus. A mixture by weight, such as PATH@2,OTHER@1, takes
+    # two thirds of the sequences from PATH (exactly, in every 65,536), and validates on PATH.
     path: str = ""
 
     train_split: str = "train"
@@ -57,35 +60,35 @@ class OptimizerConfig:
     """AdamW with warm-up and cosine decay (paper section 3.2)."""
 
     peak_learning_rate: float = 6e-4
-    final_fraction: float = 0.1  # of the peak, at the last step
+    final_fraction: float = 0.1  # the learning rate at the last step, as a fraction of the peak
     warmup_steps: int = 175
     beta1: float = 0.9
     beta2: float = 0.95
     epsilon: float = 1e-8
-    weight_decay: float = 0.1  # on matrices only
+    weight_decay: float = 0.1  # of matrices and embeddings; biases and norms are not decayed
     first_moment_dtype: Dtype = "float32"
-    offload: bool = False  # moments lie in the host's memory between updates: for TPU and GPU
+    offload: bool = False  # keep the moments in host memory between updates (TPU and GPU only)
     clip_norm: float = 1.0  # global norm of the gradients
 
 
 @dataclass(frozen=True)
 class MeshConfig:
-    """Devices along each mesh axis; -1 (one axis at most) takes what is left."""
+    """Devices along each mesh axis; one axis may be -1, which takes the devices that the others leave."""
 
-    data: int = 1  # copies of the parameters
-    fsdp: int = -1  # parts of the batch and of every parameter: sharded data parallelism
-    sequence: int = 1  # parts of every sequence, and of the parameters as fsdp: for more devices than sequences
-    model: int = 1  # parts of heads, MLP and vocabulary: tensor parallelism
+    data: int = 1  # data parallelism: copies of the parameters
+    fsdp: int = -1  # sharded data parallelism: splits the batch and every parameter
+    sequence: int = 1  # splits sequences too, for more devices than sequences; parameters as with fsdp
+    model: int = 1  # tensor parallelism: splits heads, MLP and vocabulary
 
 
 @dataclass(frozen=True)
 class HostsConfig:
-    """The processes of one run, a process a host; on Cloud TPU they find each other and nothing is to be given."""
+    """The processes of one run, one process per host. On Cloud TPU they are detected automatically."""
 
-    coordinator: str = ""  # HOST[:PORT] of process 0, port 8476 unless given: it must be open between the hosts
-    count: int = 0  # processes in all
-    index: int = -1  # this one, from 0
-    wait: int = 45  # seconds for the others to come
+    coordinator: str = ""  # HOST[:PORT] of process 0; default port 8476, which must be open between the hosts
+    count: int = 0  # number of processes
+    index: int = -1  # of this process, from 0
+    wait: int = 45  # seconds to wait for the other processes
 
 
 @dataclass(frozen=True)
@@ -100,21 +103,43 @@ class TrainConfig:
     mesh: MeshConfig = field(default_factory=MeshConfig)
     hosts: HostsConfig = field(default_factory=HostsConfig)
     steps: int = 1000
-    batch_size: int = 32  # sequences a step, over all devices
-    accumulation: int = 1  # microbatches a step
-    loss_chunks: int = 1  # parts of the sequence whose logits are made one after the other, and again backward
+    batch_size: int = 32  # sequences per step, over all devices
+    accumulation: int = 1  # microbatches per step
+    loss_chunks: int = 1  # parts of each sequence whose logits are computed one after the other, to save memory
     seed: int = 0
-    init_from: str = ""  # a run folder whose newest parameters start this one
+    init_from: str = ""  # run folder whose newest parameters this run starts from
     log_every: int = 10  # steps
-    eval_every: int = 0  # steps; 0: before the first and after the last step only
+    eval_every: int = 0  # steps; 0: evaluate before the first and after the last step only
     eval_batches: int = 0  # 0: the whole validation split
     checkpoint_every: int = 500  # steps
     keep_checkpoints: int = 3
+    topology: str = ""  # CHIP:SHAPE, such as v5e:16x16: the TPU slice that codex_jax.plan compiles for
 
     @property
     def folder(self) -> Path:
         """The run folder."""
         return Path(self.run_dir or f"runs/{self.name}")
+
+
+def load_experiment(spec: str | Path) -> TrainConfig:
+    """The config of an experiment: FILE.py, which defines `config`, or FILE.py:NAME, one of its `configs`.
+
+    InputError where the file or the config is missing.
+    """
+    path, colon, name = str(spec).rpartition(":") if not str(spec).endswith(".py") else (str(spec), "", "")
+    if not Path(path).is_file():
+        raise InputError(f"no experiment file {path or spec}: name one such as experiments/tiny.py")
+    try:
+        defined = runpy.run_path(path)
+    except Exception as error:  # the file is the user's code
+        raise InputError(f"cannot run {path}: {type(error).__name__}: {error}") from error
+    config = defined.get("configs", {}).get(name) if colon else defined.get("config")
+    if isinstance(config, TrainConfig):
+        return config
+    if defined.get("configs"):
+        names = ", ".join(defined["configs"])
+        raise InputError(f"name one of the experiments of {path} as {path}:NAME; it has {names}")
+    raise InputError(f"{path} defines no `config = TrainConfig(...)`")
 
 
 def to_json(config: Any) -> str:
@@ -123,7 +148,7 @@ def to_json(config: Any) -> str:
 
 
 def from_dict(cls: type, values: dict[str, Any]) -> Any:
-    """A config dataclass from what to_json wrote; InputError on unknown keys or wrong types."""
+    """The config dataclass that to_json wrote; InputError for unknown settings and wrong types."""
     hints = typing.get_type_hints(cls)
     unknown = set(values) - {f.name for f in dataclasses.fields(cls)}
     if unknown:
@@ -142,7 +167,7 @@ def from_dict(cls: type, values: dict[str, Any]) -> Any:
 
 
 def validate(config: TrainConfig) -> None:
-    """InputError for settings that cannot train, naming the flag."""
+    """InputError for settings that cannot be trained with; it names the flag."""
     model = config.model
     for name in ("layers", "width", "heads", "context", "unroll"):
         if getattr(model, name) < 1:

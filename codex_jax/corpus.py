@@ -12,11 +12,11 @@ from pathlib import Path
 from rich.table import Table
 
 from codex_jax import cli, terminal
+from codex_jax.corpus_build import local, publish, token_savings
+from codex_jax.corpus_build.settings import Settings, check_name
 from codex_jax.errors import InputError
-from codex_jax.pipeline import finish, local, stats
-from codex_jax.pipeline.settings import Settings, check_name
 from codex_jax.records.manifest import NAME, Manifest
-from codex_jax.text.split import Boundaries
+from codex_jax.text.splits import Boundaries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ def build(args: Args) -> Manifest:
     out, (staging, final) = Path(args.out), prepare(args)
     try:
         staging.mkdir(parents=True, exist_ok=True)
-        earlier = finish.earlier_boundaries(out, args.seed)
+        earlier = publish.earlier_boundaries(out, args.seed)
         if args.beam:
             manifest = on_beam(args, str(staging), earlier)
         else:
@@ -80,7 +80,7 @@ def build(args: Args) -> Manifest:
     except local.InterruptedBuildError:
         raise
     except InputError:
-        finish.clear(staging)
+        publish.clear(staging)
         with contextlib.suppress(OSError):  # it holds other versions
             out.rmdir()
         raise
@@ -90,7 +90,7 @@ def build(args: Args) -> Manifest:
 def on_beam(args: Args, folder: str, earlier: Boundaries | None) -> Manifest:
     """Builds with Apache Beam, in a folder that may lie elsewhere."""
     try:
-        from codex_jax.pipeline import beam
+        from codex_jax.corpus_build import beam
     except ImportError as error:
         raise InputError(f"--beam needs an extra ({error}): pip install 'codex_jax[beam]'") from None
     return beam.build(args.only(), folder, args.out.rsplit("/", 1)[-1], args.beam or "", args.beam_options, earlier)
@@ -113,6 +113,4 @@ def main(args: Args) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["stats"]:
-        sys.exit(cli.run(stats.main, stats.Args, sys.argv[2:]))
-    sys.exit(cli.run(main, Args))
+    sys.exit(cli.run(main, Args, subcommands={"stats": (token_savings.main, token_savings.Args)}))

@@ -1,5 +1,5 @@
-"""The one exception that a person at the terminal is meant to see."""
+"""The exception for errors that the user can correct."""
 
 
 class InputError(Exception):
-    """Bad input: the message is one line that says what is wrong and how to mend it; exit code 2."""
+    """Bad input. The message is one line that says what is wrong and what to do; commands exit with code 2."""

@@ -18,40 +18,40 @@ codex_jax/planning/token_step.py says how its figures are made.
   else waits for it: step = max(compute, asynchronous communication) + waiting communication.
 
 By the same estimates a chain of bf16 matrix products runs at 88 to 97% of peak (v6e: 70%, so its MFU is a low guess),
-and a stream through HBM at 71 to 94% of its bandwidth: experiments/bench_plan.py. Input, evaluation and checkpoints are
+and a stream through HBM at 71 to 94% of its bandwidth: experiments/benches/bench_plan.py. Input, evaluation and checkpoints are
 not counted.
 """
 
 import dataclasses
 import json
 import os
-import runpy
 import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import tyro
+
 from codex_jax import cli, terminal
-from codex_jax.config import Dtype, TrainConfig
-from codex_jax.decoding.sampler import COPIES, for_decoding
-from codex_jax.decoding.settings import Draw
-from codex_jax.decoding.stop import PAPER_STOPS
+from codex_jax.config import Dtype, TrainConfig, load_experiment
 from codex_jax.errors import InputError
-from codex_jax.parallel.topology import parse_topology, prepare_environment
-from codex_jax.planning import tables
+from codex_jax.planning import plan_tables
 from codex_jax.planning.candidates import FREE, changes, smallest
+from codex_jax.planning.chips import parse_topology, prepare_environment
 from codex_jax.planning.compiling import Job, job_of, plan
+from codex_jax.planning.decode_plan import DecodeJob, plan_decoding
 from codex_jax.planning.decode_table import show_decoding
-from codex_jax.planning.decoding import DecodeJob, plan_decoding
 from codex_jax.planning.search import search
-from codex_jax.training.settings import load_experiment
+from codex_jax.sampling.params import SamplingParams
+from codex_jax.sampling.sampler import COPIES, for_decoding
+from codex_jax.sampling.stops import PAPER_STOPS
 
 
 @dataclass(frozen=True)
 class PlanConfig(TrainConfig):
     """A run, and the slice to plan it for."""
 
-    topology: str = ""  # CHIP:SHAPE, such as v5e:16x16 or v4:4x4x4, or any; default: the experiment's `topology`
+    experiment: tyro.conf.Positional[str] = ""  # EXPERIMENT.py, or EXPERIMENT.py:NAME where it has several
     json: bool = False  # prints one JSON object
     hlo: str = ""  # a file to write the compiled program's text to
     search: bool = False  # finds the best mesh, remat policy and levers for the slice
@@ -80,7 +80,7 @@ def suggest(job: Job, config: PlanConfig, command: str) -> int:
         ]
         print(json.dumps({"fits": bool(rows), "suggestions": rows}))
     elif found:
-        tables.show_suggestions(job.config, found, command)
+        plan_tables.show_suggestions(job.config, found, command)
     else:
         print("no slice that is known holds this run: more --accumulation or a smaller model would", file=sys.stderr)
     return 0 if found else 1
@@ -97,9 +97,9 @@ def one_plan(job: Job, config: PlanConfig, command: str) -> int:
     if config.json:
         print(json.dumps(result))
     else:
-        tables.show(result)
+        plan_tables.show(result)
         if better:
-            print(f"by the estimate this fits: {tables.command_for(job.config, better[0], command)}")
+            print(f"by the estimate this fits: {plan_tables.command_for(job.config, better[0], command)}")
     return 0 if result["fits"] else 1
 
 
@@ -111,11 +111,11 @@ def best_plan(job: Job, config: PlanConfig) -> int:
     if config.json:
         print(json.dumps({"fits": fits, "interrupted": interrupted, "plans": rows}))
     else:
-        tables.show_search(rows)
+        plan_tables.show_search(rows)
         if fits:
             print("the best as flags:", shlex.join(rows[0]["flags"]) or "(as it is)")
             print("and in an experiment file:")
-            print("\n".join(f"    {line}" for line in tables.config_lines(rows[0]["flags"])))
+            print("\n".join(f"    {line}" for line in plan_tables.config_lines(rows[0]["flags"])))
     if interrupted:
         print("interrupted", file=sys.stderr)
         sys.stdout.flush()
@@ -125,7 +125,7 @@ def best_plan(job: Job, config: PlanConfig) -> int:
 
 def decode_plan(job: Job, config: PlanConfig) -> int:
     """Compiles what samples; 1 where it does not fit."""
-    how = Draw(max_new_tokens=config.max_new_tokens, stops=PAPER_STOPS)
+    how = SamplingParams(max_new_tokens=config.max_new_tokens, stops=PAPER_STOPS)
     model = for_decoding(job.config.model, config.dtype)
     decode = DecodeJob(model, config.mesh, config.prompt, config.batch, how, config.int8)
     result = plan_decoding(decode, config.topology, config.hlo, say=lambda line: print(line, file=sys.stderr))
@@ -136,42 +136,30 @@ def decode_plan(job: Job, config: PlanConfig) -> int:
     return 0 if result["fits"] else 1
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(config: PlanConfig) -> int:
     """The command."""
-    args = list(sys.argv[1:] if argv is None else argv)
-
-    def body() -> int:
-        if not args or args[0].startswith("-"):
-            print(__doc__)
-            cli.parse(PlanConfig, args or ["--help"])
-            raise InputError("name an experiment file first, such as experiments/tiny.py")
-        prepare_environment()
-        experiment = load_experiment(Path(args[0]))
-        fields = {field.name: getattr(experiment, field.name) for field in dataclasses.fields(TrainConfig)}
-        fields["topology"] = runpy.run_path(args[0]).get("topology", "")
-        if "--decode" in args:
-            fields["mesh"] = COPIES  # the experiment's is for training
-        config = cli.parse(PlanConfig, args[1:], default=PlanConfig(**fields))
-        if config.compile < 1 or not 0 <= config.free < 1:
-            raise InputError("--compile must be at least 1, and --free from 0 to below 1")
-        if config.data.path == experiment.data.path and not Path(config.data.path.partition("@")[0]).exists():
-            # The experiment's own data need not be on the machine that plans.
-            config = dataclasses.replace(config, data=dataclasses.replace(config.data, path=""))
-        job, command = job_of(config), shlex.join(tables.run_flags(args))
-        anywhere = config.topology in ("", "any")
-        if config.search and anywhere:
-            raise InputError("--search needs a slice: --topology CHIP:SHAPE, such as v5e:16x16")
-        if config.decode and (anywhere or config.search):
-            raise InputError("--decode needs a slice, --topology CHIP:SHAPE such as v5e:2x2, and has no --search")
-        if config.decode:
-            return decode_plan(job, config)
-        if anywhere:
-            return suggest(job, config, command)
-        parse_topology(config.topology)
-        return best_plan(job, config) if config.search else one_plan(job, config, command)
-
-    return cli.guarded(body)
+    prepare_environment()
+    experiment = load_experiment(config.experiment)
+    if config.decode and config.mesh == experiment.mesh:
+        config = dataclasses.replace(config, mesh=COPIES)  # the experiment's is for training
+    if config.compile < 1 or not 0 <= config.free < 1:
+        raise InputError("--compile must be at least 1, and --free from 0 to below 1")
+    if config.data.path == experiment.data.path and not Path(config.data.path.partition("@")[0]).exists():
+        # The experiment's own data need not be on the machine that plans.
+        config = dataclasses.replace(config, data=dataclasses.replace(config.data, path=""))
+    job, command = job_of(config), shlex.join(plan_tables.run_flags(sys.argv[1:]))
+    anywhere = config.topology in ("", "any")
+    if config.search and anywhere:
+        raise InputError("--search needs a slice: --topology CHIP:SHAPE, such as v5e:16x16")
+    if config.decode and (anywhere or config.search):
+        raise InputError("--decode needs a slice, --topology CHIP:SHAPE such as v5e:2x2, and has no --search")
+    if config.decode:
+        return decode_plan(job, config)
+    if anywhere:
+        return suggest(job, config, command)
+    parse_topology(config.topology)
+    return best_plan(job, config) if config.search else one_plan(job, config, command)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(cli.run_experiment(main, PlanConfig))

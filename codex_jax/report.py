@@ -9,10 +9,10 @@ from pathlib import Path
 import tyro
 
 from codex_jax import cli, terminal
-from codex_jax.benchmarks import tables as benchmark_tables
-from codex_jax.benchmarks.summary import summarize
 from codex_jax.errors import InputError
-from codex_jax.jsonl import Json, read_objects
+from codex_jax.reporting import tables as benchmark_tables
+from codex_jax.reporting.statistics import summarize
+from codex_jax.storage.jsonl import Json, read_objects
 
 UNTOLD = "untold"  # holds reasons
 SUFFIXES = ("_results.jsonl", ".jsonl")  # of a results file's name, to find its short name
@@ -158,7 +158,7 @@ def write_text(path: Path, text: str) -> None:
 
 def main(args: Args) -> None:
     """The command."""
-    from codex_jax.figures import blocks_figure, headline_figure, rankings_figure, save_figure
+    from codex_jax.reporting.figures import blocks_figure, headline_figure, rankings_figure, save_figure
 
     results = collect(args)
     found = models(results)

@@ -14,17 +14,17 @@ import jax
 import numpy as np
 
 from codex_jax import cli, terminal
-from codex_jax.benchmarks.registry import Benchmark, load_benchmark
 from codex_jax.config import Dtype, HostsConfig, MeshConfig
-from codex_jax.decoding.engine import Engine
-from codex_jax.decoding.lines import sample_lines
-from codex_jax.decoding.output import Output, fingerprint, to_row
-from codex_jax.decoding.sampler import COPIES, load_engine, task_key
-from codex_jax.decoding.settings import Draw, Request, Sample, check_seed
-from codex_jax.decoding.stop import PAPER_STOPS
 from codex_jax.errors import InputError
-from codex_jax.jsonl import Json
 from codex_jax.parallel import hosts
+from codex_jax.problems.load import Benchmark, load_benchmark
+from codex_jax.sampling.engine import Engine
+from codex_jax.sampling.params import Sample, SampleRequest, SamplingParams, check_seed
+from codex_jax.sampling.pipe import sample_lines
+from codex_jax.sampling.sampler import COPIES, load_engine, task_key
+from codex_jax.sampling.samples_file import Output, fingerprint, to_row
+from codex_jax.sampling.stops import PAPER_STOPS
+from codex_jax.storage.jsonl import Json
 
 STDOUT = Path("-")
 
@@ -56,10 +56,10 @@ class Args:
     mesh: MeshConfig = COPIES  # copies of the model, and the devices that each is split over
     hosts: HostsConfig = field(default_factory=HostsConfig)
 
-    def how(self, stops: tuple[str, ...] = PAPER_STOPS) -> Draw:
+    def how(self, stops: tuple[str, ...] = PAPER_STOPS) -> SamplingParams:
         """As the sampler takes it. stops: where none are given."""
         stops = stops if self.stop is None else self.stop
-        return Draw(self.temperature, self.top_p, self.max_new_tokens, stops, self.top_k, self.min_new_tokens)
+        return SamplingParams(self.temperature, self.top_p, self.max_new_tokens, stops, self.top_k, self.min_new_tokens)
 
     @property
     def piped(self) -> bool:
@@ -83,12 +83,12 @@ class Args:
         check_seed(self.seed)
 
 
-def settings_of(args: Args, how: Draw, origin: Json) -> list[Any]:
+def settings_of(args: Args, how: SamplingParams, origin: Json) -> list[Any]:
     """What tells a prompt's samples from others, but for the prompt."""
     return [origin, dataclasses.asdict(how), args.seed, args.truncate_left]
 
 
-def encode_prompts(benchmark: Benchmark, engine: Engine, how: Draw, args: Args) -> dict[str, list[int]]:
+def encode_prompts(benchmark: Benchmark, engine: Engine, how: SamplingParams, args: Args) -> dict[str, list[int]]:
     """The tokens of each prompt by task; InputError names the one that does not fit, unless it is to be left out."""
     prompts = {}
     for name, task in benchmark.tasks.items():
@@ -126,7 +126,7 @@ def sample_problems(args: Args, benchmark: Benchmark, engine: Engine, origin: Js
         there[:] = [[(name, number) in output.rows for number in range(args.n)] for name in names]
     there = hosts.of_first(there)
     requests = [
-        Request(tokens, task_key(name), np.flatnonzero(~own).tolist())
+        SampleRequest(tokens, task_key(name), np.flatnonzero(~own).tolist())
         for (name, tokens), own in zip(prompts.items(), there, strict=True)
     ]
     began, tokens = time.monotonic(), 0
@@ -160,7 +160,7 @@ def sample_prompt(args: Args, engine: Engine) -> None:
     show = partial(print, end="", flush=True) if jax.process_index() == 0 else lambda text: None
     number = 0
     show(args.prompt)
-    for piece in engine.stream(Request(tokens, task_key(""), range(args.n)), args.how(), args.seed):
+    for piece in engine.stream(SampleRequest(tokens, task_key(""), range(args.n)), args.how(), args.seed):
         if isinstance(piece, str):
             show(piece)
             continue

@@ -13,17 +13,17 @@ from pathlib import Path
 import tyro
 
 from codex_jax import cli, terminal
-from codex_jax.benchmarks import tables
-from codex_jax.benchmarks.given import gather, tell_ks
-from codex_jax.benchmarks.registry import load_benchmark
-from codex_jax.benchmarks.results import forget
-from codex_jax.benchmarks.scoring import score
-from codex_jax.benchmarks.summary import KS, best, by_problem, summarize
 from codex_jax.errors import InputError
-from codex_jax.execution.layers import UNSAFE
-from codex_jax.execution.pool import Worker
-from codex_jax.execution.selftest import self_test
-from codex_jax.jsonl import Json
+from codex_jax.problems.load import load_benchmark
+from codex_jax.reporting import tables
+from codex_jax.reporting.statistics import KS, best, by_problem, summarize
+from codex_jax.sandbox.layers import UNSAFE
+from codex_jax.sandbox.pool import Worker
+from codex_jax.sandbox.selftest import self_test
+from codex_jax.scoring.results import forget
+from codex_jax.scoring.sample_files import check_ks, read_sample_files
+from codex_jax.scoring.score_file import score
+from codex_jax.storage.jsonl import Json
 
 LONGEST = 3600.0  # seconds
 
@@ -121,9 +121,9 @@ def main(args: Args) -> int:
         raise InputError(f"--timeout must be above 0 and at most {LONGEST:.0f}, and --workers at least 1")
     benchmark = load_benchmark(args.problems)
     kept = Path(args.problems), Path(args.problems.partition(":")[2])  # the problems, which results must not replace
-    files = gather(args.samples, args.out, kept, benchmark, args.skip_bad, args.skip_missing)
+    files = read_sample_files(args.samples, args.out, kept, benchmark, args.skip_bad, args.skip_missing)
     for given in files:
-        tell_ks(ks, given)
+        check_ks(ks, given)
     layer = choose_layer(args.unsafe)
     models: dict[str, Json] = {}
     for given in files:

@@ -12,12 +12,12 @@ import jax
 
 from codex_jax import cli
 from codex_jax.config import Dtype, MeshConfig
-from codex_jax.decoding.output import fingerprint
-from codex_jax.decoding.sampler import COPIES, load_engine
 from codex_jax.errors import InputError
-from codex_jax.serving.drawing import warm
-from codex_jax.serving.limits import Limits
-from codex_jax.serving.worker import Worker
+from codex_jax.sampling.sampler import COPIES, load_engine
+from codex_jax.sampling.samples_file import fingerprint
+from codex_jax.serving.generate import warm
+from codex_jax.serving.model_thread import Worker
+from codex_jax.serving.request_limits import Limits
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 SHUTDOWN_SECONDS = 5  # for answers that are under way

@@ -1,4 +1,4 @@
-"""Progress on a terminal, plain lines otherwise; all of it on stderr, so that stdout stays data."""
+"""Progress bars on stderr, as plain lines where stderr is not a terminal, and tables on stdout."""
 
 import sys
 import time
@@ -19,12 +19,12 @@ from rich.progress import (
 )
 from rich.table import Table
 
-PLAIN_SECONDS = 10.0  # between two plain lines
+PLAIN_SECONDS = 10.0  # between two plain progress lines
 TABLE_WIDTH = 110  # characters
 
 
 class Report(Protocol):
-    """report(advance, note) moves the bar by `advance` steps and shows `note` beside it."""
+    """report(advance, note) advances the bar by `advance` steps and shows `note` beside it."""
 
     def __call__(self, advance: int = 1, note: str = "") -> None: ...
 
@@ -35,12 +35,12 @@ def console() -> Console:
 
 
 def tables() -> Console:
-    """A console on stdout for tables: as wide as the terminal, or wide enough for ours where there is none."""
+    """A console on stdout for tables: as wide as the terminal, or TABLE_WIDTH where stdout is not a terminal."""
     return Console() if sys.stdout.isatty() else Console(width=TABLE_WIDTH)
 
 
 def show(title: str, rows: list[list[str]]) -> None:
-    """A table on stdout, its header the first row; all columns but the first are numbers."""
+    """Prints a table; the first row is the header, and every column but the first is right-aligned."""
     table = Table(title=title)
     header, *rest = rows
     for number, cell in enumerate(header):
@@ -52,9 +52,9 @@ def show(title: str, rows: list[list[str]]) -> None:
 
 @contextmanager
 def progress(label: str, total: int, unit: str = "", shown: bool = True) -> Iterator[Report]:
-    """Yields report(advance, note); total in steps, or in bytes with the unit "bytes".
+    """Yields report(advance, note), which moves a bar on a terminal, or prints a line every 10 s elsewhere.
 
-    A bar on a terminal, a line every 10 s otherwise; nothing unless shown.
+    total: steps, or bytes where unit is "bytes". shown: False prints nothing.
     """
     if not shown:
         yield lambda advance=1, note="": None

@@ -14,10 +14,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import jax
+import tyro
 
 from codex_jax import cli, terminal
 from codex_jax.config import TrainConfig, validate, with_speed_of
@@ -29,10 +31,10 @@ from codex_jax.planning import capacity
 from codex_jax.records.dataset import Dataset
 from codex_jax.records.prefetch import prefetch
 from codex_jax.records.shards import Batch
-from codex_jax.training import checkpoint
-from codex_jax.training.metrics import MetricsLog
+from codex_jax.runs import checkpoints
+from codex_jax.runs.metrics import MetricsLog
+from codex_jax.training.experiment import check_tokenizer, open_data, resolve
 from codex_jax.training.optimizer import learning_rate, make_optimizer
-from codex_jax.training.settings import load_experiment, open_data, open_run_tokenizer, resolve
 from codex_jax.training.state import TrainState, init_state, state_shardings
 from codex_jax.training.step import make_eval_step, make_train_step, to_global
 
@@ -43,15 +45,15 @@ def prepare_folder(config: TrainConfig, data: Dataset, resume: bool) -> None:
     if (folder / "config.json").exists() and not resume:
         raise InputError(f"{folder} holds a run already: add --resume to go on with it, or choose another --run-dir")
     if resume:
-        theirs = checkpoint.read_config(folder)
-        open_run_tokenizer(folder, data.manifest["tokenizer"]["sha256"])
+        theirs = checkpoints.read_config(folder)
+        check_tokenizer(folder, data.manifest["tokenizer"]["sha256"])
         if with_speed_of(theirs.model, config.model) != config.model:
             raise InputError(f"{folder} was trained with another model than this experiment's: {theirs.model}")
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copytree(data.tokenizer_dir, folder / "tokenizer", dirs_exist_ok=True)
-        checkpoint.write_config(folder, config)
+        checkpoints.write_config(folder, config)
     except OSError as error:
         raise InputError(f"cannot write the run folder {folder}: {error.strerror}") from None
 
@@ -92,7 +94,7 @@ def train(config: TrainConfig, resume: bool = False, command: str = "EXPERIMENT.
     model, optimizer = GPT(config.model), make_optimizer(config.optimizer, config.steps)
     eot = data.manifest["tokenizer"]["eot"]
     schedule, offload = learning_rate(config.optimizer, config.steps), config.optimizer.offload
-    manager = checkpoint.open_manager(config.folder, config.keep_checkpoints)
+    manager = checkpoints.open_manager(config.folder, config.keep_checkpoints)
     with jax.set_mesh(mesh):
         state = start(config, model, optimizer, mesh, manager if resume else None)
         first = int(state.step)
@@ -123,12 +125,12 @@ def train(config: TrainConfig, resume: bool = False, command: str = "EXPERIMENT.
                 pending = (step + 1, metrics)
                 done = step + 1
                 if done % config.checkpoint_every == 0 and done < config.steps:
-                    checkpoint.save(manager, state, done)
+                    checkpoints.save(manager, state, done)
                 if config.eval_every and done % config.eval_every == 0 and done < config.steps:
                     log.write(done, **validation(config, data, mesh, eval_step, state.params))
             assert pending is not None
             log_step(log, report, pending, config, schedule, seq_tokens, clock)
-            checkpoint.save(manager, state, config.steps)
+            checkpoints.save(manager, state, config.steps)
             values = validation(config, data, mesh, eval_step, state.params)
             log.write(config.steps, **values)
     manager.wait_until_finished()
@@ -140,10 +142,10 @@ def start(config: TrainConfig, model: GPT, optimizer: Any, mesh: Any, resumed: A
     """The state to begin from: 1. the run's newest checkpoint, 2. another run's parameters, 3. the seed."""
     shapes, placed = state_shardings(model, optimizer, mesh, config.optimizer.offload)
     if resumed is not None and resumed.latest_step() is not None:
-        return checkpoint.restore(resumed, checkpoint.newest_step(config.folder), shapes, placed)
+        return checkpoints.restore(resumed, checkpoints.newest_step(config.folder), shapes, placed)
     state = init_state(model, optimizer, mesh, config.seed, config.optimizer.offload)
     if config.init_from:
-        params, _ = checkpoint.restore_params(Path(config.init_from), shapes.params, placed.params)
+        params, _ = checkpoints.restore_params(Path(config.init_from), shapes.params, placed.params)
         state = state._replace(params=params)
     return state
 
@@ -178,30 +180,30 @@ def log_step(
     return now
 
 
-def main(argv: list[str] | None = None) -> int:
+@dataclass(frozen=True)
+class TrainArgs(TrainConfig):
+    """The settings of a run; the experiment file gives their defaults."""
+
+    experiment: tyro.conf.Positional[str] = ""  # EXPERIMENT.py, or EXPERIMENT.py:NAME where it has several
+    resume: bool = False  # continue from the newest checkpoint of the run folder, or from step 0 where it has none
+
+    def config(self) -> TrainConfig:
+        """The settings that belong to the run."""
+        return TrainConfig(**{field.name: getattr(self, field.name) for field in fields(TrainConfig)})
+
+
+def main(args: TrainArgs) -> int:
     """The command."""
-    args = list(sys.argv[1:] if argv is None else argv)
-    resume = "--resume" in args
-    args = [arg for arg in args if arg != "--resume"]
-
-    def body() -> int:
-        if not args or args[0].startswith("-"):
-            print(__doc__)
-            cli.parse(TrainConfig, args or ["--help"])
-            raise InputError("name an experiment file first, such as experiments/tiny.py")
-        config = cli.parse(TrainConfig, args[1:], default=load_experiment(Path(args[0])))
-        began = time.monotonic()
-        hosts.join(config.hosts)
-        values = train(config, resume, shlex.join(args))
-        if jax.process_index():
-            return 0
-        shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
-        print(f"{config.folder}: {shown}  {time.monotonic() - began:.0f} s")
+    config, began = args.config(), time.monotonic()
+    hosts.join(config.hosts)
+    values = train(config, args.resume, shlex.join(sys.argv[1:]))
+    if jax.process_index():
         return 0
-
-    return cli.guarded(body)
+    shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
+    print(f"{config.folder}: {shown}  {time.monotonic() - began:.0f} s")
+    return 0
 
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.exit(main())
+    sys.exit(cli.run_experiment(main, TrainArgs))

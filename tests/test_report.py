@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from codex_jax import cli
-from codex_jax.benchmarks.pass_at_k import pass_at_k
 from codex_jax.report import Args, main
+from codex_jax.scoring.pass_at_k import pass_at_k
 
 
 def rows(task_id, verdicts, logps, blocks=None):
@@ -116,5 +116,5 @@ def test_missing_file_and_no_input(tmp_path, capsys):
 
 
 def test_needs_no_jax():
-    code = "import sys, codex_jax.report, codex_jax.figures; sys.exit('jax' in sys.modules)"
+    code = "import sys, codex_jax.report, codex_jax.reporting.figures; sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -3,9 +3,9 @@ import json
 import pytest
 
 from codex_jax import cli, sample
-from codex_jax.benchmarks.problem import Problem, write_problems
-from tests.benchmarks.test_apps import write
-from tests.decoding.made_run import make_run
+from codex_jax.problems.problem import Problem, write_problems
+from tests.problems.test_apps import write
+from tests.sampling.made_run import make_run
 
 
 @pytest.fixture(scope="module")

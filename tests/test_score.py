@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from codex_jax import cli, score
-from codex_jax.benchmarks.building_blocks import make_problem
-from codex_jax.benchmarks.problem import load_problems, write_problems
 from codex_jax.errors import InputError
-from tests.benchmarks.judging import write_evalplus
-from tests.benchmarks.test_apps import SUM_QUESTION, SUMS, write
+from codex_jax.problems.building_blocks import make_problem
+from codex_jax.problems.problem import load_problems, write_problems
+from tests.problems.judging import write_evalplus
+from tests.problems.test_apps import SUM_QUESTION, SUMS, write
 
 
 @pytest.fixture

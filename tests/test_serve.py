@@ -11,11 +11,11 @@ import pytest
 
 from codex_jax import cli, serve
 from codex_jax.config import ModelConfig, TrainConfig
-from codex_jax.decoding.sampler import COPIES
 from codex_jax.model.gpt import GPT
 from codex_jax.parallel.mesh import make_mesh
+from codex_jax.runs import checkpoints
+from codex_jax.sampling.sampler import COPIES
 from codex_jax.text.tokenizers import train_sentencepiece
-from codex_jax.training import checkpoint
 from codex_jax.training.optimizer import make_optimizer
 from codex_jax.training.state import init_state
 
@@ -29,10 +29,10 @@ def run(tmp_path_factory):
     train_sentencepiece([f"def function_{n}(x):\n    return x * {n}\n" for n in range(99)], 320).save(
         folder / "tokenizer"
     )
-    checkpoint.write_config(folder, config)
-    manager = checkpoint.open_manager(folder)
+    checkpoints.write_config(folder, config)
+    manager = checkpoints.open_manager(folder)
     optimizer = make_optimizer(config.optimizer, config.steps)
-    checkpoint.save(manager, init_state(GPT(config.model), optimizer, make_mesh(COPIES), 0), 1)
+    checkpoints.save(manager, init_state(GPT(config.model), optimizer, make_mesh(COPIES), 0), 1)
     manager.wait_until_finished()
     manager.close()
     return folder

@@ -22,7 +22,11 @@ def made(tmp_path_factory):
 
 
 def run(root, name, *flags, data="data"):
-    return train.main([f"{root}/x.py", "--run-dir", f"{root}/{name}", "--data.path", f"{root}/{data}", *FLAGS, *flags])
+    return cli.run_experiment(
+        train.main,
+        train.TrainArgs,
+        [f"{root}/x.py", "--run-dir", f"{root}/{name}", "--data.path", f"{root}/{data}", *FLAGS, *flags],
+    )
 
 
 def lines(root, name):

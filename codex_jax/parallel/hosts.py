@@ -11,7 +11,7 @@ from jax.experimental import multihost_utils
 
 from codex_jax.config import HostsConfig
 from codex_jax.errors import InputError
-from codex_jax.parallel import rollcall
+from codex_jax.parallel import rendezvous
 
 PORT = 8476  # of process 0; later versions of JAX choose another, which common firewalls block
 
@@ -34,9 +34,9 @@ def join(config: HostsConfig) -> None:
             raise InputError(f"--hosts.coordinator {config.coordinator}: give HOST or HOST:PORT")
         number = int(port or PORT)
         if config.index:
-            rollcall.follow(host, number, config.index, config.wait)
+            rendezvous.follow(host, number, config.index, config.wait)
         else:
-            rollcall.lead(number, config.count, config.wait)
+            rendezvous.lead(number, config.count, config.wait)
         _initialize(f"{host}:{number}", config.count, config.index, config.wait)
     elif on_tpu_vm():
         os.environ.setdefault("JAX_COORDINATOR_PORT", str(PORT))

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from codex_jax.config import MeshConfig, RematPolicy, TrainConfig
-from codex_jax.parallel.memory import BYTES, Memory, estimate
 from codex_jax.parallel.mesh import AXES
-from codex_jax.parallel.topology import SHAPES, chips_of, closed_axes, parse_topology
+from codex_jax.planning.chips import SHAPES, chips_of, closed_axes, parse_topology
 from codex_jax.planning.compiling import Job
+from codex_jax.planning.memory import BYTES, Memory, estimate
 from codex_jax.planning.projection import PCIE, flops_per_token, kernel_efficiency
 
 FREE = 0.2  # of HBM, that shall stay free

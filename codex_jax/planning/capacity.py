@@ -9,10 +9,10 @@ import jax
 from codex_jax.config import DataConfig, TrainConfig
 from codex_jax.errors import InputError
 from codex_jax.model.kernels import chosen
-from codex_jax.parallel.memory import estimate, ways
-from codex_jax.parallel.topology import chips_of
 from codex_jax.planning.candidates import changes, smallest
+from codex_jax.planning.chips import chips_of
 from codex_jax.planning.compiling import Job, job_of
+from codex_jax.planning.memory import estimate, ways
 
 SURE = 0.65  # of the estimate: nothing that was compiled took less
 

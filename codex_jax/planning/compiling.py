@@ -15,10 +15,10 @@ from codex_jax.config import TrainConfig, validate
 from codex_jax.errors import InputError
 from codex_jax.model.gpt import GPT
 from codex_jax.parallel.mesh import BATCH, check_divides, make_mesh
-from codex_jax.parallel.topology import parse_topology, slice_devices
+from codex_jax.planning.chips import parse_topology, slice_devices
 from codex_jax.planning.projection import flops_per_token, project
+from codex_jax.training.experiment import open_data, resolve
 from codex_jax.training.optimizer import make_optimizer
-from codex_jax.training.settings import open_data, resolve
 from codex_jax.training.state import state_shardings
 from codex_jax.training.step import make_train_step
 

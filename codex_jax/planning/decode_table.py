@@ -7,7 +7,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from codex_jax import terminal
-from codex_jax.planning.tables import gib, shown_mesh
+from codex_jax.planning.plan_tables import gib, shown_mesh
 from codex_jax.planning.token_step import PASSES, PROBLEMS, SAMPLES, TOKENS
 
 

@@ -16,8 +16,8 @@ from typing import Any
 from jax.sharding import Mesh
 
 from codex_jax.config import ModelConfig, TrainConfig
-from codex_jax.parallel.compiled import Collective, Costs, read_costs
-from codex_jax.parallel.topology import Chip, ring_bandwidth
+from codex_jax.planning.chips import Chip, ring_bandwidth
+from codex_jax.planning.hlo import Collective, Costs, read_costs
 
 # Of peak, for the causal half at heads as wide as a matrix unit; reasoned, not measured. A splash block of 512 x 512 at
 # head 128 takes a v5e's matrix units about 1,000 cycles for 2 products, and its vector unit some 640 for about 10

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from codex_jax.errors import InputError
-from codex_jax.parallel.topology import chips_of
 from codex_jax.planning.candidates import Candidate, candidates, changes, distinct
+from codex_jax.planning.chips import chips_of
 from codex_jax.planning.compiling import Job, plan
 
 SLACK = 0.08  # of HBM

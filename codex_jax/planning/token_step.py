@@ -16,10 +16,10 @@ from typing import Any
 from jax.sharding import Mesh
 
 from codex_jax.config import ModelConfig
-from codex_jax.decoding.scheduler import STEPS, Layout
-from codex_jax.parallel.compiled import Costs, read_costs
-from codex_jax.parallel.topology import Chip, parse_topology
+from codex_jax.planning.chips import Chip, parse_topology
+from codex_jax.planning.hlo import Costs, read_costs
 from codex_jax.planning.projection import communication_seconds, kernel_efficiency
+from codex_jax.sampling.scheduler import STEPS, Layout
 
 PROBLEMS, SAMPLES, TOKENS = 164, 200, 150  # HumanEval, the paper's samples a problem, and a guess of each one's tokens
 PASSES = 11  # of the search for the nucleus: 6 to 14 were counted at top-p 0.95, over normal and Zipf-like logits

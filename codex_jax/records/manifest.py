@@ -30,7 +30,7 @@ class TokenizerEntry(TypedDict):
 
 
 class Boundaries(TypedDict):
-    """Where the splits end: see codex_jax.text.split. ends: ranks in hexadecimal; repositories: of the small splits."""
+    """Where the splits end (see text/splits.py). ends: ranks in hexadecimal; repositories: of the small splits."""
 
     seed: int
     ends: dict[str, str]

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from codex_jax.errors import InputError
-from codex_jax.text.words import mix
+from codex_jax.text.hashing import mix
 
 ROUNDS = 6
 WINDOW = 8192  # places computed at once and kept: batches follow each other, and one alone takes as long as thousands

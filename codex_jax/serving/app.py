@@ -17,13 +17,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from codex_jax.decoding.engine import Engine
-from codex_jax.jsonl import Json
+from codex_jax.sampling.engine import Engine
+from codex_jax.serving.api_error import APIError
 from codex_jax.serving.body import read_body
-from codex_jax.serving.limits import Limits
-from codex_jax.serving.protocol import Asked, choice, choices, finish_reason, no_model, read_asked, usage
-from codex_jax.serving.refused import Refused
-from codex_jax.serving.worker import End, Event, Full, Job, Made, Worker
+from codex_jax.serving.model_thread import Completion, End, Event, Job, QueueFullError, Worker
+from codex_jax.serving.protocol import CompletionRequest, choice, choices, finish_reason, no_model, read_request, usage
+from codex_jax.serving.request_limits import Limits
+from codex_jax.storage.jsonl import Json
 
 RETRY_SECONDS = 1  # after which a client that found the line full may come again
 
@@ -42,7 +42,7 @@ class Service:
     async def completions(self, request: Request) -> Response:
         """POST /v1/completions."""
         body = await read_body(request, self.limits)
-        asked = await run_in_threadpool(read_asked, body, self.engine, self.name, self.limits)
+        asked = await run_in_threadpool(read_request, body, self.engine, self.name, self.limits)
         head: Json = {
             "id": f"cmpl-{uuid.uuid4().hex}",
             "object": "text_completion",
@@ -55,14 +55,14 @@ class Service:
         first = await anext(told)  # before an answer begins: it may still be a refusal
         if asked.stream:
             return StreamingResponse(_stream(first, told, asked, head), media_type="text/event-stream")
-        made = [first] if isinstance(first, Made) else []
-        made += [event async for event in told if isinstance(event, Made)]
+        made = [first] if isinstance(first, Completion) else []
+        made += [event async for event in told if isinstance(event, Completion)]
         return JSONResponse(
             {**head, "choices": choices(asked, made, self.engine.token_bytes), "usage": usage(asked, made)}
         )
 
-    async def _events(self, asked: Asked, request: Request) -> AsyncIterator[Event]:
-        # What the worker tells, until it is over; Refused where there is no room or it fails.
+    async def _events(self, asked: CompletionRequest, request: Request) -> AsyncIterator[Event]:
+        # What the worker tells, until it is over; APIError where there is no room or it fails.
         loop, events = asyncio.get_running_loop(), asyncio.Queue[Event | None]()
 
         def tell(event: Event) -> None:
@@ -76,16 +76,16 @@ class Service:
         job = Job(asked, tell)
         try:
             self.worker.submit(job)
-        except Full:
+        except QueueFullError:
             headers = {"Retry-After": str(RETRY_SECONDS)}
-            raise Refused(429, "too many requests wait: try again", code="queue_full", headers=headers) from None
+            raise APIError(429, "too many requests wait: try again", code="queue_full", headers=headers) from None
         watcher = asyncio.create_task(watch())
         try:
             while (event := await events.get()) != End():
                 if event is None:
                     raise ClientDisconnect
                 if isinstance(event, End):
-                    raise Refused(503, "the request could not be drawn: the server's log says why")
+                    raise APIError(503, "the request could not be drawn: the server's log says why")
                 yield event
         finally:
             watcher.cancel()
@@ -108,9 +108,9 @@ class Service:
         return JSONResponse(state, 200 if alive else 503)
 
 
-async def _stream(first: Event, told: AsyncIterator[Event], asked: Asked, head: Json) -> AsyncIterator[str]:
+async def _stream(first: Event, told: AsyncIterator[Event], asked: CompletionRequest, head: Json) -> AsyncIterator[str]:
     # One sample in pieces as it grows; of several, each whole when it finishes.
-    made: list[Made] = []
+    made: list[Completion] = []
 
     def chunk(rows: Sequence[Json], usage: Json | None = None) -> str:
         counted = {"usage": usage} if asked.include_usage else {}
@@ -125,13 +125,13 @@ async def _stream(first: Event, told: AsyncIterator[Event], asked: Asked, head: 
         async for event in all_events():
             if isinstance(event, str):
                 yield chunk([choice(0, event)])
-            elif isinstance(event, Made):
+            elif isinstance(event, Completion):
                 made.append(event)
                 start = asked.requests[event.request].numbers[0]
                 index = event.request * asked.n + event.number - start
                 text = "" if asked.single else event.sample.completion
                 yield chunk([choice(index, text, finish_reason(event))])
-    except Refused as refusal:
+    except APIError as refusal:
         yield f"data: {json.dumps(refusal.body)}\n\n"
         return
     if asked.include_usage:
@@ -141,9 +141,9 @@ async def _stream(first: Event, told: AsyncIterator[Event], asked: Asked, head: 
 
 def _refuse(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):  # the routes' own: no such path, no such method
-        error = Refused(error.status_code, error.detail, headers=error.headers)
-    if not isinstance(error, Refused):
-        error = Refused(500, "the server has failed: its log says why")
+        error = APIError(error.status_code, error.detail, headers=error.headers)
+    if not isinstance(error, APIError):
+        error = APIError(500, "the server has failed: its log says why")
     return JSONResponse(error.body, error.status, headers=error.headers)
 
 
@@ -170,6 +170,6 @@ def make_app(service: Service, hosts: Sequence[str]) -> Starlette:
             Route("/health", service.health),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)],
-        exception_handlers={Refused: _refuse, HTTPException: _refuse, ClientDisconnect: _nobody, Exception: _refuse},
+        exception_handlers={APIError: _refuse, HTTPException: _refuse, ClientDisconnect: _nobody, Exception: _refuse},
         lifespan=lifespan,
     )

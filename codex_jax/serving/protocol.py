@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from codex_jax.decoding.engine import Engine
-from codex_jax.decoding.sampler import task_key
-from codex_jax.decoding.settings import LEAST_TEMPERATURE, Draw, Request
-from codex_jax.jsonl import Json, parse
-from codex_jax.serving.drawing import Made
-from codex_jax.serving.limits import Limits
-from codex_jax.serving.refused import Refused
+from codex_jax.sampling.engine import Engine
+from codex_jax.sampling.params import LEAST_TEMPERATURE, SampleRequest, SamplingParams
+from codex_jax.sampling.sampler import task_key
+from codex_jax.serving.api_error import APIError
+from codex_jax.serving.generate import Completion
+from codex_jax.serving.request_limits import Limits
+from codex_jax.storage.jsonl import Json, parse
 
 TAKEN = ("model", "prompt", "n", "best_of", "max_tokens", "temperature", "top_p", "stop", "seed", "logprobs", "stream")
 IGNORED = ("user",)
@@ -30,12 +30,12 @@ SEEDS = 2**32
 
 
 @dataclass(frozen=True)
-class Asked:
+class CompletionRequest:
     """A request that can be drawn. Each prompt has its numbers of samples, of which n are answered."""
 
-    requests: tuple[Request, ...]
+    requests: tuple[SampleRequest, ...]
     n: int
-    how: Draw
+    how: SamplingParams
     seed: int
     logprobs: bool
     stream: bool
@@ -47,14 +47,14 @@ class Asked:
         return len(self.requests) == 1 and len(self.requests[0].numbers) == 1
 
 
-def read_asked(body: bytes, engine: Engine, model: str, limits: Limits) -> Asked:
-    """A request's body; Refused names the field that is wrong. Without a seed it gets a fresh one."""
+def read_request(body: bytes, engine: Engine, model: str, limits: Limits) -> CompletionRequest:
+    """A request's body; APIError names the field that is wrong. Without a seed it gets a fresh one."""
     try:
         reason, row = parse(body.decode())
     except UnicodeDecodeError:
         reason, row = "not UTF-8", {}
     if reason:
-        raise Refused(400, f"the request is {reason}")
+        raise APIError(400, f"the request is {reason}")
     _check_fields(row, model)
     stream, logprobs = _truth(row, "stream"), _whole(row, "logprobs", -1, 0, 5)
     if logprobs > 0:
@@ -67,7 +67,7 @@ def read_asked(body: bytes, engine: Engine, model: str, limits: Limits) -> Asked
     best_of = _whole(row, "best_of", n, n, limits.samples)
     if stream and best_of > n:
         raise _wrong("best_of", "above n cannot be streamed: all must be there to choose from")
-    how = Draw(
+    how = SamplingParams(
         temperature=_real(row, "temperature", 1.0, 0.0, 2.0),
         top_p=_real(row, "top_p", 1.0, 0.0, 1.0),
         max_new_tokens=_whole(row, "max_tokens", 16, 1, engine.config.context),
@@ -82,10 +82,10 @@ def read_asked(body: bytes, engine: Engine, model: str, limits: Limits) -> Asked
     options = row.get("stream_options") or {}
     if not isinstance(options, dict) or (options and not stream):
         raise _wrong("stream_options", "must be an object, and goes with stream")
-    return Asked(tuple(requests), n, how, seed, logprobs == 0, stream, _truth(options, "include_usage"))
+    return CompletionRequest(tuple(requests), n, how, seed, logprobs == 0, stream, _truth(options, "include_usage"))
 
 
-def choices(asked: Asked, made: Sequence[Made], token_bytes: Sequence[bytes]) -> list[Json]:
+def choices(asked: CompletionRequest, made: Sequence[Completion], token_bytes: Sequence[bytes]) -> list[Json]:
     """Each prompt's n samples, in order; of more, those with the highest mean log probability."""
     rows = []
     for place, request in enumerate(asked.requests):
@@ -103,25 +103,25 @@ def choice(index: int, text: str, finish: str | None = None, logprobs: Json | No
     return {"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish}
 
 
-def finish_reason(made: Made) -> str:
+def finish_reason(made: Completion) -> str:
     """In OpenAI's words."""
     return "length" if made.sample.finish == "length" else "stop"
 
 
-def usage(asked: Asked, made: Sequence[Made]) -> Json:
+def usage(asked: CompletionRequest, made: Sequence[Completion]) -> Json:
     """In tokens; the end-of-text before a prompt is not counted, and each prompt once."""
     prompt = sum(len(request.tokens) - 1 for request in asked.requests)
     completion = sum(one.sample.tokens for one in made)
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
-def no_model(name: str, model: str) -> Refused:
+def no_model(name: str, model: str) -> APIError:
     """Where another is asked for."""
-    return Refused(404, f"there is no model {name[:80]!r} here, but {model!r}", "model", "model_not_found")
+    return APIError(404, f"there is no model {name[:80]!r} here, but {model!r}", "model", "model_not_found")
 
 
-def _wrong(param: str, problem: str, code: str = "invalid_value") -> Refused:
-    return Refused(400, f"{param} {problem}", param, code)
+def _wrong(param: str, problem: str, code: str = "invalid_value") -> APIError:
+    return APIError(400, f"{param} {problem}", param, code)
 
 
 def _check_fields(row: Json, model: str) -> None:
@@ -189,7 +189,7 @@ def _are_tokens(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(type(token) is int for token in value)
 
 
-def _requests(prompts: Sequence[str | list[int]], best_of: int, engine: Engine, new: int) -> list[Request]:
+def _requests(prompts: Sequence[str | list[int]], best_of: int, engine: Engine, new: int) -> list[SampleRequest]:
     # As Sampler.sample draws them; the same prompt again gets other samples.
     requests, seen, context = [], dict[int, int](), engine.config.context
     for prompt in prompts:
@@ -201,7 +201,7 @@ def _requests(prompts: Sequence[str | list[int]], best_of: int, engine: Engine, 
         task = task_key(text)
         start = seen.get(task, 0)
         seen[task] = start + best_of
-        requests.append(Request(tokens, task, range(start, start + best_of)))
+        requests.append(SampleRequest(tokens, task, range(start, start + best_of)))
     return requests
 
 
@@ -228,7 +228,7 @@ def _text(tokens: Sequence[int], engine: Engine) -> str:
     return b"".join(engine.token_bytes[token] for token in tokens).decode("utf-8", "replace")
 
 
-def _logprobs(made: Made, token_bytes: Sequence[bytes]) -> Json:
+def _logprobs(made: Completion, token_bytes: Sequence[bytes]) -> Json:
     # Of the tokens that begin in the text, each with its place in it; nats, at temperature 1.
     ids = made.drawn.tokens[: made.sample.tokens].tolist()
     pieces = [token_bytes[token] for token in ids]

@@ -7,13 +7,13 @@ from email.message import Message
 from email.parser import HeaderParser
 
 from codex_jax.errors import InputError
-from codex_jax.sources.decode import MAX_BYTES, clean, python_item
 from codex_jax.sources.files import find
-from codex_jax.sources.licences import combine, detect, is_licence_file, normalise
 from codex_jax.sources.members import Member, UnreadableError, members, parts_of
-from codex_jax.sources.places import Place, size_of
-from codex_jax.sources.registry import Item, Part, Source, register
+from codex_jax.sources.source import Item, Part, Source, register
+from codex_jax.storage.paths import StoragePath, size_of
 from codex_jax.text.document import Rejected
+from codex_jax.text.encoding import MAX_BYTES, clean, python_item
+from codex_jax.text.licences import combine, detect, is_licence_file, normalise
 
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
 SUFFIXES = {"tar": TARS, "zip": (".zip",), "wheel": (".whl",), "sdist": (".tar.gz", ".tgz", ".zip")}
@@ -46,7 +46,7 @@ class Survey:
     license: str = ""
 
 
-def survey(kind: str, path: Place) -> Survey:
+def survey(kind: str, path: StoragePath) -> Survey:
     """Licences and metadata, which may stand behind the files that they are about; the archive is sound to its end."""
     found = Survey()
     for member in members(path):
@@ -95,13 +95,13 @@ def normalised(name: str) -> str:
     return "-".join(filter(None, clean(name).strip().lower().replace("_", "-").replace(".", "-").split("-")))
 
 
-def stem(path: Place) -> str:
+def stem(path: StoragePath) -> str:
     """A file's name without what says that it is an archive."""
     known = sorted({suffix for suffixes in SUFFIXES.values() for suffix in suffixes}, key=len, reverse=True)
     return next((path.name.removesuffix(suffix) for suffix in known if path.name.endswith(suffix)), path.stem)
 
 
-def read(kind: str, path: Place, label: str) -> Iterator[Item]:
+def read(kind: str, path: StoragePath, label: str) -> Iterator[Item]:
     """The archive's items in its own order; InputError where it is corrupt, cut short or a bomb.
 
     repo is a distribution's name, or the first folder in other archives, or the archive's stem for what is in none.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from codex_jax.errors import InputError
-from codex_jax.sources.places import Place, find_remote, is_remote
+from codex_jax.storage.paths import StoragePath, find_remote, is_remote
 
 FAULTS = (OSError, EOFError, zlib.error, lzma.LZMAError)  # what reading a stream raises
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -22,7 +22,7 @@ SUFFIXES = {".gz": "gzip", ".tgz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst":
 ZSTD_FEED = 2048
 
 
-def find(prefix: str, argument: str, suffixes: tuple[str, ...]) -> list[tuple[str, Place]]:
+def find(prefix: str, argument: str, suffixes: tuple[str, ...]) -> list[tuple[str, StoragePath]]:
     """(name below the folder or the pattern's fixed part, file) of a file, a glob's or a folder's; sorted, never empty.
 
     Links to files are followed, since downloaded data sets are often made of them; links to folders are not.
@@ -33,7 +33,7 @@ def find(prefix: str, argument: str, suffixes: tuple[str, ...]) -> list[tuple[st
     return found
 
 
-def _find_local(prefix: str, argument: str, suffixes: tuple[str, ...]) -> list[tuple[str, Place]]:
+def _find_local(prefix: str, argument: str, suffixes: tuple[str, ...]) -> list[tuple[str, StoragePath]]:
     path = Path(argument)
     if argument and path.is_dir():
         base, found = path, _below(path, suffixes)
@@ -64,7 +64,7 @@ def _below(root: Path, suffixes: tuple[str, ...]) -> list[Path]:
     return [Path(folder, name) for folder, _, names in walk for name in names if name.lower().endswith(suffixes)]
 
 
-def compression(path: Place) -> str:
+def compression(path: StoragePath) -> str:
     """gzip, bzip2, xz, zstd or "", by the first bytes; InputError where the suffix promises one that is not there."""
     try:
         with path.open("rb", buffering=0) as file:  # of a store no more than these bytes are fetched
@@ -82,7 +82,7 @@ def compression(path: Place) -> str:
 
 
 @contextmanager
-def open_stream(path: Place) -> Iterator[BinaryIO]:
+def open_stream(path: StoragePath) -> Iterator[BinaryIO]:
     """The file's bytes, decompressed; reading raises one of FAULTS where it is corrupt or cut short."""
     kind = compression(path)
     with path.open("rb") as file, _decompressed(kind, file) as stream:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from codex_jax.errors import InputError
-from codex_jax.sources.local import regular_size, split
-from codex_jax.sources.places import only_local
-from codex_jax.sources.registry import Part, register
+from codex_jax.sources.folders import regular_size, split
+from codex_jax.sources.source import Part, register
+from codex_jax.storage.paths import only_local
 
 # A checkout is data: nothing that its configuration names may run, and nothing may be fetched.
 HARMLESS = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "safe.directory=*")

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from codex_jax.errors import InputError
-from codex_jax.jsonl import parse
 from codex_jax.sources.columns import Columns, as_text, split_argument
-from codex_jax.sources.decode import clean, is_utf8
 from codex_jax.sources.files import FAULTS, compression, find, open_stream
-from codex_jax.sources.places import Place, size_of
-from codex_jax.sources.registry import Item, Part, register
+from codex_jax.sources.source import Item, Part, register
+from codex_jax.storage.jsonl import parse
+from codex_jax.storage.paths import StoragePath, size_of
 from codex_jax.text.document import Document, Rejected
+from codex_jax.text.encoding import clean, is_utf8
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".json.gz")
 PART_BYTES = 64 << 20
@@ -36,7 +36,7 @@ def json_lines(argument: str) -> Iterator[Part]:
             yield Part(f"jsonl:{clean(label)}@{start}-{end}", end - start, read, arguments)
 
 
-def read(path: Place, label: str, columns: Columns, start: int, end: int | None) -> Iterator[Item]:
+def read(path: StoragePath, label: str, columns: Columns, start: int, end: int | None) -> Iterator[Item]:
     """The items of the lines that start in a range of bytes, to the file's end where end is None.
 
     InputError where the file cannot be read so far.

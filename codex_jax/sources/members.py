@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 
 from codex_jax.errors import InputError
 from codex_jax.sources.files import FAULTS, open_stream
-from codex_jax.sources.places import Place, size_of
+from codex_jax.storage.paths import StoragePath, size_of
 
 RATIO, LARGEST, ALWAYS = 200, 64 << 30, 4 << 20  # a tiny archive of blank headers is no bomb
 LONGEST_HEADER = 1 << 20  # bytes of a tar's long names and attributes, which are held in memory
@@ -39,7 +39,7 @@ class Member:
 class Budget:
     """How much an archive may still decompress to; InputError once it is spent."""
 
-    def __init__(self, path: Place) -> None:
+    def __init__(self, path: StoragePath) -> None:
         self.path = path
         self.left = min(LARGEST, max(RATIO * size_of(path), ALWAYS))
 
@@ -62,7 +62,7 @@ def is_inside(name: str) -> bool:
     return not name.startswith("/") and not re.match(r"[A-Za-z]:", name) and ".." not in name.split("/")
 
 
-def members(path: Place) -> Iterator[Member]:
+def members(path: StoragePath) -> Iterator[Member]:
     """A zip's or a tar's entries in their order; InputError where it is corrupt, cut short or a bomb."""
     with _faults(path):
         with path.open("rb", buffering=0) as file:
@@ -71,14 +71,14 @@ def members(path: Place) -> Iterator[Member]:
             yield replace(member, read=partial(_read, path, member.read))
 
 
-def _read(path: Place, read: Callable[[int], bytes], size: int) -> bytes:
+def _read(path: StoragePath, read: Callable[[int], bytes], size: int) -> bytes:
     # The caller reads outside of the generator, whose handler does not see this.
     with _faults(path):
         return read(size)
 
 
 @contextmanager
-def _faults(path: Place) -> Iterator[None]:
+def _faults(path: StoragePath) -> Iterator[None]:
     try:
         yield
     except BROKEN as error:
@@ -115,7 +115,7 @@ class _Counted(io.RawIOBase):
         return self._budget.spend(self._file.read(size))
 
 
-def _tar(path: Place) -> Iterator[Member]:
+def _tar(path: StoragePath) -> Iterator[Member]:
     with open_stream(path) as file:
         counted = cast(BinaryIO, _Counted(file, Budget(path)))
         with tarfile.open(fileobj=counted, mode="r|", tarinfo=_Header, encoding="utf-8") as tar:
@@ -133,7 +133,7 @@ def _tar(path: Place) -> Iterator[Member]:
                 pass
 
 
-def _zip(path: Place) -> Iterator[Member]:
+def _zip(path: StoragePath) -> Iterator[Member]:
     budget = Budget(path)
     with path.open("rb") as file, zipfile.ZipFile(file) as archive:
         for info in archive.infolist():

@@ -7,11 +7,11 @@ from typing import Any
 
 from codex_jax.errors import InputError
 from codex_jax.sources.columns import Columns, as_text, split_argument
-from codex_jax.sources.decode import clean, decode_python
 from codex_jax.sources.files import find
-from codex_jax.sources.places import READ_AHEAD, Place
-from codex_jax.sources.registry import Item, Part, register
+from codex_jax.sources.source import Item, Part, register
+from codex_jax.storage.paths import READ_AHEAD, StoragePath
 from codex_jax.text.document import Document, Rejected
+from codex_jax.text.encoding import clean, decode_python
 
 PART_BYTES = 64 << 20
 BATCH = 64  # rows
@@ -33,7 +33,7 @@ def parquet(argument: str) -> Iterator[Part]:
 
 
 @contextmanager
-def _open(path: Place) -> Iterator[Any]:
+def _open(path: StoragePath) -> Iterator[Any]:
     """The file; InputError for what goes wrong with it while it is open."""
     import pyarrow
     from pyarrow.parquet import ParquetFile
@@ -49,7 +49,7 @@ def _open(path: Place) -> Iterator[Any]:
         raise InputError(f"cannot read {path} as parquet: {reason}: fetch it again") from None
 
 
-def choose(path: Place, schema: Any, given: dict[str, str]) -> Columns:
+def choose(path: StoragePath, schema: Any, given: dict[str, str]) -> Columns:
     """The columns in a file's schema; InputError lists those there are where one is missing or holds no text."""
     import pyarrow.types as kinds
 
@@ -70,7 +70,7 @@ def choose(path: Place, schema: Any, given: dict[str, str]) -> Columns:
     return Columns(**chosen)
 
 
-def split(label: str, path: Place, given: dict[str, str]) -> Iterator[Part]:
+def split(label: str, path: StoragePath, given: dict[str, str]) -> Iterator[Part]:
     """Parts of whole row groups."""
     with _open(path) as file:
         columns = choose(path, file.schema_arrow, given)
@@ -88,7 +88,7 @@ def split(label: str, path: Place, given: dict[str, str]) -> Iterator[Part]:
                 groups, total, rows = [], 0, 0
 
 
-def read(path: Place, label: str, columns: Columns, groups: tuple[int, ...], row: int) -> Iterator[Item]:
+def read(path: StoragePath, label: str, columns: Columns, groups: tuple[int, ...], row: int) -> Iterator[Item]:
     """The items of some row groups, of which the first starts at row; InputError where they are corrupt."""
     names = [columns.text, columns.repo, columns.path, columns.license]
     needed = sorted({name for name in names if name})

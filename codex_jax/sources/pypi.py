@@ -9,8 +9,8 @@ from pathlib import Path
 
 from codex_jax.errors import InputError
 from codex_jax.sources.archives import normalised, read, survey
-from codex_jax.sources.places import place_of
-from codex_jax.sources.registry import Item, Part, register
+from codex_jax.sources.source import Item, Part, register
+from codex_jax.storage.paths import storage_path
 
 # PEP 508's name and PEP 440's characters; neither can begin an option, a path or an address.
 REQUIREMENT = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(==[A-Za-z0-9][A-Za-z0-9.!+_-]*)?")
@@ -33,7 +33,7 @@ def pypi(argument: str) -> Iterator[Part]:
 
 
 def _listed(argument: str) -> list[tuple[str, str]]:
-    path = place_of(argument[1:])
+    path = storage_path(argument[1:])
     try:
         with path.open("rb") as file:
             lines = file.read().decode().splitlines()

@@ -1,6 +1,6 @@
 """Documents that hold what a benchmark asks or answers: they would make its scores worthless.
 
-Prompts and solutions are taken apart into runs of 10 words (see codex_jax.text.words: whitespace does not count). A
+Prompts and solutions are taken apart into runs of 10 words (see codex_jax.text.hashing: whitespace does not count). A
 document that holds at least half of the runs of one prompt, or of one solution, is contaminated. Texts of under
 20 words are not looked for alone: such a line is written by chance again and again.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codex_jax.text.words import ngrams, words
+from codex_jax.text.hashing import ngrams, words
 
 RUN = 10  # words
 LEAST_WORDS = 20

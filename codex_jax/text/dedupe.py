@@ -10,7 +10,7 @@ import hashlib
 import numpy as np
 
 from codex_jax.text.document import Document
-from codex_jax.text.words import BASE, mix, ngrams, words
+from codex_jax.text.hashing import BASE, mix, ngrams, words
 
 SHINGLE = 5  # words
 BINS, BANDS, ROWS = 128, 21, 6

@@ -9,9 +9,9 @@ from functools import lru_cache
 import numpy as np
 
 from codex_jax.errors import InputError
-from codex_jax.sources.decode import MAX_BYTES
-from codex_jax.sources.licences import is_permissive, normalise
 from codex_jax.text.document import Document
+from codex_jax.text.encoding import MAX_BYTES
+from codex_jax.text.licences import is_permissive, normalise
 
 MEAN_LINE = 100  # characters
 LONGEST_LINE = 1000  # characters

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from codex_jax.benchmarks.problem import TEXT_FIELDS, Problem
+from codex_jax.problems.problem import TEXT_FIELDS, Problem
 
 from .generate import Args, make_splits
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from codex_jax import cli
-from codex_jax.benchmarks.building_blocks import make_problems, split_chains
-from codex_jax.benchmarks.problem import Problem, write_problems
 from codex_jax.errors import InputError
+from codex_jax.problems.building_blocks import make_problems, split_chains
+from codex_jax.problems.problem import Problem, write_problems
 
 
 @dataclass(frozen=True)

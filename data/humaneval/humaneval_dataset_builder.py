@@ -6,7 +6,7 @@ from dataclasses import asdict
 import tensorflow_datasets as tfds
 from etils import epath
 
-from codex_jax.benchmarks.problem import TEXT_FIELDS, load_problems
+from codex_jax.problems.problem import TEXT_FIELDS, load_problems
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):

@@ -19,7 +19,7 @@ settings, as --project P or as PROJECT=P in the environment
   PROJECT     Google Cloud project
   ZONE        zone that has the chips, such as us-central2-b
   NAME        of the slice; unless given codex-SIZE
-  SIZE        12m 25m 42m 85m 300m 679m 2.5b 12b: experiments/codex_SIZE.py
+  SIZE        12m 25m 42m 85m 300m 679m 2.5b 12b: experiments/codex.py
   TOPOLOGY    v5e:16x16, v4:4x4x4, ...; unless given the experiment's
   BUCKET      of Cloud Storage, with hierarchical namespace, in the zone's region
   RUN         name of the run, which is kept at gs://BUCKET/runs/RUN; unless given codex_SIZE
@@ -257,10 +257,11 @@ main() {
     shift
   done
   need PROJECT ZONE SIZE
-  local experiment=$root/experiments/codex_$SIZE.py
-  [[ -f $experiment ]] || bad "SIZE $SIZE: there is no experiments/codex_$SIZE.py"
+  local found
+  found=$(sed -n "s/^    \"$SIZE\": codex(\"$SIZE\", \"\([^\"]*\)\".*/\1/p" "$root/experiments/codex.py")
+  [[ -n $found ]] || bad "SIZE $SIZE: experiments/codex.py has no such size"
   NAME=${NAME:-codex-${SIZE//./-}} RUN=${RUN:-codex_$SIZE} DATA=${DATA:-} DATA_DIR=${DATA_DIR:-data}
-  TOPOLOGY=${TOPOLOGY:-$(sed -n 's/^topology = "\(.*\)".*/\1/p' "$experiment")}
+  TOPOLOGY=${TOPOLOGY:-$found}
   CAPACITY=${CAPACITY:-spot} POLL=${POLL:-60} RESTARTS=${RESTARTS:-3} WORKER=${WORKER:-0} BUCKET=${BUCKET:-}
   BUCKET=${BUCKET#gs://} BUCKET=${BUCKET%/} NETWORK=${NETWORK:-}
   [[ $NAME =~ ^[a-z]([a-z0-9-]*[a-z0-9])?$ ]] || bad "NAME $NAME: give small letters, digits and dashes, a letter first"

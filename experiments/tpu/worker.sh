@@ -71,7 +71,7 @@ start() { # SIZE RUN DATA DATA_DIR FLAG...
   # Workers are reached one after the other, so the first ones wait for long.
   # In a session of its own: it outlives the connection, and stop ends it whole.
   setsid nohup bash "${BASH_SOURCE[0]}" supervise "$2" .venv-tpu/bin/python -m codex_jax.train \
-    "experiments/codex_$1.py" --run-dir "$bucket/runs/$2" --data.path "$data" --hosts.wait 300 "${@:5}" \
+    "experiments/codex.py:$1" --run-dir "$bucket/runs/$2" --data.path "$data" --hosts.wait 300 "${@:5}" \
     >>"$log" 2>&1 </dev/null &
   echo $! >"$group"
 }

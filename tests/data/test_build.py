@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import tensorflow_datasets as tfds
 
-from codex_jax.benchmarks.apps import long_integers, read_apps
-from codex_jax.benchmarks.problem import TEXT_FIELDS, load_problems
-from tests.benchmarks.test_apps import CALL, STDIN, write
+from codex_jax.problems.apps import long_integers, read_apps
+from codex_jax.problems.problem import TEXT_FIELDS, load_problems
+from tests.problems.test_apps import CALL, STDIN, write
 
 DATA = Path(__file__).parents[2] / "data"
 

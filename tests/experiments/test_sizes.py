@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from codex_jax.config import OptimizerConfig, validate
+from codex_jax.config import OptimizerConfig, load_experiment, validate
 from codex_jax.model.sizes import SIZES, steps_for
-from codex_jax.parallel.topology import parse_topology
-from codex_jax.training.settings import load_experiment
+from codex_jax.planning.chips import parse_topology
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,7 +33,7 @@ def test_steps_see_all_tokens_and_no_step_more():
 
 @pytest.mark.parametrize("size", SIZES)
 def test_every_size_trains_as_the_paper_says(size):
-    config = load_experiment(ROOT / f"experiments/codex_{size}.py")
+    config = load_experiment(f"{ROOT}/experiments/codex.py:{size}")
     validate(config)
     model, learning_rate = SIZES[size]
     for name in ("layers", "width", "heads", "context", "vocab_size", "window"):
@@ -51,10 +50,8 @@ def test_every_size_trains_as_the_paper_says(size):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_its_batch_divides_over_its_slice(size):
-    text = (ROOT / f"experiments/codex_{size}.py").read_text()
-    topology = re.search(r'^topology = "(.+)"', text, re.MULTILINE)[1]
-    chip, shape = parse_topology(topology)
-    config = load_experiment(ROOT / f"experiments/codex_{size}.py")
+    config = load_experiment(f"{ROOT}/experiments/codex.py:{size}")
+    chip, shape = parse_topology(config.topology)
     devices = chip.cores * math.prod(shape)
     mesh = asdict(config.mesh)
     splits = {name: mesh.pop(name) for name in ("data", "fsdp")}  # the batch; one of all axes may be -1: what is left
@@ -65,19 +62,19 @@ def test_its_batch_divides_over_its_slice(size):
 def test_make_train():
     code, shown = make("train-2.5b")
     assert code == 0
-    assert shown.rstrip().endswith(".venv/bin/python -m codex_jax.train experiments/codex_2.5b.py")
+    assert shown.rstrip().endswith(".venv/bin/python -m codex_jax.train experiments/codex.py:2.5b")
     code, shown = make("train-12m", "EXTRA=tpu", "DATA=d/n", "RUN=runs/x", "ARGS=--steps 10 --resume")
     assert code == 0
-    wanted = "codex_jax.train experiments/codex_12m.py --data.path d/n --run-dir runs/x --steps 10 --resume"
+    wanted = "codex_jax.train experiments/codex.py:12m --data.path d/n --run-dir runs/x --steps 10 --resume"
     assert f".venv-tpu/bin/python -m {wanted}" in shown
 
 
 def test_make_plan():
     code, shown = make("plan-12b")
     assert code == 0
-    assert shown.rstrip().endswith(".venv-tpu/bin/python -m codex_jax.plan experiments/codex_12b.py")
+    assert shown.rstrip().endswith(".venv-tpu/bin/python -m codex_jax.plan experiments/codex.py:12b")
     _, shown = make("plan-85m", "TOPOLOGY=v4:4x4x4", "ARGS=--json")
-    assert "codex_jax.plan experiments/codex_85m.py --topology v4:4x4x4 --json" in shown
+    assert "codex_jax.plan experiments/codex.py:85m --topology v4:4x4x4 --json" in shown
 
 
 @pytest.mark.parametrize("size", SIZES)

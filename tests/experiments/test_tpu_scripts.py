@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from codex_jax.parallel.topology import SHAPES
+from codex_jax.planning.chips import SHAPES
 
 FOLDER = Path(__file__).parents[2] / "experiments/tpu"
 SCRIPTS = sorted(FOLDER.glob("*.sh"))
@@ -262,7 +262,7 @@ def test_watch_does_not_make_what_nobody_made(cloud):
         (["create"], {"ZONE": "z", "SIZE": "12b"}, "PROJECT is not given: add --project or export PROJECT"),
         (["train"], {"PROJECT": "p", "ZONE": "z", "SIZE": "12b"}, "BUCKET is not given"),
         (["train"], {**GIVEN, "DATA": ""}, "DATA is not given"),
-        (["create", "--size", "7b"], GIVEN, "no experiments/codex_7b.py"),
+        (["create", "--size", "7b"], GIVEN, "experiments/codex.py has no such size"),
         (["create", "--topology", "v5e"], GIVEN, "TOPOLOGY v5e: give CHIP:SHAPE"),
         (["create", "--topology", "v4:8x8"], GIVEN, "TOPOLOGY v4:8x8"),
         (["create", "--topology", "v9:8x8"], GIVEN, "the chip must be"),
@@ -327,7 +327,7 @@ def test_a_worker_trains_and_keeps_its_log_in_the_bucket(host):
     wait_for(lambda: host("progress"), "codex_jax: exit 3")
     run = f"{host.home}/bucket/runs/r"
     flags = f"<--run-dir><{run}><--data.path><{host.home}/data/x><--hosts.wait><300><--resume><--name><two words>"
-    wanted = f"<-m><codex_jax.train><experiments/codex_12b.py>{flags}"
+    wanted = f"<-m><codex_jax.train><experiments/codex.py:12b>{flags}"
     logs = list((host.home / "bucket/runs/r/logs").iterdir())
     assert wanted in (host.home / "train.log").read_text()
     assert wanted in logs[0].read_text()

@@ -4,9 +4,9 @@ import json
 import pytest
 
 from codex_jax import cli, corpus
-from codex_jax.benchmarks.building_blocks import heldout_problems
-from codex_jax.benchmarks.problem import load_problems, write_problems
-from tests.pipeline.sources import write_lines, write_repositories
+from codex_jax.problems.building_blocks import heldout_problems
+from codex_jax.problems.problem import load_problems, write_problems
+from tests.corpus_build.sources import write_lines, write_repositories
 
 
 def build(sources, out, *flags):

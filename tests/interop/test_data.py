@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from codex_jax.benchmarks.apps import read_apps
-from codex_jax.benchmarks.problem import TEXT_FIELDS, load_problems
-from tests.benchmarks.test_apps import CALL, STDIN, write
+from codex_jax.problems.apps import read_apps
+from codex_jax.problems.problem import TEXT_FIELDS, load_problems
 from tests.interop.test_tensorflow import ours
+from tests.problems.test_apps import CALL, STDIN, write
 
 DATA = Path(__file__).parents[2] / "data"
 

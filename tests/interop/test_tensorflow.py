@@ -9,7 +9,7 @@ from codex_jax.records.dataset import open_dataset
 from codex_jax.records.example import decode, encode
 from codex_jax.records.tfrecord import frame
 from codex_jax.records.writer import shard_name
-from codex_jax.training.metrics import MetricsLog
+from codex_jax.runs.metrics import MetricsLog
 
 EXAMPLES = [
     {"tokens": b"\1\2\3"},

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from codex_jax.config import MeshConfig, ModelConfig, OptimizerConfig
-from codex_jax.decoding import rows
-from codex_jax.decoding.engine import Engine
-from codex_jax.decoding.settings import Draw
 from codex_jax.model.decode import unstack
 from codex_jax.model.gpt import GPT
 from codex_jax.parallel.mesh import make_mesh
+from codex_jax.sampling import rows
+from codex_jax.sampling.engine import Engine
+from codex_jax.sampling.params import SamplingParams
 from codex_jax.training.optimizer import make_optimizer
 from codex_jax.training.state import init_state
 from codex_jax.training.step import make_eval_step, make_train_step, to_global
-from tests.decoding.letters import Letters
+from tests.sampling.letters import Letters
 
 MESH = make_mesh(MeshConfig())
 
@@ -31,7 +31,7 @@ def lowered(dtype):
         weights = jax.tree.map(lambda x: x.astype(dtype), unstack(state.params))
         engine = Engine(config, weights, Letters(), MESH)
         yield engine.logps.lower(weights, jnp.ones((1, 64), jnp.int32))
-        how, groups = Draw(1.0, 0.95, 32, ()), np.zeros(1, np.int32)
+        how, groups = SamplingParams(1.0, 0.95, 32, ()), np.zeros(1, np.int32)
         rows_state = engine.empty(1, 4, 32, 32)
         yield engine.place.lower(weights, rows_state, groups, np.zeros((1, 32), np.int32), groups)
         fixed = rows.make_numbers(how), engine.ends((), False)

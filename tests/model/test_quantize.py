@@ -5,7 +5,7 @@ import pytest
 
 from codex_jax.model.decode import forward, head, unstack
 from codex_jax.model.quantize import quantize
-from tests.decoding.letters import CONFIG, make_params
+from tests.sampling.letters import CONFIG, make_params
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import pytest
 
 from codex_jax.config import MeshConfig, OptimizerConfig, TrainConfig
 from codex_jax.model.sizes import SIZES
-from codex_jax.parallel.topology import chips_of, parse_topology
 from codex_jax.planning.candidates import candidates, changes, distinct, meshes, smallest
+from codex_jax.planning.chips import chips_of, parse_topology
 from codex_jax.planning.compiling import Job
 
 MODEL = dataclasses.replace(SIZES["2.5b"][0], vocab_size=50_304, compute_dtype="bfloat16")

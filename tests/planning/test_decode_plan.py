@@ -9,13 +9,11 @@ import jax.numpy as jnp
 import pytest
 
 from codex_jax.config import MeshConfig, ModelConfig
-from codex_jax.decoding.scheduler import Layout
-from codex_jax.decoding.settings import Draw
 from codex_jax.errors import InputError
-from codex_jax.parallel.compiled import Collective, Costs
 from codex_jax.parallel.mesh import make_mesh
-from codex_jax.parallel.topology import CHIPS
-from codex_jax.planning.decoding import DecodeJob, lower
+from codex_jax.planning.chips import CHIPS
+from codex_jax.planning.decode_plan import DecodeJob, lower
+from codex_jax.planning.hlo import Collective, Costs
 from codex_jax.planning.token_step import (
     human_eval_seconds,
     largest_batch,
@@ -24,11 +22,13 @@ from codex_jax.planning.token_step import (
     step_flops,
     turns,
 )
+from codex_jax.sampling.params import SamplingParams
+from codex_jax.sampling.scheduler import Layout
 
 needs_libtpu = pytest.mark.skipif(importlib.util.find_spec("libtpu") is None, reason="libtpu (extra tpu) is not there")
 LAYERS, WIDTH, VOCAB = 2, 1024, 512
 MODEL = ModelConfig(layers=LAYERS, width=WIDTH, heads=8, context=1024, vocab_size=VOCAB, compute_dtype="bfloat16")
-JOB = DecodeJob(MODEL, MeshConfig(data=-1, fsdp=1), prompt=285, batch=100, how=Draw(max_new_tokens=300))
+JOB = DecodeJob(MODEL, MeshConfig(data=-1, fsdp=1), prompt=285, batch=100, how=SamplingParams(max_new_tokens=300))
 LAYER_WEIGHTS = 12 * WIDTH**2
 EXPERIMENT = f"""
 from codex_jax.config import ModelConfig, TrainConfig
@@ -84,7 +84,7 @@ def test_bytes_of_weights_and_caches(int8):
 
 
 def test_settings_that_cannot_be_sampled_with_are_refused():
-    for bad in ({"batch": 0}, {"prompt": 0}, {"prompt": 1023}, {"how": Draw(top_p=0)}):
+    for bad in ({"batch": 0}, {"prompt": 0}, {"prompt": 1023}, {"how": SamplingParams(top_p=0)}):
         with pytest.raises(InputError):
             dataclasses.replace(JOB, **bad).check()
 

@@ -4,8 +4,8 @@ import pytest
 
 from codex_jax.config import ModelConfig, TrainConfig
 from codex_jax.model.sizes import SIZES, non_embedding_parameters
-from codex_jax.parallel.compiled import Costs
-from codex_jax.parallel.topology import CHIPS
+from codex_jax.planning.chips import CHIPS
+from codex_jax.planning.hlo import Costs
 from codex_jax.planning.projection import flops_per_token, kernel_efficiency, kernel_seconds
 
 WIDE = ModelConfig(layers=2, width=256, heads=2, context=512, vocab_size=512)

@@ -5,11 +5,11 @@ import shutil
 
 import pytest
 
-from codex_jax import train
+from codex_jax import cli, train
 from codex_jax.config import DataConfig, TrainConfig
 from codex_jax.errors import InputError
 from codex_jax.text.tokenizers import train_sentencepiece
-from codex_jax.training import settings
+from codex_jax.training import experiment
 from tests.records.made import build
 
 FLAGS = ["--model.layers", "1", "--model.width", "16", "--model.heads", "2", "--model.context", "16"]
@@ -29,7 +29,14 @@ def root(tmp_path_factory):
 
 
 def run(root, name, data, *flags):
-    assert train.main([f"{root}/x.py", "--run-dir", f"{root}/{name}", "--data.path", data, *FLAGS, *flags]) == 0
+    assert (
+        cli.run_experiment(
+            train.main,
+            train.TrainArgs,
+            [f"{root}/x.py", "--run-dir", f"{root}/{name}", "--data.path", data, *FLAGS, *flags],
+        )
+        == 0
+    )
     rows = [json.loads(line) for line in (root / name / "metrics.jsonl").read_text().splitlines()]
     return [{key: value for key, value in row.items() if key != "tokens_per_second"} for row in rows]
 
@@ -56,10 +63,10 @@ def test_a_mixture_resumes_with_the_same_bits_even_without_prefetch(root, monkey
 )
 def test_data_that_cannot_train_is_refused(root, path, split, message):
     with pytest.raises(InputError, match=message):
-        settings.open_data(TrainConfig(data=DataConfig(path=f"{root}/{path}", validation_split=split)))
+        experiment.open_data(TrainConfig(data=DataConfig(path=f"{root}/{path}", validation_split=split)))
 
 
 def test_a_missing_tokenizer_folder_is_told(tmp_path):
     build(tmp_path / "d")
     with pytest.raises(InputError, match="no tokenizer at"):
-        settings.open_data(TrainConfig(data=DataConfig(path=f"{tmp_path}/d", validation_split="empty")))
+        experiment.open_data(TrainConfig(data=DataConfig(path=f"{tmp_path}/d", validation_split="empty")))

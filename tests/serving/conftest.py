@@ -1,10 +1,10 @@
 import pytest
 
-from codex_jax.decoding.engine import Engine
-from codex_jax.decoding.sampler import COPIES
 from codex_jax.model.decode import unstack
 from codex_jax.parallel.mesh import make_mesh
-from tests.decoding.letters import CONFIG, Letters, make_params
+from codex_jax.sampling.engine import Engine
+from codex_jax.sampling.sampler import COPIES
+from tests.sampling.letters import CONFIG, Letters, make_params
 from tests.serving.endpoint import serving
 
 

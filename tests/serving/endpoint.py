@@ -9,8 +9,8 @@ import threading
 import uvicorn
 
 from codex_jax.serving.app import Service, make_app
-from codex_jax.serving.limits import Limits
-from codex_jax.serving.worker import Worker
+from codex_jax.serving.model_thread import Worker
+from codex_jax.serving.request_limits import Limits
 
 NAME = "letters"
 

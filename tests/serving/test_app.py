@@ -3,8 +3,8 @@
 import openai
 import pytest
 
-from codex_jax.decoding.sampler import task_key
-from codex_jax.decoding.settings import Draw, Request
+from codex_jax.sampling.params import SampleRequest, SamplingParams
+from codex_jax.sampling.sampler import task_key
 from tests.serving.endpoint import NAME, call
 
 PROMPTS = ["def", "x = 1\ny = 2\n"]
@@ -19,12 +19,12 @@ def client(port):
 
 def expected(engine, prompts, numbers, how, seed):
     """{(prompt's place, number): Sample} as Sampler.sample draws them."""
-    requests = [Request(engine.encode(prompt, how), task_key(prompt), numbers) for prompt in prompts]
+    requests = [SampleRequest(engine.encode(prompt, how), task_key(prompt), numbers) for prompt in prompts]
     return {(place, number): one for place, number, one in engine.sample(requests, how, seed, 8)}
 
 
 def test_samples_are_those_of_the_sampler(client, engine):
-    how = Draw(0.9, 1.0, 40, STOPS)
+    how = SamplingParams(0.9, 1.0, 40, STOPS)
     wanted = expected(engine, PROMPTS, range(3), how, 7)
     answer = client.completions.create(
         model=NAME, prompt=PROMPTS, n=3, max_tokens=40, temperature=0.9, stop=STOPS, seed=7
@@ -67,7 +67,7 @@ def test_tokens_are_taken_as_a_prompt(client):
 
 
 def test_log_probabilities_of_the_sampled_tokens(client, engine):
-    how = Draw(1.0, 1.0, 16)
+    how = SamplingParams(1.0, 1.0, 16)
     answer = client.completions.create(model=NAME, prompt="def", n=4, seed=5, logprobs=0)
     pairs = [(engine.encode("def", how), choice.text.encode()) for choice in answer.choices]
     for choice, score in zip(answer.choices, engine.score(pairs), strict=True):

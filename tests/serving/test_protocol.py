@@ -2,18 +2,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from codex_jax.decoding.sampler import task_key
-from codex_jax.serving.limits import Limits
-from codex_jax.serving.protocol import read_asked
-from codex_jax.serving.refused import Refused
-from tests.decoding.letters import CONFIG, Letters
+from codex_jax.sampling.sampler import task_key
+from codex_jax.serving.api_error import APIError
+from codex_jax.serving.protocol import read_request
+from codex_jax.serving.request_limits import Limits
+from tests.sampling.letters import CONFIG, Letters
 
 ENGINE = SimpleNamespace(config=CONFIG, tokenizer=Letters(), token_bytes=[bytes([n]) for n in range(127)])
 LIMITS = Limits(samples=8, stops=3, stop_bytes=10)
 
 
 def read(text):
-    return read_asked(text.encode("utf-8", "surrogatepass"), ENGINE, "letters", LIMITS)
+    return read_request(text.encode("utf-8", "surrogatepass"), ENGINE, "letters", LIMITS)
 
 
 def test_what_is_asked_for():
@@ -93,7 +93,7 @@ def test_nothing_but_a_prompt_is_needed():
     ],
 )
 def test_what_cannot_be_drawn_is_named(body, message):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(APIError) as caught:
         read(body)
     assert caught.value.status == 400
     assert message in caught.value.message
@@ -102,6 +102,6 @@ def test_what_cannot_be_drawn_is_named(body, message):
 
 
 def test_another_model_is_not_found():
-    with pytest.raises(Refused, match="no model 'gpt' here, but 'letters'") as caught:
+    with pytest.raises(APIError, match="no model 'gpt' here, but 'letters'") as caught:
         read('{"model": "gpt", "prompt": "a"}')
     assert caught.value.status == 404

@@ -2,7 +2,7 @@
 
 import pickle
 
-from codex_jax.sources.registry import parts
+from codex_jax.sources.source import parts
 from codex_jax.text.document import Document, Rejected
 
 

@@ -12,12 +12,12 @@ import zstandard
 
 from codex_jax.errors import InputError
 from codex_jax.sources import members
-from codex_jax.sources.decode import MAX_BYTES
 from codex_jax.text.document import Document, Rejected
+from codex_jax.text.encoding import MAX_BYTES
 
 from .archive import special, tar_bytes, wheel, zip_bytes
 from .reading import documents, read
-from .test_local import MIT
+from .test_folders import MIT
 
 PACK = {
     ".tar": bytes,

@@ -5,11 +5,11 @@ import subprocess
 import pytest
 
 from codex_jax.errors import InputError
-from codex_jax.sources.registry import parts
+from codex_jax.sources.source import parts
 from codex_jax.text.document import Document
 
 from .reading import documents, read
-from .test_local import MIT, write
+from .test_folders import MIT, write
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 

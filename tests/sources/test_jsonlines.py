@@ -7,7 +7,7 @@ import zstandard
 
 from codex_jax.errors import InputError
 from codex_jax.sources import files, jsonlines
-from codex_jax.sources.registry import parts
+from codex_jax.sources.source import parts
 from codex_jax.text.document import Document, Rejected
 
 from .reading import documents, read

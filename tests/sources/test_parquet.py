@@ -4,7 +4,7 @@ from pyarrow.parquet import write_table
 
 from codex_jax.errors import InputError
 from codex_jax.sources import parquet
-from codex_jax.sources.registry import parts
+from codex_jax.sources.source import parts
 from codex_jax.text.document import Document, Rejected
 
 from .reading import read

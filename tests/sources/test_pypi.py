@@ -6,7 +6,7 @@ import pytest
 
 from codex_jax.errors import InputError
 from codex_jax.sources import pypi
-from codex_jax.sources.registry import parts
+from codex_jax.sources.source import parts
 from codex_jax.text.document import Document
 
 from .archive import tar_bytes, wheel

@@ -1,6 +1,6 @@
-from codex_jax.benchmarks.problem import load_problems
+from codex_jax.problems.problem import load_problems
 from codex_jax.text.contamination import make_index
-from codex_jax.text.words import words
+from codex_jax.text.hashing import words
 
 SOLUTION = "".join(f"    value_{n} = step_{n}(value_{n - 1}, {n})\n" for n in range(1, 12))
 INDEX = make_index([("one", SOLUTION), ("short", "return x + 1"), ("two", SOLUTION.replace("step", "walk"))])

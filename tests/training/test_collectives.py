@@ -18,7 +18,7 @@ import jax
 from jax.sharding import NamedSharding
 from codex_jax.config import MeshConfig, ModelConfig, OptimizerConfig
 from codex_jax.model.gpt import GPT
-from codex_jax.parallel.compiled import read_costs
+from codex_jax.planning.hlo import read_costs
 from codex_jax.parallel.mesh import BATCH, make_mesh
 from codex_jax.training.optimizer import make_optimizer
 from codex_jax.training.state import state_shardings

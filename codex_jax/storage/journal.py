@@ -1,0 +1,86 @@
+"""An append-only file of finished work, by which an interrupted command resumes."""
+
+import errno
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from codex_jax.errors import InputError
+from codex_jax.storage.jsonl import Json, parse
+
+
+class Journal:
+    """JSON lines: first a header that identifies the run, then one row for each finished piece of work.
+
+    A row is on disk when append returns. A line that a killed process left incomplete is dropped when the journal is
+    opened again.
+    """
+
+    def __init__(self, path: Path, file: BinaryIO, rows: list[Json]) -> None:
+        """Use open_journal. rows: what an earlier run finished."""
+        self.path, self.rows = path, rows
+        self._file = file
+
+    def append(self, row: Json) -> None:
+        """Adds a row; InputError where it cannot be written."""
+        try:
+            _append(self._file, row)
+        except OSError as error:
+            raise InputError(f"cannot write {self.path}: {error.strerror}") from None
+
+
+@contextmanager
+def open_journal(path: Path, header: Json) -> Iterator[Journal]:
+    """Opens the journal of the run that `header` identifies, and locks it.
+
+    InputError where it belongs to another run, is in use by another process, is broken, or cannot be written.
+    """
+    try:
+        file = path.open("a+b", buffering=0)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            rows = _recover(path, file, header)
+        except BlockingIOError:
+            raise InputError(f"{path} is in use by another process: wait until it ends") from None
+        except OSError as error:
+            raise InputError(f"cannot write {path}: {error.strerror}") from None
+        yield Journal(path, file, rows)
+
+
+def _append(file: BinaryIO, row: Json) -> None:
+    line = json.dumps(row).encode() + b"\n"
+    if file.write(line) != len(line):  # what was written of it is dropped when the journal is opened again
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _recover(path: Path, file: BinaryIO, header: Json) -> list[Json]:
+    file.seek(0)
+    data = file.read()
+    lines = complete_lines(data)
+    file.truncate(sum(map(len, lines)))
+    if not lines and json.dumps(header).encode().startswith(data):
+        _append(file, header)
+        return []
+    rows = []
+    for number, line in enumerate(lines or [data], 1):
+        reason, row = parse(line.decode("utf-8", "replace"))
+        if number > 1 and reason:
+            raise InputError(f"{path} line {number}: {reason}: delete the file to start again")
+        rows.append(row)
+    changed = [name for name, value in header.items() if rows[0].get(name) != value]
+    if changed:
+        names = " and ".join(changed)
+        raise InputError(f"{path} belongs to a run with other {names}: delete it, or rerun with the original inputs")
+    return rows[1:]
+
+
+def complete_lines(data: bytes) -> list[bytes]:
+    """The lines of `data` that end with a newline, each with it: a killed process may leave an incomplete last one."""
+    return data[: data.rfind(b"\n") + 1].splitlines(keepends=True)

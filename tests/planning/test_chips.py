@@ -1,0 +1,72 @@
+import importlib.util
+
+import jax
+import pytest
+from jax.sharding import SingleDeviceSharding
+
+from codex_jax.errors import InputError
+from codex_jax.planning.chips import CHIPS, SHAPES, closed_axes, parse_topology, ring_bandwidth, slice_devices
+from codex_jax.planning.hlo import read_costs
+
+
+def test_every_known_topology_is_read_with_as_many_axes_as_its_torus():
+    for kind, shapes in SHAPES.items():
+        for shape in shapes:
+            chip, sizes = parse_topology(f"{kind}:{shape}")
+            assert chip is CHIPS[kind]
+            assert len(sizes) == chip.torus
+
+
+@pytest.mark.parametrize(("name", "known"), [("v9:2x2", "v5e"), ("v5e:3x3", "16x16"), ("v5e", "16x16"), ("", "v4")])
+def test_an_unknown_one_lists_those_known(name, known):
+    with pytest.raises(InputError, match=f"unknown topology.*{known}"):
+        parse_topology(name)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("libtpu") is None, reason="libtpu (extra tpu) is not there")
+@pytest.mark.parametrize(
+    ("name", "devices", "least"),
+    [("v3:2x2", 8, 0.9), ("v4:2x2x1", 4, 0.9), ("v5e:2x2", 4, 0.85), ("v5p:2x2x1", 4, 0.85), ("v6e:2x2", 4, 0.65)],
+)
+def test_the_compilers_cycles_put_a_matrix_product_near_the_published_peak(name, devices, least):
+    chip, _ = parse_topology(name)
+    found = slice_devices(name)
+    assert len(found) == devices == chip.cores * 4
+    size, products = 8192, 2
+    matrix = jax.ShapeDtypeStruct((size, size), "bfloat16", sharding=SingleDeviceSharding(found[0]))
+    compiled = jax.jit(lambda x, a, b: x @ a @ b).lower(matrix, matrix, matrix).compile()
+    rate = products * 2 * size**3 / (read_costs(compiled.as_text()).cycles / chip.clock)
+    assert least < rate / (chip.peak_flops / chip.cores) < 1
+
+
+@pytest.mark.parametrize(
+    ("name", "closed"),
+    [
+        ("v5e:16x16", (True, True)),
+        ("v5e:8x16", (False, True)),
+        ("v5e:4x4", (False, False)),
+        ("v6e:16x16", (True, True)),
+        ("v4:4x4x4", (True, True, True)),
+        ("v4:2x4x4", (False, False, False)),
+        ("v5p:4x4x8", (True, True, True)),
+        ("v3:16x32", (False, True)),
+    ],
+)
+def test_axes_that_close_to_a_ring(name, closed):
+    assert closed_axes(name) == closed
+
+
+@pytest.mark.parametrize(
+    ("name", "group", "axes"),
+    [
+        ("v5e:16x16", [(x, y) for x in range(16) for y in range(16)], 2),
+        ("v5e:16x16", [(x, 0) for x in range(16)], 1),
+        ("v5e:16x16", [(x, y) for x in range(8) for y in range(16)], 1.5),  # a part of an axis is no ring
+        ("v5e:16x16", [(0, 0), (0, 8)], 0.5),
+        ("v5e:4x4", [(x, y) for x in range(4) for y in range(4)], 1),  # two axes, neither a ring
+        ("v4:4x4x4", [(x, y, z) for x in range(4) for y in range(4) for z in range(4)], 3),
+        ("v3:4x4", [(0, 0), (0, 0)], 1),  # the two cores of a chip
+    ],
+)
+def test_a_group_has_the_links_of_all_axes_it_spans(name, group, axes):
+    assert ring_bandwidth(name, group) == axes * parse_topology(name)[0].ici_bandwidth

@@ -1,0 +1,49 @@
+import pytest
+
+from codex_jax.errors import InputError
+from codex_jax.problems.assertions import called, kinds, parse, restore, use
+
+
+@pytest.mark.parametrize(
+    ("tests", "expected"),
+    [
+        ("assert f(1) == 2", "value"),
+        ("assert f(1)", "truth"),
+        ("assert not f(1)\nassert (f(2))", "truth"),
+        ("assert not f(1)\nassert f(2) == 3", "value"),
+        ("assert set(f(1)) == set([2])", "set"),
+        ("assert set(f(1)) <= {2}", "items"),
+        ("assert list(f(1)) == [2]\nassert sorted(f(2)) == [3]", "items"),
+        ("assert f(1)[0] == 2", "value"),
+        ("assert f(f(1)) == 2", "value"),
+        ("assert g(f(1)) == 2", "value"),
+    ],
+)
+def test_how_a_value_is_used(tests, expected):
+    assert use(parse(tests, "t"), "f") == expected
+
+
+def test_names_in_the_order_of_the_text():
+    assert called(parse("assert a.b(c(1)) == d(2)\nassert e(c(3))", "t")) == ["c", "d", "e", "c"]
+
+
+def test_types_that_json_lacks_are_given_back():
+    tests = "assert f((1, 2), [(1, 'a'), (2, 'b')], {'k': (3,)}, [1.0], {4}, 2j, x) == 3\n"
+    found = kinds(parse(tests, "t"), "f")
+    assert restore([[5], [[6, "c"]], {"m": [7, 8]}, [9], [10], "3j", [11]], found) == [
+        (5,),
+        [(6, "c")],
+        {"m": (7, 8)},
+        [9.0],
+        {10},
+        3j,
+        [11],
+    ]
+    mixed = kinds(parse("assert f((1,)) == f([1])", "t"), "f")
+    assert restore([[2]], mixed) == [[2]]
+    assert restore([[2]], ()) == [[2]]
+
+
+def test_what_is_not_python():
+    with pytest.raises(InputError, match="the test is not Python"):
+        parse("assert (", "the test")

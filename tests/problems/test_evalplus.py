@@ -1,0 +1,162 @@
+import json
+
+import pytest
+
+from codex_jax.errors import InputError
+from codex_jax.problems.evalplus import task_of
+from codex_jax.problems.load import load_benchmark
+from tests.problems.judging import evalplus_rows, judge_all, write_evalplus
+
+# Of a value that a function returns the next one, whatever its type.
+OFF_BY_ONE = """
+
+def _next(value):
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, (int, float)):
+        return value + 1
+    if isinstance(value, str):
+        return value + "."
+    return [*value, 0] if isinstance(value, list) else [value]
+
+_right = {name}
+def {name}(*arguments):
+    return _next(_right(*arguments))
+"""
+ROW = {
+    "task_id": "t/0",
+    "prompt": "def half(x, n):\n",
+    "entry_point": "half",
+    "canonical_solution": "    return x / 2\n",
+    "base_input": [[3, 0]],
+    "plus_input": [[5, 1], [7, 2]],
+    "atol": 0,
+}
+
+
+def verdicts(row, *completions):
+    task = task_of(row)
+    return [judgement.parts for judgement in judge_all([(task, {"completion": text}) for text in completions])]
+
+
+def test_references_pass_and_off_by_one_ones_fail(tmp_path):
+    rows = write_evalplus(tmp_path / "p.jsonl", 40)
+    benchmark = load_benchmark(str(tmp_path / "p.jsonl"))
+    assert (benchmark.name, len(benchmark.tasks)) == ("EvalPlus", 40)
+    pairs = [(benchmark.tasks[row["task_id"]], row) for row in rows]
+    right = [(task, {"completion": row["canonical_solution"]}) for task, row in pairs]
+    whole = [(task, {"solution": row["prompt"] + row["canonical_solution"]}) for task, row in pairs]
+    wrong = [
+        (task, {"completion": row["canonical_solution"] + OFF_BY_ONE.format(name=row["entry_point"])})
+        for task, row in pairs
+    ]
+    found = judge_all(right + whole + wrong)
+    assert [judgement.result for judgement in found[:80]] == ["passed"] * 80
+    assert [task.task_id for (task, _), judgement in zip(wrong, found[80:], strict=True) if judgement.passed] == []
+
+
+def test_base_and_plus_have_verdicts_of_their_own():
+    right, base_only, plus_only, none = verdicts(
+        ROW,
+        "    return x / 2\n",
+        "    return x / 2 if n == 0 else 0\n",
+        "    return x / 2 if n else 0\n",
+        "    return 0\n",
+    )
+    assert right == {"base": "passed", "plus": "passed"}
+    assert base_only == {"base": "passed", "plus": "failed: AssertionError: input 0"}
+    assert plus_only == {"base": "failed: AssertionError: input 0", "plus": "passed"}
+    assert set(none.values()) == {"failed: AssertionError: input 0"}
+
+
+def test_the_tolerance_is_the_problem_s_or_that_of_floats():
+    near, far = "    return x / 2 + 1e-7\n", "    return x / 2 + 1e-3\n"
+    assert [found["plus"] == "passed" for found in verdicts(ROW, near, far)] == [True, False]
+    assert [found["plus"] == "passed" for found in verdicts({**ROW, "atol": 0.01}, near, far)] == [True, True]
+    whole = {**ROW, "canonical_solution": "    return x // 2\n"}
+    assert [found["plus"] == "passed" for found in verdicts(whole, "    return x // 2\n", near)] == [True, False]
+
+
+def test_any_zero_of_a_polynomial_passes():
+    rows = {row["entry_point"]: row for row in evalplus_rows(40)}
+    row = {**rows["find_zero"], "base_input": [[[-6, 11, -6, 1]]], "plus_input": [], "atol": 1e-4}  # zeros 1, 2, 3
+    found = verdicts(row, "    return 1.0\n", "    return 3\n", "    return 1.5\n")
+    assert [parts["base"] == "passed" for parts in found] == [True, True, False]
+
+
+def test_inputs_that_a_solution_changes_are_not_the_next_one_s():
+    row = {
+        **ROW,
+        "prompt": "def total(x):\n",
+        "entry_point": "total",
+        "canonical_solution": "    x.append(1)\n    return sum(x)\n",
+        "base_input": [[[1, 2]], [[1, 2]]],
+        "plus_input": [],
+    }
+    for parts in verdicts(row, row["canonical_solution"], "    return sum(x) + 1\n", row["canonical_solution"]):
+        assert parts["base"] == "passed"
+
+
+def test_a_slow_reference_gives_more_time():
+    slow = "    import time\n    while time.process_time() < began + {}:\n        pass\n    return x\nimport time\n"
+    slow += "began = time.process_time()\n"
+    row = {**ROW, "canonical_solution": slow.format(0.5), "plus_input": []}
+    task = task_of(row)
+    found = judge_all([(task, {"completion": slow.format(seconds)}) for seconds in (1.0, 9.0)], timeout=0.2)
+    assert [judgement.result for judgement in found] == ["passed", "timed out"]
+
+
+def test_a_reference_that_fails_is_told():
+    task = task_of({**ROW, "canonical_solution": "    return x / n\n"})
+    (found,) = judge_all([(task, {"completion": "    return 0\n"})])
+    assert found.parts["base"].startswith("failed: RuntimeError: the reference solution fails on input 0")
+
+
+MBPP = {
+    "task_id": "Mbpp/2",
+    "prompt": '"""\nThe shared items.\nassert set(shared((3, 4), (5, 4))) == set((4,))\n"""\n',
+    "entry_point": "shared",
+    "canonical_solution": "\ndef shared(a, b):\n    assert type(a) is tuple\n    return tuple(set(a) & set(b))\n",
+    "base_input": [[[3, 4], [5, 4]]],
+    "plus_input": [[[1, 2, 3, 9, 100], [3, 2, 100]]],
+    "assertion": "assert set(shared((3, 4), (5, 4))) == set((4,))",
+}
+
+
+def test_mbpp_s_assertions_tell_types_and_what_is_compared():
+    task = task_of(MBPP)
+    assert task.opening == ""  # the prompt shows a test, and is no part of the program
+    right = "def shared(a, b):\n    return sorted((x for x in a if x in b), reverse=type(a) is tuple)\n"
+    short = "def shared(a, b):\n    return [x for x in a if x in b][:2]\n"
+    found = verdicts(MBPP, MBPP["canonical_solution"], right, short)
+    assert [parts["plus"] == "passed" for parts in found] == [True, True, False]
+    truth = {
+        **MBPP,
+        "entry_point": "starts",
+        "canonical_solution": "import re\ndef starts(x):\n    return re.match('a', x)\n",
+        "base_input": [["a"], ["b"]],
+        "plus_input": [["ab"]],
+        "assertion": "assert starts('a')\nassert not starts('b')",
+    }
+    found = verdicts(truth, truth["canonical_solution"], "def starts(x):\n    return x == 'a'\n")
+    assert [parts["plus"] == "passed" for parts in found] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"base_input": 3}, "base_input of 't/0' is not a list of lists"),
+        ({"plus_input": [3]}, "plus_input of 't/0' is not a list of lists"),
+        ({"plus_input": None}, "plus_input"),
+        ({"atol": -1}, "atol of 't/0'"),
+        ({"atol": "0"}, "atol of 't/0'"),
+        ({"assertion": "assert ("}, "the assertion of 't/0' is not Python"),
+        ({"prompt": None}, "'prompt' is missing"),
+    ],
+)
+def test_a_bad_problem_is_told_with_its_place(tmp_path, change, message):
+    path = tmp_path / "p.jsonl"
+    path.write_text(json.dumps(ROW) + "\n" + json.dumps({**ROW, **change}) + "\n")
+    with pytest.raises(InputError, match=message) as caught:
+        load_benchmark(str(path))
+    assert f"{path} line 2: " in str(caught.value)

@@ -1,0 +1,117 @@
+"""python -m tests.sandbox.attack_driver LAYER: runs all attacks in a layer, as whoever starts it, and prints JSON.
+
+Before each a sample with a word of its own runs in the same worker, and after it one that looks for what was left.
+"""
+
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from codex_jax.problems.problem import Problem
+from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, prctl
+from codex_jax.sandbox.pool import Worker
+from tests.sandbox.attacks import CATEGORIES, CONTROLS, PROBE, TOKEN, completion
+
+TIMEOUT, SHORT = 0.5, 0.25  # CPU seconds, the second for those that would go on for ever
+WORKERS = 4
+PROBLEM = Problem(
+    "t/add",
+    "def add(a, b):\n",
+    "add",
+    "    return a + b\n",
+    "def check(candidate):\n    assert candidate(1, 2) == 3\n    assert candidate([1], [2]) == [1, 2]\n"
+    "    assert candidate('x', 'y') == 'xy'\n"
+    "    for x in map(candidate, (1, 2), (3, 4)):\n        assert type(x) is int\n"
+    "    assert list(map(candidate, (1, 2), (3, 4))) == [4, 6]\n",
+)
+BEFORE = f"    x = {TOKEN!r} * 3\n    open('left', 'w').write(x)\n    return a + b\n"
+OUTSIDE = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"), Path.home())
+
+
+def look(folder: Path) -> dict[str, tuple[int, int, float, bytes]]:
+    """All that an attack could change there."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        status = path.lstat()
+        found[str(path)] = (
+            status.st_mode,
+            status.st_nlink,
+            status.st_mtime,
+            path.read_bytes() if path.is_file() else b"",
+        )
+    return found
+
+
+def descriptors() -> int:
+    """How many are open here."""
+    return len(os.listdir("/proc/self/fd"))
+
+
+def children() -> list[str]:
+    """Of this process; orphans come to it, as it is their subreaper."""
+    with open(f"/proc/self/task/{os.getpid()}/children") as file:
+        return file.read().split()
+
+
+def attack_all(layer: str, secret: str, mark: str) -> dict[str, list[str]]:
+    """Name to the results of the sample before, the attack and the probe."""
+    todo = [(category, name, code) for category, codes in CATEGORIES.items() for name, code in codes.items()]
+    todo = [one for one in todo if platform.machine() == "x86_64" or one[0] != "native_x86"]
+    todo += [("control", name, code) for name, code in CONTROLS.items()]
+    results: dict[str, list[str]] = {}
+
+    def serve(part: list) -> None:
+        worker = Worker(layer)
+        for category, name, code in part:
+            attack, probe = (completion(text, secret, mark, platform.machine()) for text in (code, PROBE))
+            found = results[f"{category}/{name}"] = []
+            limit = SHORT if category == "time" else TIMEOUT
+            for text, seconds in ((BEFORE, TIMEOUT), (attack, limit), (probe, TIMEOUT)):
+                answer = worker.run(PROBLEM, text, seconds)
+                found.append(answer[0] if answer else "the worker died")
+                if answer is None:
+                    worker.close()
+                    worker = Worker(layer)
+        worker.close()
+
+    threads = [threading.Thread(target=serve, args=(todo[n::WORKERS],)) for n in range(WORKERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def main(layer: str) -> None:
+    """Prints {"results", "changed", "marks", "children", "descriptors"}."""
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    folder = Path(tempfile.mkdtemp(prefix="attacked-"))
+    mark = f"mark-{os.getpid()}-"
+    try:
+        (folder / "inner").mkdir()
+        secret = folder / "inner" / "secret"
+        secret.write_text("secret")
+        for path, mode in ((folder, 0o777), (folder / "inner", 0o777), (secret, 0o666)):
+            path.chmod(mode)
+        before, opened = look(folder), descriptors()
+        results = attack_all(layer, str(secret), mark)
+        left, deadline = children(), time.monotonic() + 5
+        while left and time.monotonic() < deadline:
+            time.sleep(0.1)
+            left = children()
+        marks = [str(path) for place in OUTSIDE if os.access(place, os.R_OK) for path in place.glob(f"*{mark}*")]
+        changed = look(folder) != before
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    found = {"results": results, "changed": changed, "marks": marks, "children": left}
+    print(json.dumps({**found, "descriptors": descriptors() - opened}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,78 @@
+import pytest
+
+from codex_jax.problems.problem import Problem, load_problems
+from codex_jax.sandbox.pool import run_samples
+from tests.sandbox.attacks import HERE
+
+# Each program looks through the memory it was forked with for what only the checker may know.
+FRAMES = """    pass
+import sys
+frame = sys._getframe()
+while frame:
+    for value in list(frame.f_locals.values()):
+        if isinstance(value, dict) and "canonical_solution" in value:
+            exec(value["prompt"] + value["canonical_solution"])
+    frame = frame.f_back
+"""
+HEAP = """    pass
+import ctypes
+with open("/proc/self/maps") as maps:
+    spans = [line.split()[0] for line in maps if " rw-p " in line and "[v" not in line]
+for span in spans:
+    low, high = (int(end, 16) for end in span.split("-"))
+    data = ctypes.string_at(low, high - low)
+    at = data.find(b"METADATA")
+    while at >= 0:
+        if data[at + 8 : at + 10] == b" =":  # as the test has it; the name alone is in this program too
+            raise LookupError("the test is here")
+        at = data.find(b"METADATA", at + 1)
+raise LookupError("nothing found")
+"""
+# The same without asking where it lies.
+SCAN = f"""    pass
+{(HERE / "scan.txt").read_text()}
+this = 7  # METABASE =
+if not scan(b"METABASE", b" ="[::-1]):
+    raise LookupError("not even what is in this program")
+if scan(b"METADATA", b" ="[::-1]):  # as the test has it; the name alone is in this program too
+    raise LookupError("the test is here")
+raise LookupError("nothing found")
+"""
+
+
+def results(*pairs, workers=1):
+    found = {verdict.index: verdict.result for verdict in run_samples(pairs, workers=workers)}
+    return [found[n] for n in range(len(pairs))]
+
+
+def toy(solution, check):
+    return Problem("t", "def f(x):\n", "f", solution, "def check(candidate):\n" + check)
+
+
+@pytest.mark.parametrize("program", [FRAMES, SCAN, HEAP])
+def test_no_test_in_the_memory_of_the_program(program):
+    problem = load_problems("humaneval")[0]
+    good = problem, problem.canonical_solution
+    first, stolen, last = results(good, (problem, program), good)
+    assert (first, last) == ("passed", "passed")
+    # With Landlock a program cannot even ask where its memory lies, and in a root of its own there is nothing to ask.
+    asked = ["failed: LookupError: nothing found", "failed: PermissionError", "failed: FileNotFoundError"]
+    kept = {FRAMES: ["failed: AssertionError"], SCAN: asked[:1], HEAP: asked}
+    assert any(stolen.startswith(result) for result in kept[program])
+
+
+def test_a_builtin_exception_keeps_its_type():
+    check = "    try:\n        candidate(1)\n    except {0}:\n        return\n    assert False\n"
+    for name in ("TypeError", "ValueError", "KeyError"):
+        solution = f"    raise {name}('no')\n"
+        assert results((toy(solution, check.format(name)), solution)) == ["passed"]
+
+
+@pytest.mark.parametrize("caught", ["except Exception", "except BaseException", "except"])
+def test_no_test_can_forgive_a_program_that_is_gone(caught):
+    problem = toy("    raise ValueError\n", f"    try:\n        candidate(1)\n    {caught}:\n        return\n")
+    programs = ("    import os; os._exit(0)\n", "    return object()\n", "    raise ValueError\n")
+    dead, unplain, right = results(*((problem, program) for program in programs))
+    assert dead.startswith("failed: ProgramError: program ended")
+    assert unplain.startswith("failed: ProgramError: cannot return object")
+    assert right == "passed"

@@ -1,0 +1,34 @@
+"""Jobs of several runs, as a sample with many tests is."""
+
+import pytest
+
+from codex_jax.sandbox.pool import run_jobs
+from tests.sandbox.test_pool import ADD, RIGHT
+
+
+def test_a_job_may_run_as_often_as_it_likes():
+    def job(count):
+        return lambda run: [run(ADD, RIGHT, 20.0)[0] for _ in range(count)]
+
+    assert dict(run_jobs([job(n) for n in (0, 1, 5)])) == {0: [], 1: ["passed"], 2: ["passed"] * 5}
+
+
+def test_a_job_s_exception_is_the_caller_s():
+    def job(run):
+        raise KeyError(run(ADD, RIGHT, 20.0)[0])
+
+    with pytest.raises(KeyError, match="passed"):
+        list(run_jobs([job] * 3, workers=2))
+
+
+def test_no_job_goes_on_after_the_caller_has_seen_enough():
+    ran = []
+
+    def job(run):
+        for _ in range(1000):
+            ran.append(run(ADD, RIGHT, 20.0))
+
+    answers = run_jobs([lambda run: "first", job], workers=2)
+    assert next(answers) == (0, "first")
+    answers.close()
+    assert len(ran) < 1000

@@ -1,0 +1,56 @@
+import ctypes
+import os
+import subprocess
+import sys
+
+import pytest
+
+from codex_jax.sandbox.landlock import version
+
+TRY = """
+import ctypes, os, sys
+from codex_jax.sandbox.confine import PR_SET_NO_NEW_PRIVS, prctl
+from codex_jax.sandbox.landlock import enforce, make_rules, readable
+scratch, secret = sys.argv[1:]
+prctl(PR_SET_NO_NEW_PRIVS, 1)
+libc = ctypes.CDLL(None, use_errno=True)
+enforce(libc, make_rules(libc, scratch, readable()))
+os.chdir(scratch)
+with open("here", "w") as file:
+    file.write("x")
+os.mkdir("folder"), os.rename("here", "folder/there"), os.truncate("folder/there", 0)
+assert os.listdir("folder") == ["there"]
+import wave  # read from the library only now
+for attempt in (
+    lambda: open(secret).read(),
+    lambda: open(secret, "w"),
+    lambda: open(secret, "a"),
+    lambda: os.remove(secret),
+    lambda: os.truncate(secret, 0),
+    lambda: os.rename(secret, "mine"),
+    lambda: os.rename("folder/there", secret),
+    lambda: os.listdir(os.path.dirname(secret)),
+    lambda: os.mkdir(secret + ".d"),
+    lambda: os.symlink("/", secret + ".l"),
+    lambda: open("/proc/self/maps").read(),
+    lambda: open(wave.__file__, "a"),
+):
+    try:
+        attempt()
+    except OSError:
+        continue
+    sys.exit("allowed")
+"""
+
+
+@pytest.mark.skipif(not version(ctypes.CDLL(None, use_errno=True)), reason="this kernel has no Landlock")
+def test_nothing_but_scratch_can_be_written_and_the_library_read(tmp_path):
+    scratch, secret = tmp_path / "scratch", tmp_path / "other" / "secret"
+    scratch.mkdir()
+    secret.parent.mkdir()
+    secret.write_text("secret")
+    command = [sys.executable, "-c", TRY, str(scratch), str(secret)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert secret.read_text() == "secret"
+    assert os.listdir(secret.parent) == ["secret"]

@@ -1,0 +1,159 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from codex_jax.errors import InputError
+from codex_jax.problems.building_blocks import make_problem
+from codex_jax.problems.problem import Problem, load_problems
+from codex_jax.sandbox.layers import LAYERS
+from codex_jax.sandbox.pool import Worker, run_samples
+
+ADD = Problem(
+    "t/add",
+    "def add(a, b):\n",
+    "add",
+    "    return a + b\n",
+    "def check(candidate):\n    assert candidate(1, 2) == 3\n    assert candidate([1], [2]) == [1, 2]\n",
+)
+RIGHT = "    return a + b\n"
+
+
+def results(completions, problem=ADD, timeout=3.0, workers=2):
+    verdicts = run_samples([(problem, text) for text in completions], workers, timeout)
+    return [v.result for v in sorted(verdicts, key=lambda v: v.index)]
+
+
+@pytest.mark.parametrize("layer", [*(layer.name for layer in LAYERS), "unsafe"])
+def test_every_humaneval_reference_passes_and_no_empty_completion_does(layer):
+    try:
+        Worker(layer).close()
+    except InputError as error:
+        pytest.skip(str(error))
+    problems = load_problems("humaneval")
+    pairs = [(p, p.canonical_solution) for p in problems] + [(p, "") for p in problems]
+    verdicts = sorted(run_samples(pairs, timeout=20.0, layer=layer), key=lambda v: v.index)
+    assert [problems[v.index].task_id for v in verdicts[:164] if not v.passed] == []
+    assert [v.index for v in verdicts[164:] if v.passed] == []
+
+
+def test_building_block_references_pass():
+    rng = np.random.default_rng(0)
+    problems = [make_problem((n,), rng) for n in range(13)]
+    assert all(v.passed for v in run_samples([(p, p.canonical_solution) for p in problems], timeout=20.0))
+    wrong = [(p, q.canonical_solution) for p in problems for q in problems if p is not q]
+    assert not any(v.passed for v in run_samples(wrong, timeout=20.0))
+
+
+HOSTILE = {
+    "os_exit": "    import os\n    os._exit(0)\n",
+    "os_exit_at_import": "    pass\nimport os\nos._exit(0)\n",
+    "sys_exit": "    import sys\n    sys.exit(0)\n",
+    "system_exit_at_import": "    pass\nraise SystemExit(0)\n",
+    "prints": "    print('passed')\n",
+    "always_equal": "    class A(int):\n        __eq__ = lambda s, o: True\n    return A(5)\n",
+    "equal_object": "    class A:\n        __eq__ = lambda s, o: True\n    return A()\n",
+    "equal_list": "    class A(list):\n        __eq__ = lambda s, o: True\n    return A()\n",
+    "patched_builtins": "    return 0\nimport builtins\nbuiltins.AssertionError = Exception\nbuiltins.compile = None\n",
+    "forged_verdict": "    return 0\nimport os\nfor fd in range(64):\n    try:\n        os.write(fd, b'passed')\n"
+    "    except OSError:\n        pass\n",
+    "forged_reply": '    return 0\nimport os, struct\nm = b\'{"tuple": ["ready"]}\'\nfor fd in range(64):\n    try:\n'
+    "        os.write(fd, struct.pack('<I', len(m)) + m)\n    except OSError:\n        pass\n",
+    "huge_length": "    return 0\nimport os\nfor fd in range(64):\n    try:\n        os.write(fd, b'\\xff' * 64)\n"
+    "    except OSError:\n        pass\n",
+    "raises_nothing_known": "    class E(BaseException):\n        pass\n    raise E()\n",
+    "kills_parent": "    import os\n    os.kill(os.getppid(), 9)\n    return 0\n",
+    "kills_all": "    import os\n    os.kill(-1, 9)\n    return 0\n",
+    "forks": "    import os\n    for _ in range(200):\n        try:\n            os.fork()\n        except OSError:\n"
+    "            pass\n    return 0\n",
+    "memory": "    return bytearray(1 << 34)\n",
+    "recursion": "    return add(a, b)\n",
+    "huge_value": "    return 'x' * (1 << 28)\n",
+    "empty": "",
+    "syntax": "    return (\n",
+}
+
+
+def test_no_hostile_program_passes_and_none_spoils_the_next():
+    texts = list(HOSTILE.values())
+    mixed = [text for hostile in texts for text in (hostile, RIGHT)]
+    found = results(mixed, workers=1)
+    assert [name for name, result in zip(HOSTILE, found[::2], strict=True) if result == "passed"] == []
+    assert set(found[1::2]) == {"passed"}
+
+
+def test_endless_programs_time_out():
+    loops = ["    while True: pass\n", "    import time\n    time.sleep(60)\n", "    pass\nwhile True: pass\n"]
+    assert results(loops, timeout=0.7) == ["timed out"] * 3
+
+
+def test_exact_types_reach_the_test():
+    problem = Problem(
+        "t/t", ADD.prompt, "add", RIGHT, "def check(candidate):\n    assert type(candidate(1, 2)) is tuple\n"
+    )
+    assert results(["    return (a, b)\n", "    return [a, b]\n"], problem)[0] == "passed"
+    assert results(["    return [a, b]\n"], problem)[0].startswith("failed: AssertionError")
+
+
+def test_exceptions_reach_the_test_by_type():
+    test = "def check(candidate):\n    try:\n        candidate(1, 2)\n    except ValueError:\n        return\n"
+    test += "    assert False\n"
+    problem = Problem("t/t", ADD.prompt, "add", RIGHT, test)
+    found = results(["    raise ValueError('x')\n", "    raise KeyError('x')\n", RIGHT], problem)
+    assert [result == "passed" for result in found] == [True, False, False]
+
+
+def test_programs_see_no_environment_and_leave_no_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("SECRET", "s3cret")
+    target = tmp_path / "written"
+    os.chmod(tmp_path, 0o777)
+    look = (
+        "    import os\n    found = list(os.environ) + os.listdir('.')\n    try:\n"
+        "        found += [open('/proc/%d/environ' % os.getppid()).read()]\n    except OSError:\n        pass\n"
+        "    open('here', 'w').write('x')\n    return found\n"
+    )
+    test = "def check(candidate):\n    assert candidate(0, 0) == []\n    assert candidate(0, 0) == ['here']\n"
+    before = set(Path("/tmp").glob("codex-jax-*"))
+    assert results([look, look], Problem("t/t", ADD.prompt, "add", RIGHT, test), workers=1) == ["passed", "passed"]
+    assert not target.exists()
+    assert set(Path("/tmp").glob("codex-jax-*")) <= before
+
+
+ORPHAN = """
+import os, sys
+from codex_jax.problems.problem import Problem
+from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, prctl
+from codex_jax.sandbox.pool import run_samples
+prctl(PR_SET_CHILD_SUBREAPER, 1)  # whatever is left comes to this process
+check = "def check(candidate):\\n    assert candidate(1) == 1\\n"
+problem = Problem("t", "def f(x):\\n", "f", "    return x\\n", check)
+program = "    import os, time\\n    if os.fork() == 0:\\n        os.setsid()\\n        if os.fork() == 0:\\n"
+program += "            time.sleep(987)\\n        os._exit(0)\\n    return x\\n"
+verdicts = list(run_samples([(problem, program)], 1, layer=sys.argv[1]))
+with open(f"/proc/self/task/{os.getpid()}/children") as file:
+    print(verdicts[0].passed, file.read().split())
+"""
+
+
+@pytest.mark.parametrize("layer", ["auto", "unsafe"])
+def test_no_process_is_left(layer):
+    done = subprocess.run([sys.executable, "-c", ORPHAN, layer], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == (f"{layer == 'unsafe'} []\n", "")  # without a filter it may fork, and is right
+
+
+@pytest.mark.parametrize("workers", [1, 8])
+def test_verdicts_belong_to_their_samples(workers):
+    texts = [RIGHT if n % 3 else "    return 0\n" for n in range(30)]
+    assert [result == "passed" for result in results(texts, workers=workers, timeout=20)] == [
+        bool(n % 3) for n in range(30)
+    ]
+
+
+def test_a_program_cannot_kill_those_of_other_workers():
+    killer = "    import os\n    for _ in range(200):\n        os.kill(-1, 9)\n    return 0\n"
+    found = results([killer, RIGHT] * 30, workers=4, timeout=20)
+    assert set(found[1::2]) == {"passed"}
+    assert "passed" not in found[::2]

@@ -1,0 +1,70 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from codex_jax.sandbox.scratch import BYTES, FILES, FolderScratch
+
+
+@pytest.fixture
+def scratch(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    scratch = FolderScratch(None)
+    scratch.renew()
+    yield scratch
+    scratch.close()
+    assert os.listdir(tmp_path) == []
+
+
+def test_renew_empties_it_however_deep(scratch):
+    here = os.getcwd()
+    try:
+        os.chdir(scratch.path)
+        for _ in range(3000):  # deeper than a path or a recursion can be
+            Path("f").write_text("x")
+            os.mkdir("d")
+            os.chdir("d")
+    finally:
+        os.chdir(here)
+    assert scratch.full(os.getpid())
+    scratch.renew()
+    assert os.listdir(scratch.path) == []
+    assert not scratch.full(os.getpid())
+
+
+def test_renew_follows_no_link_and_opens_what_is_closed(scratch, tmp_path):
+    outside = tmp_path.parent / "outside"
+    outside.mkdir()
+    (outside / "kept").write_text("x")
+    os.symlink(outside, Path(scratch.path, "link"))
+    os.makedirs(Path(scratch.path, "a/b"))
+    Path(scratch.path, "a/b/f").write_text("x")
+    os.chmod(Path(scratch.path, "a/b"), 0)
+    os.chmod(Path(scratch.path, "a"), 0)
+    os.mkfifo(Path(scratch.path, "fifo"))
+    os.chmod(scratch.path, 0)
+    scratch.renew()
+    assert os.listdir(scratch.path) == []
+    assert os.listdir(outside) == ["kept"]
+
+
+def test_size_and_number_are_bounded(scratch):
+    path = Path(scratch.path, "f")
+    path.touch()
+    os.truncate(path, BYTES - 1)
+    assert not scratch.full(os.getpid())
+    os.truncate(path, BYTES + 1)  # though it takes no block
+    assert scratch.full(os.getpid())
+    scratch.renew()
+    for n in range(FILES + 1):
+        Path(scratch.path, str(n)).touch()
+    assert scratch.full(os.getpid())
+
+
+def test_a_removed_file_counts_while_it_is_open(scratch):
+    path = Path(scratch.path, "f")
+    with path.open("wb") as file:
+        file.truncate(BYTES + 1)
+        path.unlink()
+        assert scratch.full(os.getpid())
+    assert not scratch.full(os.getpid())

@@ -1,0 +1,133 @@
+import os
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from codex_jax.errors import InputError
+from codex_jax.sources import folders
+from codex_jax.sources.source import parts
+from codex_jax.text.document import Document, Rejected
+from codex_jax.text.encoding import MAX_BYTES
+
+from .reading import documents, read
+
+MIT = "Permission is hereby granted, free of charge, to any person obtaining a copy of this software\nand associated "
+MIT += "documentation files: the above copyright notice and this permission notice shall be included in all copies"
+
+
+def write(path, text="x = 1\n"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_stdlib_is_by_package_and_without_tests():
+    found, _ = documents("stdlib")
+    assert len(found) > 300
+    assert found["json/decoder.py"].repo == "json"
+    assert found["bisect.py"].repo == "bisect"
+    assert found["bisect.py"].text == (Path(sysconfig.get_path("stdlib")) / "bisect.py").read_text()
+    assert {document.license for document in found.values()} == {"PSF-2.0"}
+    assert not any("/test/" in f"/{name}" or "site-packages" in name for name in found)
+    with pytest.raises(InputError, match="no argument"):
+        parts("stdlib:3.12")
+
+
+def test_folder_skips_links_and_other_files(tmp_path):
+    write(tmp_path / "a" / "x.py")
+    for name in ("a/x.txt", "a/__pycache__/x.py", ".git/hook.py"):
+        write(tmp_path / name)
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    (tmp_path / "a" / "self.py").symlink_to(tmp_path / "a" / "self.py")
+    (tmp_path / "a" / "y.py").symlink_to(tmp_path / "a" / "x.py")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    (tmp_path / "a" / "folder.py").mkdir()
+    os.mkfifo(tmp_path / "a" / "pipe.py")
+    assert read(f"dir:{tmp_path}") == [Document("a/x.py", "a", "a/x.py", "x = 1\n")]
+
+
+def test_folder_by_first_folder_with_its_licence(tmp_path):
+    for name in ("a/b/x.py", "c/x.py", "top.py"):
+        write(tmp_path / name)
+    write(tmp_path / "a" / "LICENSE.txt", MIT)
+    found, _ = documents(f"dir:{tmp_path}")
+    assert {name: (document.repo, document.license) for name, document in found.items()} == {
+        "a/b/x.py": ("a", "MIT"),
+        "c/x.py": ("c", ""),
+        "top.py": ("top", ""),
+    }
+    write(tmp_path / "COPYING", "Apache License Version 2.0")
+    found, _ = documents(f"dir:{tmp_path}")
+    assert [document.license for document in found.values()] == ["MIT", "Apache-2.0", "Apache-2.0"]
+
+
+def test_a_licence_behind_a_link_or_in_a_folder_is_not_read(tmp_path):
+    write(tmp_path / "elsewhere", MIT)
+    write(tmp_path / "code" / "x.py")
+    (tmp_path / "code" / "LICENSE").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "code" / "COPYING").mkdir()
+    (document,) = read(f"dir:{tmp_path / 'code'}")
+    assert document.license == ""
+
+
+def test_bad_files_are_counted(tmp_path):
+    (tmp_path / "latin.py").write_bytes(b"x = '\xe9'\n")
+    (tmp_path / "large.py").write_bytes(b"#" * (MAX_BYTES + 1))
+    Path(os.fsdecode(bytes(tmp_path) + b"/odd\xff.py")).write_text("x = 1\n")
+    write(tmp_path / "gone.py")
+    write(tmp_path / "swapped.py")
+    write(tmp_path / "pipe.py")
+    write(tmp_path / "sub" / "x.py")
+    found = parts(f"dir:{tmp_path}")
+    (tmp_path / "gone.py").unlink()
+    (tmp_path / "swapped.py").unlink()
+    (tmp_path / "swapped.py").symlink_to(tmp_path / "sub" / "x.py")
+    (tmp_path / "pipe.py").unlink()
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "sub").rename(tmp_path / "moved")
+    (tmp_path / "sub").symlink_to(tmp_path / "moved")
+    items = {item.id: item for part in found for item in part.documents()}
+    reasons = {name: item.reason for name, item in items.items() if isinstance(item, Rejected)}
+    assert reasons == {
+        "latin.py": "not_decodable",
+        "large.py": "too_large",
+        "gone.py": "unreadable",
+        "swapped.py": "unreadable",
+        "pipe.py": "unreadable",
+        "sub/x.py": "unreadable",
+    }
+    assert items["odd\\udcff.py"].repo == "odd\\udcff"
+
+
+def test_a_folder_that_cannot_be_listed_is_counted(tmp_path, monkeypatch):
+    write(tmp_path / "a" / "x.py")
+    write(tmp_path / "shut" / "x.py")
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("shut"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found, reasons = documents(f"dir:{tmp_path}")
+    assert list(found) == ["a/x.py"]
+    assert reasons == {"shut": "unreadable"}
+
+
+def test_parts_are_bounded_in_files_and_bytes(tmp_path, monkeypatch):
+    for number in range(7):
+        write(tmp_path / f"{number}.py", "x" * 10 * (number == 4))
+    monkeypatch.setattr(folders, "PART_FILES", 3)
+    monkeypatch.setattr(folders, "PART_BYTES", 10)
+    found = parts(f"dir:{tmp_path}")
+    assert [(part.name, part.size) for part in found] == [("dir:0.py+3", 0), ("dir:3.py+2", 10), ("dir:5.py+2", 0)]
+    assert [item.id for item in read(f"dir:{tmp_path}")] == [f"{number}.py" for number in range(7)]
+
+
+@pytest.mark.parametrize("name", ["", "none", "file.py"])
+def test_what_is_no_folder(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "file.py")
+    with pytest.raises(InputError, match="no folder"):
+        parts(f"dir:{name}")
