@@ -26,6 +26,8 @@ OPEN_FILES = 128  # of a store that stay open while ranges are read
 class Folder(Protocol):
     """A folder and the files directly in it. It can be pickled. Every operation raises OSError where it fails."""
 
+    def __hash__(self) -> int: ...
+
     def __truediv__(self, name: str) -> "Folder":
         """The folder below this one that has this name."""
         ...
