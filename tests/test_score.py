@@ -90,7 +90,7 @@ def test_bad_input(files, capsys):
         (rows, ("--timeout", "nan"), "--timeout"),
         (rows, ("--timeout", "inf"), "--timeout"),
         (rows, ("--problems", ""), "give samples.jsonl and --problems"),
-        (rows, ("--problems", str(folder / "s.jsonl")), "'prompt' is missing or not text: not a problem"),
+        (rows, ("--problems", str(folder / "s.jsonl")), "line 1: not a problem, as 'prompt' is missing"),
         (rows, ("--problems", "humaneval"), "is it from another benchmark? The first of this one is 'HumanEval/0'"),
         (rows, ("--out", str(folder / "s.jsonl")), "would replace"),
         (rows, ("--out", str(folder / "p.jsonl")), "would replace"),
