@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from codex_jax.problems.problem import Problem, write_problems
+from codex_jax.problems.humaneval import humaneval_problem, write_problems
 from tests.parallel.test_hosts import free_port
 from tests.sampling.made_run import make_run
 
@@ -79,7 +79,9 @@ def test_int8_weights_lie_on_a_mesh_as_others_do():
 def made(tmp_path_factory):
     root = tmp_path_factory.mktemp("devices")
     make_run(root)
-    write_problems(root / "p.jsonl", [Problem(f"t/{n}", f"def f{n}(x):\n", f"f{n}", "", "") for n in range(3)])
+    write_problems(
+        root / "p.jsonl", [humaneval_problem(f"t/{n}", f"def f{n}(x):\n", f"f{n}", "", "") for n in range(3)]
+    )
     return root
 
 

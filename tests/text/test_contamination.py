@@ -1,4 +1,4 @@
-from codex_jax.problems.problem import load_problems
+from codex_jax.problems.load import load_problems
 from codex_jax.text.contamination import make_index
 from codex_jax.text.hashing import words
 
@@ -27,7 +27,7 @@ def test_a_text_too_short_to_tell_is_not_looked_for():
 
 
 def test_every_problem_of_humaneval_is_found_by_its_prompt():
-    problems = load_problems("humaneval")
+    problems = list(load_problems("humaneval").problems.values())
     texts = [(problem.task_id, text) for problem in problems for text in (problem.prompt, problem.canonical_solution)]
     index = make_index(texts)
     for problem in problems:
