@@ -12,6 +12,7 @@ from codex_jax import cli, terminal
 from codex_jax.errors import InputError
 from codex_jax.reporting import tables as benchmark_tables
 from codex_jax.reporting.statistics import summarize
+from codex_jax.runs.metrics import read_metrics
 from codex_jax.storage.jsonl import Json, read_objects
 
 UNTOLD = "untold"  # holds reasons
@@ -60,7 +61,7 @@ def read_blocks(path: Path) -> dict[str, int]:
 
 def bits_per_byte(run: Path) -> dict[str, float] | None:
     """The first and last validation bits per byte of a run folder; None where it measured none."""
-    rows = list(read_objects(run / "metrics.jsonl"))
+    rows = read_metrics(run)
     values = [row["bits_per_byte"] for row in rows if isinstance(row.get("bits_per_byte"), (int, float))]
     return {"before": values[0], "after": values[-1]} if values else None
 
