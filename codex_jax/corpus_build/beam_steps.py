@@ -21,7 +21,7 @@ from codex_jax.records.writer import shard_name, token_dtype, write_blocks
 from codex_jax.sources.source import Part
 from codex_jax.text.dedupe import THRESHOLD, jaccard, shingles
 from codex_jax.text.packing import fits
-from codex_jax.text.splits import SMALL, Boundaries, assign, may_train_tokenizer
+from codex_jax.text.splits import HELD_OUT, Boundaries, assign, may_train_tokenizer
 from codex_jax.text.tokenizers import TRAINING_BYTES, Tokenizer, load_tokenizer, train_sentencepiece
 
 
@@ -204,7 +204,7 @@ def small_repositories(repos: list[tuple[bytes, tuple[int, str]]], boundaries: B
     """Repository -> test or validation, for those that are in one."""
     every = hashes(repo for repo, _ in repos)
     found = zip(every.tolist(), assign(every, boundaries).tolist(), strict=True)
-    return {repo: split for repo, split in found if split in SMALL}
+    return {repo: split for repo, split in found if split in HELD_OUT}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from codex_jax.records.metadata import write_metadata
 from codex_jax.records.writer import record_bytes, token_dtype
 from codex_jax.storage.jsonl import write_objects
 from codex_jax.text.hashing import BASE, mix
-from codex_jax.text.splits import SMALL, Boundaries, extend, fill, hash_of
+from codex_jax.text.splits import HELD_OUT, Boundaries, extend, fill, repo_hash
 from codex_jax.text.tokenizers import Tokenizer
 
 SPLITS = ("train", "validation", "test")
@@ -37,9 +37,9 @@ def earlier_boundaries(out: Path, seed: int) -> Boundaries | None:
     kept = manifest.get("boundaries") if manifest else None
     if not kept or kept["seed"] != seed:
         return None
-    members = {hash_of(name): split for split in SMALL for name in kept["repositories"][split]}
-    ends = {split: int(kept["ends"][split], 16) for split in SMALL}
-    return Boundaries(seed, ends, members, frozenset(map(hash_of, kept["exceptions"])))
+    members = {repo_hash(name): split for split in HELD_OUT for name in kept["repositories"][split]}
+    ends = {split: int(kept["ends"][split], 16) for split in HELD_OUT}
+    return Boundaries(seed, ends, members, frozenset(map(repo_hash, kept["exceptions"])))
 
 
 def decide(settings: Settings, repos: np.ndarray, tokens: np.ndarray, earlier: Boundaries | None) -> Boundaries:
@@ -102,10 +102,10 @@ def make_manifest(
         dropped=dict(sorted(tally.dropped.items())),
         boundaries={
             "seed": boundaries.seed,
-            "ends": {split: format(boundaries.ends[split], "x") for split in SMALL},
+            "ends": {split: format(boundaries.ends[split], "x") for split in HELD_OUT},
             "repositories": {
                 split: sorted(names[repo] for repo, its in boundaries.members.items() if its == split and repo in names)
-                for split in SMALL
+                for split in HELD_OUT
             },
             "exceptions": sorted(names[repo] for repo in boundaries.exceptions if repo in names),
         },

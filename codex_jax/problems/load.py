@@ -12,7 +12,7 @@ from codex_jax.errors import InputError
 from codex_jax.problems import apps, building_blocks, evalplus, humaneval, mbpp
 from codex_jax.problems.problem import load_problems
 from codex_jax.problems.task import Task
-from codex_jax.storage.jsonl import Json, lacks, parse, read_lines
+from codex_jax.storage.jsonl import Json, parse, read_lines, text_field_error
 from codex_jax.text.encoding import is_utf8
 
 # A file's lines are of the first of these whose mark they have: EvalPlus's have HumanEval's, too.
@@ -54,13 +54,13 @@ def read_file(path: Path, wanted: ModuleType | None = None) -> Benchmark:
     for place, row in _rows(path):
         form = next((form for form in FORMATS if form.MARK in row), None)
         if form is None:
-            raise InputError(f"{place}: {lacks(row, humaneval.FIELDS)}: it is no problem; give {ADVICE}")
+            raise InputError(f"{place}: {text_field_error(row, humaneval.FIELDS)}: it is no problem; give {ADVICE}")
         wanted = wanted or form
         if form is not wanted:
             raise InputError(
                 f"{place}: a problem of {form.NAME}'s form, not {wanted.NAME}'s: give one benchmark a file"
             )
-        fault = lacks(row, form.FIELDS)
+        fault = text_field_error(row, form.FIELDS)
         if fault:
             raise InputError(f"{place}: {fault}: a problem of {form.NAME}'s form has it")
         try:
