@@ -65,7 +65,11 @@ def alone():
         ({"data": 2, "fsdp": 2, "model": 2}, {}, [2, 32, 128]),
         ({"fsdp": 8}, {"run": {"accumulation": 2}}, [2, 8, 256]),
         ({"fsdp": 4, "sequence": 2}, {"run": {"loss_chunks": 4}, "model": {"remat": "full"}}, [2, 8, 256]),
-        ({"data": 2, "fsdp": 2, "model": 2}, {"run": {"loss_chunks": 2}, "model": {"remat": "dots_attention"}}, [2, 32, 128]),
+        (
+            {"data": 2, "fsdp": 2, "model": 2},
+            {"run": {"loss_chunks": 2}, "model": {"remat": "dots_attention"}},
+            [2, 32, 128],
+        ),
     ],
 )
 def test_eight_devices_get_the_loss_of_one(alone, mesh, how, shard):
