@@ -8,11 +8,11 @@ import numpy as np
 from codex_jax.corpus_build.settings import Settings
 from codex_jax.problems.load import protected_texts
 from codex_jax.text import filters
-from codex_jax.text.contamination import Index, make_index
+from codex_jax.text.contamination import ContaminationIndex, make_index
 from codex_jax.text.dedupe import BANDS, bands, content_hash, word_shingles
 from codex_jax.text.document import Document, Rejected
-from codex_jax.text.hashing import words
-from codex_jax.text.splits import hash_of
+from codex_jax.text.hashing import word_hashes
+from codex_jax.text.splits import repo_hash
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Rules:
 
     settings: Settings
     optional_filters: tuple[filters.Filter, ...]
-    protected: Index
+    protected: ContaminationIndex
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,10 @@ def filter_document(item: Document | Rejected, source: int, rules: Rules) -> Acc
     key = hashlib.blake2b(item.id.encode("utf-8", "surrogatepass") + b"\0" + content, digest_size=16).digest()
     sketch = np.zeros(BANDS, np.uint64)
     if not item.prompt:
-        hashes = words(item.text)
+        hashes = word_hashes(item.text)
         problem = rules.protected.find(hashes)
         if problem:
             return Dropped(item.id, "contaminated", size, problem)
         if rules.settings.near_dedupe:
             sketch = bands(word_shingles(hashes))
-    return Accepted(item, source, key, content, hash_of(item.repo), sketch)
+    return Accepted(item, source, key, content, repo_hash(item.repo), sketch)

@@ -15,7 +15,7 @@ from codex_jax.records.writer import record_bytes, shard_name, token_dtype
 from codex_jax.storage.jsonl import write_objects
 from codex_jax.storage.remote_files import Folder, upload
 from codex_jax.text.hashing import BASE, mix
-from codex_jax.text.splits import SMALL, Boundaries, extend, fill, hash_of
+from codex_jax.text.splits import HELD_OUT, Boundaries, extend, fill, repo_hash
 from codex_jax.text.tokenizers import Tokenizer
 
 SPLITS = ("train", "validation", "test")
@@ -38,9 +38,9 @@ def earlier_boundaries(out: Path, seed: int) -> Boundaries | None:
     entry = manifest.get("boundaries") if manifest else None
     if not entry or entry["seed"] != seed:
         return None
-    members = {hash_of(name): split for split in SMALL for name in entry["repositories"][split]}
-    ends = {split: int(entry["ends"][split], 16) for split in SMALL}
-    return Boundaries(seed, ends, members, frozenset(map(hash_of, entry["exceptions"])))
+    members = {repo_hash(name): split for split in HELD_OUT for name in entry["repositories"][split]}
+    ends = {split: int(entry["ends"][split], 16) for split in HELD_OUT}
+    return Boundaries(seed, ends, members, frozenset(map(repo_hash, entry["exceptions"])))
 
 
 def decide(settings: Settings, repos: np.ndarray, tokens: np.ndarray, earlier: Boundaries | None) -> Boundaries:
@@ -112,10 +112,10 @@ def make_manifest(
         dropped={reason: count for reason, count in sorted(tally.dropped.items()) if count},
         boundaries={
             "seed": boundaries.seed,
-            "ends": {split: format(boundaries.ends[split], "x") for split in SMALL},
+            "ends": {split: format(boundaries.ends[split], "x") for split in HELD_OUT},
             "repositories": {
-                small: sorted(names[repo] for repo, split in members if split == small and repo in names)
-                for small in SMALL
+                held_out: sorted(names[repo] for repo, split in members if split == held_out and repo in names)
+                for held_out in HELD_OUT
             },
             "exceptions": sorted(names[repo] for repo in boundaries.exceptions if repo in names),
         },
