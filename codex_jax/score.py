@@ -18,7 +18,7 @@ from codex_jax.problems.load import load_benchmark
 from codex_jax.reporting import tables
 from codex_jax.reporting.statistics import KS, best, by_problem, summarize
 from codex_jax.sandbox.layers import UNSAFE
-from codex_jax.sandbox.pool import Worker
+from codex_jax.sandbox.pool import SandboxWorker
 from codex_jax.sandbox.selftest import self_test
 from codex_jax.scoring.results import forget
 from codex_jax.scoring.sample_files import check_ks, read_sample_files
@@ -62,7 +62,7 @@ def parse_ks(text: str) -> list[int]:
 def choose_layer(unsafe: bool) -> str:
     """ "auto", or that of --unsafe where no other works; InputError says why none does."""
     try:
-        worker = Worker()
+        worker = SandboxWorker()
     except InputError:
         if not unsafe:
             raise

@@ -287,7 +287,7 @@ def test_check_prints_the_layer_and_what_it_kept_in(capsys):
 
 def test_without_a_sandbox_it_refuses_unless_told(files, capsys, monkeypatch):
     folder, rows = files
-    monkeypatch.setattr("codex_jax.score.Worker", refuse)
+    monkeypatch.setattr("codex_jax.score.SandboxWorker", refuse)
     assert run(folder, rows) == 2
     assert "no sandbox works here (landlock: EPERM)" in capsys.readouterr().err
     assert not (folder / "s.jsonl_results.jsonl").exists()

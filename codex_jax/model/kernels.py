@@ -10,6 +10,7 @@ from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 from codex_jax.config import Attention
 from codex_jax.errors import InputError
 from codex_jax.model.attention import attend, attend_packed, mask_of_packed
+from codex_jax.model.remat import SAVED_ATTENTION
 from codex_jax.parallel.mesh import AXES, RULES, platform_of
 
 Array = jax.Array
@@ -19,7 +20,6 @@ BLOCKS = (512, 256, 128)  # tokens: splash's tiles, the largest that divides the
 # In the names of splash's kernels in a compiled program, by which codex_jax.planning recognizes them.
 SPLASH_FORWARD, SPLASH_DQ, SPLASH_DKV = "fwd", "dq", "dkv"
 CUDNN_HEAD = 128  # the largest head of its fused attention before Hopper
-SAVED_ATTENTION = "attention"  # under which a remat policy finds the output (and splash's log-sum-exp)
 AMPERE = 8  # compute capability 8.0, its least
 
 

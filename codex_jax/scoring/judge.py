@@ -3,8 +3,8 @@
 import threading
 from dataclasses import dataclass, field
 
-from codex_jax.problems.problem import Problem
 from codex_jax.problems.task import NOT_RUN, PASSED, TIMED_OUT, Part, Task
+from codex_jax.sandbox.check import Check
 from codex_jax.sandbox.pool import Run
 
 MAX_TIMEOUTS = 5  # cases of a part; a program that is late in as many is late
@@ -57,8 +57,7 @@ class Judge:
         # It goes on after a time-out: whether a program would have passed with more time is told, too.
         late = 0
         for case in part.cases:
-            problem = Problem(task.task_id, "", task.entry_point, task.helpers, case)
-            result, _ = run(problem, program, limit)
+            result = run(Check(program, task.entry_point, case, task.helpers, limit)).status
             if result not in (PASSED, TIMED_OUT):
                 return result
             late += result == TIMED_OUT
@@ -71,13 +70,12 @@ class Judge:
             return self.timeout
         key = task.task_id, part.name
         if key not in self._paces:
-            seconds = 0.0
+            seconds, reference = 0.0, task.program({"solution": task.reference})
             for case in part.cases:
-                problem = Problem(task.task_id, "", task.entry_point, task.helpers, case)
-                result, used = run(problem, task.program({"solution": task.reference}), LONGEST)
-                seconds += used
-                if result != PASSED:
-                    self.failing_references[task.task_id] = result
+                result = run(Check(reference, task.entry_point, case, task.helpers, LONGEST))
+                seconds += result.cpu_seconds
+                if not result.passed:
+                    self.failing_references[task.task_id] = result.status
             with self._lock:
                 self._paces.setdefault(key, max(self.timeout, PACE * seconds))
         return self._paces[key]

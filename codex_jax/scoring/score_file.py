@@ -7,7 +7,7 @@ import time
 from codex_jax import terminal
 from codex_jax.problems.load import Benchmark
 from codex_jax.problems.task import Task
-from codex_jax.sandbox.pool import Job, run_jobs
+from codex_jax.sandbox.pool import CheckJob, run_jobs
 from codex_jax.scoring.judge import Judge, Judgement
 from codex_jax.scoring.results import Identity, open_journal, result_row, write_results
 from codex_jax.scoring.sample_files import SampleFile
@@ -43,5 +43,5 @@ def score(given: SampleFile, benchmark: Benchmark, timeout: float, workers: int,
     return results
 
 
-def _job(judge: Judge, task: Task, row: Json) -> Job[Judgement]:
+def _job(judge: Judge, task: Task, row: Json) -> CheckJob[Judgement]:
     return lambda run: judge.judge(task, task.program(row), run)

@@ -1,6 +1,7 @@
 import pytest
 
 from codex_jax.problems.task import Part, Task
+from codex_jax.sandbox.check import Result
 from codex_jax.scoring.judge import MAX_TIMEOUTS, Judge, Judgement, combine
 
 FAILED = "failed: AssertionError"
@@ -10,9 +11,9 @@ def judged(parts, answers, timeout=1.0):
     """(judgement, the cases that were run with their limits), where a case's answer is looked up."""
     ran = []
 
-    def run(problem, program, limit):
-        ran.append((problem.test, limit))
-        return (answers[problem.test], 0.5)
+    def run(check):
+        ran.append((check.test, check.cpu_seconds))
+        return Result(answers[check.test], 0.5)
 
     task = Task("t", "", "f", tuple(parts), reference="reference")
     return Judge(timeout).judge(task, "program", run), [case for case, _ in ran]
@@ -65,9 +66,9 @@ def test_no_case_is_a_pass():
 def test_a_paced_part_has_what_the_reference_needs_and_more():
     limits = []
 
-    def run(problem, program, limit):
-        limits.append((program, limit))
-        return "passed", 0.5
+    def run(check):
+        limits.append((check.program, check.cpu_seconds))
+        return Result("passed", 0.5)
 
     judge, task = Judge(1.0), Task("t", "", "f", (Part("p", ("a",), scaled_timeout=True),), reference="reference")
     for _ in range(2):
@@ -75,8 +76,8 @@ def test_a_paced_part_has_what_the_reference_needs_and_more():
     assert limits == [("reference", 60.0), ("program", 2.0), ("program", 2.0)]
     assert not judge.failing_references
 
-    def fail(problem, program, limit):
-        return FAILED, 0.0
+    def fail(check):
+        return Result(FAILED)
 
     judge = Judge(1.0)
     judge.judge(task, "program", fail)
