@@ -56,56 +56,56 @@ def suggestion(job: Job, found: Candidate) -> dict[str, Any]:
     return {"topology": found.topology, "flags": flags(differences(job.config, found.config))}
 
 
-def command_for(job: Job, config: PlanConfig, found: Candidate) -> str:
+def command_for(job: Job, args: PlanConfig, found: Candidate) -> str:
     """The command that plans the run as a candidate does it."""
-    return plan_command(run_arguments(config), found.topology, differences(job.config, found.config))
+    return plan_command(run_arguments(args), found.topology, differences(job.config, found.config))
 
 
-def list_slices(job: Job, config: PlanConfig) -> bool:
+def list_slices(job: Job, args: PlanConfig) -> bool:
     """Prints the smallest slices that fit; whether there are any."""
     found = smallest(job)
-    if config.json:
+    if args.json:
         sizes = [one.memory.total * parse_topology(one.topology).chip.cores for one in found]
         rows = [suggestion(job, one) | {"estimated_bytes": size} for one, size in zip(found, sizes, strict=True)]
         print(json.dumps({"fits": bool(rows), "suggestions": rows}))
     elif found:
-        plan_tables.show_suggestions(found, [command_for(job, config, one) for one in found])
+        plan_tables.show_suggestions(found, [command_for(job, args, one) for one in found])
     else:
         say("no known slice can hold this run: increase --accumulation or use a smaller model")
     return bool(found)
 
 
-def plan_step(job: Job, config: PlanConfig) -> bool:
+def plan_step(job: Job, args: PlanConfig) -> bool:
     """Prints the plan of training on the slice, and where it does not fit, settings that would; whether it fits."""
-    plan = plan_training(job, config.topology, config.hlo, say)
+    plan = plan_training(job, args.topology, args.hlo, say)
     # If the estimate said that it fits, it was too low: leave half as much again free.
-    kind = config.topology.partition(":")[0]
+    kind = args.topology.partition(":")[0]
     better = [] if plan.fits else smallest(job, [kind], free=1 - (1 - FREE) / 1.5)
-    if config.json:
+    if args.json:
         print(json.dumps(plan.to_json() | ({"suggestion": suggestion(job, better[0])} if better else {})))
     else:
         plan_tables.show(plan, f"remat {plan.remat}")
         for one in better:
-            print(f"by the estimate this fits: {command_for(job, config, one)}")
+            print(f"by the estimate this fits: {command_for(job, args, one)}")
     return plan.fits
 
 
-def plan_sampler(job: Job, config: PlanConfig) -> bool:
+def plan_sampler(job: Job, args: PlanConfig) -> bool:
     """Prints the plan of sampling; whether it fits."""
-    plan = plan_decoding(job.config.model, config.mesh, config.decode_settings, config.topology, config.hlo, say)
-    if config.json:
+    plan = plan_decoding(job.config.model, job.config.mesh, args.decode_settings, args.topology, args.hlo, say)
+    if args.json:
         print(json.dumps(plan.to_json()))
     else:
         plan_tables.show(plan, f"{plan.dtype}{', layers in int8' if plan.int8 else ''}")
     return plan.fits
 
 
-def best_plan(job: Job, config: PlanConfig) -> bool:
+def best_plan(job: Job, args: PlanConfig) -> bool:
     """Searches, and prints the plans that were compiled; whether the best one fits."""
-    with terminal.progress(f"plans for {config.topology}", config.search_settings.compile) as report:
-        tried, interrupted = search(job, config.topology, config.search_settings, report)
+    with terminal.progress(f"plans for {args.topology}", args.search_settings.compile) as report:
+        tried, interrupted = search(job, args.topology, args.search_settings, report)
     fits = bool(tried) and tried[0].fits
-    if config.json:
+    if args.json:
         print(json.dumps({"fits": fits, "interrupted": interrupted, "plans": [one.to_json() for one in tried]}))
     else:
         plan_tables.show_search(tried)
@@ -120,25 +120,26 @@ def best_plan(job: Job, config: PlanConfig) -> bool:
     return fits
 
 
-def main(config: PlanConfig) -> int:
+def main(args: PlanConfig) -> int:
     """The command."""
     prepare_environment()
-    config.search_settings.check()
-    if config.decode and config.mesh == config.defaults.mesh:
-        config = dataclasses.replace(config, mesh=COPIES)  # the experiment's mesh is for training
-    if config.data.path == config.defaults.data.path and not Path(config.data.path.partition("@")[0]).exists():
+    args.search_settings.check()
+    run = args
+    if args.decode and args.mesh == args.defaults.mesh:
+        run = dataclasses.replace(run, mesh=COPIES)  # the experiment's mesh is for training
+    if args.data.path == args.defaults.data.path and not Path(args.data.path.partition("@")[0]).exists():
         # The experiment's own data need not be on the machine that plans.
-        config = dataclasses.replace(config, data=dataclasses.replace(config.data, path=""))
-    job, any_slice = job_of(config), config.topology in ("", "any")
-    if config.search and any_slice:
+        run = dataclasses.replace(run, data=dataclasses.replace(args.data, path=""))
+    job, any_slice = job_of(run), args.topology in ("", "any")
+    if args.search and any_slice:
         raise InputError("--search needs a slice: --topology CHIP:SHAPE, such as v5e:16x16")
-    if config.decode and (any_slice or config.search):
+    if args.decode and (any_slice or args.search):
         raise InputError("--decode needs a slice, --topology CHIP:SHAPE such as v5e:2x2, and has no --search")
     if any_slice:
-        return 0 if list_slices(job, config) else 1
-    parse_topology(config.topology)
-    act = plan_sampler if config.decode else best_plan if config.search else plan_step
-    return 0 if act(job, config) else 1
+        return 0 if list_slices(job, args) else 1
+    parse_topology(args.topology)
+    act = plan_sampler if args.decode else best_plan if args.search else plan_step
+    return 0 if act(job, args) else 1
 
 
 if __name__ == "__main__":

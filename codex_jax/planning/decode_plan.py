@@ -100,7 +100,7 @@ class DecodePlan(Plan):
 def lower_sampler(
     config: ModelConfig, settings: DecodeSettings, mesh: Mesh, shape: Layout, places: int, slots: int
 ) -> tuple[Any, Any, dict[str, int]]:
-    """(the program that draws tokens, lowered; the one that prefills prompts, lowered; bytes that they keep per device).
+    """(the program that draws tokens, the one that prefills prompts, bytes that they keep per device), not yet compiled.
 
     InputError where sizes do not divide over the mesh.
     """
