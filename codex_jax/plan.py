@@ -124,7 +124,7 @@ def main(args: PlanConfig) -> int:
     """The command."""
     prepare_environment()
     args.search_settings.check()
-    run = args
+    run = args.config()
     if args.decode and args.mesh == args.defaults.mesh:
         run = dataclasses.replace(run, mesh=COPIES)  # the experiment's mesh is for training
     if args.data.path == args.defaults.data.path and not Path(args.data.path.partition("@")[0]).exists():

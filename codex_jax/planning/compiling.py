@@ -1,6 +1,7 @@
 """Compiling a program for a TPU slice that this machine does not have, and what every plan reports about it."""
 
 import dataclasses
+import math
 import re
 import time
 from dataclasses import dataclass
@@ -40,19 +41,10 @@ class Plan:
         return values | speed
 
 
-def shard_bytes(shapes: Any, shardings: Any, memory: str = "device") -> int:
-    """Bytes that one device holds of a tree of ShapeDtypeStructs.
-
-    shardings: a tree of NamedShardings; memory: "device", or "pinned_host" for the bytes in the host's memory.
-    """
-
-    def leaf_bytes(leaf: jax.ShapeDtypeStruct, sharding: jax.sharding.NamedSharding) -> int:
-        if (sharding.memory_kind or "device") != memory:
-            return 0
-        shard = jax.ShapeDtypeStruct(sharding.shard_shape(leaf.shape), leaf.dtype)
-        return shard.size * shard.dtype.itemsize
-
-    return sum(jax.tree.leaves(jax.tree.map(leaf_bytes, shapes, shardings)))
+def shard_bytes(tree: Any, memory: str = "device") -> int:
+    """Bytes that one device holds of a tree of ShapeDtypeStructs with NamedShardings, in HBM or in "pinned_host"."""
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if (leaf.sharding.memory_kind or "device") == memory]
+    return sum(math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf in leaves)
 
 
 def exhausted_bytes(message: str) -> int | None:

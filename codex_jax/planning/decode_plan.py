@@ -100,7 +100,7 @@ class DecodePlan(Plan):
 def lower_sampler(
     config: ModelConfig, settings: DecodeSettings, mesh: Mesh, shape: Layout, places: int, slots: int
 ) -> tuple[Any, Any, dict[str, int]]:
-    """(the program that draws tokens, the one that prefills prompts, bytes that they keep per device), not yet compiled.
+    """Lowers (the program that draws tokens, the one that prefills prompts); also (the bytes that they keep per device).
 
     InputError where sizes do not divide over the mesh.
     """
@@ -121,18 +121,15 @@ def lower_sampler(
         advance = programs.advance.lower(params.kind, scalars, stops, weights, state, integers(), integers())
         place = programs.place.lower(weights, state, integers(copies), integers(copies, places), integers(copies))
 
-    def bytes_of(tree: Any) -> int:
-        return shard_bytes(tree, jax.tree.map(lambda leaf: leaf.sharding, tree))
-
     loaded = param_shapes(config, mesh)  # as they are read; each is then converted while the others wait
     return (
         advance,
         place,
         {
-            "weight_bytes": bytes_of(weights),
-            "loading_bytes": bytes_of(loaded) + max(map(bytes_of, jax.tree.leaves(loaded["blocks"]))),
-            "prefix_bytes": bytes_of(state.prefix),
-            "suffix_bytes": bytes_of(state.suffix),
+            "weight_bytes": shard_bytes(weights),
+            "loading_bytes": shard_bytes(loaded) + max(map(shard_bytes, jax.tree.leaves(loaded["blocks"]))),
+            "prefix_bytes": shard_bytes(state.prefix),
+            "suffix_bytes": shard_bytes(state.suffix),
         },
     )
 

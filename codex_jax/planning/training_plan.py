@@ -9,7 +9,6 @@ import jax
 from jax.sharding import Mesh, NamedSharding
 
 from codex_jax.config import TrainConfig, validate
-from codex_jax.model.gpt import GPT
 from codex_jax.parallel.mesh import BATCH, check_divides, make_mesh
 from codex_jax.planning.chips import parse_topology, slice_devices
 from codex_jax.planning.compiling import P50K_EOT, Plan, compile_lowered, shard_bytes
@@ -17,8 +16,7 @@ from codex_jax.planning.hlo import read_costs
 from codex_jax.planning.projection import StepProjection, model_flops, project_training
 from codex_jax.planning.units import COUNT, FLOPS, GIB, Shown
 from codex_jax.training.experiment import open_data, resolve
-from codex_jax.training.optimizer import make_optimizer
-from codex_jax.training.state import state_shardings
+from codex_jax.training.state import abstract_state
 from codex_jax.training.step import make_train_step
 
 P50K_VOCAB = 50_304  # 50,281 rounded up to a multiple of 128
@@ -65,23 +63,20 @@ def job_of(config: TrainConfig) -> Job:
 
 def lower_step(job: Job, mesh: Mesh) -> tuple[Any, dict[str, int]]:
     """(the step, lowered; the bytes of its state on one device); InputError where sizes do not divide over the mesh."""
-    config, offload = job.config, job.config.optimizer.offload
+    config = job.config
     check_divides(config, job.length, mesh)
-    model, optimizer = GPT(config.model), make_optimizer(config.optimizer, config.steps)
-    shapes, shardings = state_shardings(model, optimizer, mesh, offload)
-    state = jax.tree.map(lambda s, p: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=p), shapes, shardings)
+    state = abstract_state(config, mesh)
     rows = jax.ShapeDtypeStruct((config.batch_size, job.length + 1), "int32", sharding=NamedSharding(mesh, BATCH))
     batch: Any = {"tokens": rows}
     if job.masked:
         batch["loss_mask"] = jax.ShapeDtypeStruct(rows.shape, "uint8", sharding=rows.sharding)
-    eot = min(P50K_EOT, config.model.vocab_size - 1)
     with jax.set_mesh(mesh):
-        step: Any = make_train_step(model, optimizer, mesh, eot, config.accumulation, config.loss_chunks, offload)
+        step: Any = make_train_step(config, mesh, eot=min(P50K_EOT, config.model.vocab_size - 1))
         lowered = step.lower(state, batch)
     return lowered, {
-        "parameter_bytes": shard_bytes(shapes.params, shardings.params),
-        "optimizer_bytes": shard_bytes(shapes.optimizer, shardings.optimizer),
-        "host_bytes": shard_bytes(shapes.optimizer, shardings.optimizer, "pinned_host"),
+        "parameter_bytes": shard_bytes(state.params),
+        "optimizer_bytes": shard_bytes(state.optimizer),
+        "host_bytes": shard_bytes(state.optimizer, "pinned_host"),
     }
 
 

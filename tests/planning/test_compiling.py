@@ -2,7 +2,6 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
@@ -60,13 +59,14 @@ def test_any_other_failure_is_one_line():
 
 def test_bytes_of_a_tree_are_those_of_one_device():
     mesh = jax.sharding.AbstractMesh((4, 2), ("a", "b"))
-    tree = {"split": jax.ShapeDtypeStruct((8, 6), jnp.bfloat16), "whole": jax.ShapeDtypeStruct((3,), np.int8)}
-    shardings = {
-        "split": NamedSharding(mesh, PartitionSpec("a", "b")),
-        "whole": NamedSharding(mesh, PartitionSpec(), memory_kind="pinned_host"),
+    split = NamedSharding(mesh, PartitionSpec("a", "b"))
+    on_host = NamedSharding(mesh, PartitionSpec(), memory_kind="pinned_host")
+    tree = {
+        "split": jax.ShapeDtypeStruct((8, 6), jnp.bfloat16, sharding=split),
+        "whole": jax.ShapeDtypeStruct((3,), jnp.int8, sharding=on_host),
     }
-    assert shard_bytes(tree, shardings) == 2 * 3 * 2
-    assert shard_bytes(tree, shardings, "pinned_host") == 3
+    assert shard_bytes(tree) == 2 * 3 * 2
+    assert shard_bytes(tree, "pinned_host") == 3
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,7 @@ from codex_jax.planning.hlo import read_costs
 from codex_jax.planning.token_step import NUCLEUS_PASSES, trip_count
 from codex_jax.sampling.scheduler import STEPS, Layout
 
-needs_libtpu = pytest.mark.skipif(
-    importlib.util.find_spec("libtpu") is None, reason="needs libtpu (extra tpu)"
-)
+needs_libtpu = pytest.mark.skipif(importlib.util.find_spec("libtpu") is None, reason="needs libtpu (extra tpu)")
 LAYERS, WIDTH, VOCAB = 2, 1024, 512
 MODEL = ModelConfig(layers=LAYERS, width=WIDTH, heads=8, context=1024, vocab_size=VOCAB, compute_dtype="bfloat16")
 SETTINGS = DecodeSettings(prompt=285, batch=100, max_new_tokens=300)

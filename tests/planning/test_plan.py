@@ -5,9 +5,7 @@ import sys
 
 import pytest
 
-needs_libtpu = pytest.mark.skipif(
-    importlib.util.find_spec("libtpu") is None, reason="needs libtpu (extra tpu)"
-)
+needs_libtpu = pytest.mark.skipif(importlib.util.find_spec("libtpu") is None, reason="needs libtpu (extra tpu)")
 EXPERIMENT = """
 from codex_jax.config import ModelConfig, TrainConfig
 config = TrainConfig(
