@@ -42,9 +42,9 @@ from codex_jax.planning.compiling import Job, job_of, plan
 from codex_jax.planning.decode_plan import DecodeJob, plan_decoding
 from codex_jax.planning.decode_table import show_decoding
 from codex_jax.planning.search import search
+from codex_jax.problems.problem import PAPER_STOPS
 from codex_jax.sampling.params import SamplingParams
 from codex_jax.sampling.sampler import COPIES, for_decoding
-from codex_jax.sampling.stops import PAPER_STOPS
 
 
 @dataclass(frozen=True)

@@ -76,12 +76,12 @@ def lower(job: DecodeJob, mesh: Mesh, shape: Layout, places: int, slots: int) ->
         return jax.ShapeDtypeStruct(sizes, "int32", sharding=sharding)
 
     weights, state = weight_shapes(config, mesh, job.int8), state_shapes(config, mesh, shape, places, slots)
-    tables = rows.make_stop_tables(job.how.stops, job.how.kind.free_start, [b""], 0).tables.shape[:2]
+    tables = rows.make_stop_tables(job.how.stops, job.how.program_key.min_tokens, [b""], 0).tables.shape[:2]
     ends = rows.StopTables(number(*tables, vocabulary, sharding=whole), number(sharding=whole), number(sharding=whole))
     programs = jitted(config, eot, mesh)
     with jax.set_mesh(mesh):
         numbers = rows.make_sampling_scalars(job.how)
-        advance = programs.advance.lower(job.how.kind, numbers, ends, weights, state, number(), number())
+        advance = programs.advance.lower(job.how.program_key, numbers, ends, weights, state, number(), number())
         prompts = number(copies), number(copies, places), number(copies)
         place = programs.place.lower(weights, state, *prompts)
 

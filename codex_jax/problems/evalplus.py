@@ -11,8 +11,8 @@ from codex_jax.errors import InputError
 from codex_jax.problems import mbpp
 from codex_jax.problems.assertions import Kinds, kinds, parse, use
 from codex_jax.problems.compare import long_integers
+from codex_jax.problems.problem import PAPER_STOPS
 from codex_jax.problems.task import Part, Task
-from codex_jax.sampling.stops import PAPER_STOPS
 from codex_jax.storage.jsonl import Json
 
 NAME = "EvalPlus"

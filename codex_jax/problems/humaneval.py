@@ -1,8 +1,7 @@
 """HumanEval (paper section 2.2), and every file in its form: a test is any code over candidate(...)."""
 
-from codex_jax.problems.problem import TEXT_FIELDS, humaneval_path, problem_of
+from codex_jax.problems.problem import PAPER_STOPS, TEXT_FIELDS, humaneval_path, problem_of
 from codex_jax.problems.task import Part, Task
-from codex_jax.sampling.stops import PAPER_STOPS
 from codex_jax.storage.jsonl import Json
 
 NAME = "HumanEval"

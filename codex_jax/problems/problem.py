@@ -8,6 +8,7 @@ from pathlib import Path
 from codex_jax.errors import InputError
 from codex_jax.storage.jsonl import Json, read_objects, write_objects
 
+PAPER_STOPS = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")  # paper section 3.2
 TEXT_FIELDS = ("task_id", "prompt", "entry_point", "canonical_solution", "test")
 
 

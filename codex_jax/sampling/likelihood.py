@@ -10,7 +10,7 @@ import numpy as np
 from codex_jax.config import ModelConfig
 from codex_jax.errors import InputError
 from codex_jax.model.decode import Weights, forward, head
-from codex_jax.sampling.scheduler import BUCKET
+from codex_jax.sampling.rows import BUCKET
 
 Array = jax.Array
 

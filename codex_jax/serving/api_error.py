@@ -1,4 +1,4 @@
-"""A request that is not answered, in the form of OpenAI's errors."""
+"""An error response in the format of OpenAI's API."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from codex_jax.storage.jsonl import Json
 
 
 class APIError(Exception):
-    """status: of HTTP; param: the field that is wrong; code: a word for programs."""
+    """A request that gets an error response. status: HTTP's; param: the field that is wrong; code: for programs."""
 
     def __init__(
         self,
@@ -21,7 +21,7 @@ class APIError(Exception):
 
     @property
     def body(self) -> Json:
-        """What is sent."""
+        """The response's JSON."""
         kind = {429: "rate_limit_error"}.get(
             self.status, "server_error" if self.status >= 500 else "invalid_request_error"
         )

@@ -1,4 +1,4 @@
-"""The one thread that draws: requests wait for it in a line, and leave the line when their client does."""
+"""The thread that runs the model: requests wait for it in a queue, and leave the queue when they are cancelled."""
 
 import logging
 import threading
@@ -7,106 +7,115 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from codex_jax.sampling.engine import Engine
-from codex_jax.serving.generate import CancelledError, Completion, draw
+from codex_jax.sampling.generate import Completion
+from codex_jax.sampling.scheduler import GenerationCancelled
 from codex_jax.serving.protocol import CompletionRequest
+from codex_jax.serving.shapes import generate
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class End:
-    """Nothing follows. failed: and something is missing."""
+    """The last event of a request. failed: whether samples are missing."""
 
     failed: bool = False
 
 
-Event = str | Completion | End  # a piece of a growing sample's text, or a sample
+Event = str | Completion | End  # a piece of a streamed sample's text, a finished sample, or the end
 
 
 @dataclass(eq=False)
-class Job:
-    """A request in line. tell is called by the worker's thread; abandoned is set by another's."""
+class QueuedRequest:
+    """report is called by the model's thread; cancelled is set by other threads."""
 
-    asked: CompletionRequest
-    tell: Callable[[Event], None]
-    abandoned: bool = False
+    request: CompletionRequest
+    report: Callable[[Event], None]
+    cancelled: bool = False
 
 
 class QueueFullError(Exception):
-    """The line is as long as it may be."""
+    """The queue has as many requests as it may have."""
 
 
-class Worker:
-    """Draws one job after the other, in the order they came: an engine serves one at a time."""
+class ModelThread:
+    """Runs requests one at a time, in the order in which they arrive."""
 
-    def __init__(self, engine: Engine, batch: int, most: int) -> None:
-        """batch: samples drawn together by each copy of the model; most: jobs that wait."""
-        self._engine, self._batch, self._most = engine, batch, most
-        self._line: deque[Job] = deque()
-        self._drawing: Job | None = None
+    def __init__(self, engine: Engine, batch: int, max_waiting: int) -> None:
+        """batch: samples drawn together by each copy of the model; max_waiting: length of the queue."""
+        self._engine, self._batch, self._max_waiting = engine, batch, max_waiting
+        self._queue: deque[QueuedRequest] = deque()
+        self._running: QueuedRequest | None = None
         self._changed, self._stopping = threading.Condition(), False
-        self._thread = threading.Thread(target=self._run, name="model")
+        self._thread = threading.Thread(target=self._loop, name="model")
 
     def start(self) -> None:
-        """Once."""
+        """Starts the thread; can be called once."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Abandons all jobs and waits for the thread, which may have a program to compile first."""
+        """Cancels all requests and waits for the thread, which may have to finish compiling a program."""
         with self._changed:
             self._stopping = True
-            if self._drawing:
-                self._drawing.abandoned = True
+            if self._running:
+                self._running.cancelled = True
             self._changed.notify()
         self._thread.join()
 
     @property
     def alive(self) -> bool:
-        """Whether jobs are drawn."""
+        """Whether requests are being processed."""
         return self._thread.is_alive() and not self._stopping
 
     @property
     def waiting(self) -> int:
-        """Jobs in line."""
-        return len(self._line)
+        """Requests in the queue."""
+        return len(self._queue)
 
-    def submit(self, job: Job) -> None:
-        """Puts it in line, or raises QueueFullError."""
+    def submit(self, queued: QueuedRequest) -> None:
+        """Adds a request to the queue; QueueFullError if it is full."""
         with self._changed:
-            if len(self._line) >= self._most:
+            if len(self._queue) >= self._max_waiting:
                 raise QueueFullError
-            self._line.append(job)
+            self._queue.append(queued)
             self._changed.notify()
 
-    def drop(self, job: Job) -> None:
-        """Takes it out of the line, or has it end soon; nothing where it is over."""
+    def cancel(self, queued: QueuedRequest) -> None:
+        """Removes a request from the queue, or stops it soon if it is running; does nothing if it has ended."""
         with self._changed:
-            job.abandoned = True
-            if job in self._line:
-                self._line.remove(job)
+            queued.cancelled = True
+            if queued in self._queue:
+                self._queue.remove(queued)
 
-    def _run(self) -> None:
-        while job := self._next():
+    def _loop(self) -> None:
+        while queued := self._next():
             try:
-                self._draw(job)
-            except CancelledError:
-                job.tell(End(failed=True))
-            except Exception:  # such as too little memory: the next job may need less
-                log.exception("a request has failed")
-                job.tell(End(failed=True))
+                self._run(queued)
+                queued.report(End())
+            except GenerationCancelled:
+                queued.report(End(failed=True))
+            except Exception:  # such as out of memory: the next request may need less
+                log.exception("a request failed")
+                queued.report(End(failed=True))
 
-    def _next(self) -> Job | None:
+    def _next(self) -> QueuedRequest | None:
         with self._changed:
-            self._drawing = None
-            self._changed.wait_for(lambda: self._line or self._stopping)
+            self._running = None
+            self._changed.wait_for(lambda: self._queue or self._stopping)
             if not self._stopping:
-                self._drawing = self._line.popleft()
-            return self._drawing
+                self._running = self._queue.popleft()
+            return self._running
 
-    def _draw(self, job: Job) -> None:
-        asked = job.asked
-        grown = job.tell if asked.stream and asked.single else None
-        wanted = lambda: not job.abandoned  # noqa: E731
-        for made in draw(self._engine, asked.requests, asked.how, asked.seed, self._batch, wanted, grown):
-            job.tell(made)
-        job.tell(End())
+    def _run(self, queued: QueuedRequest) -> None:
+        request = queued.request
+        events = generate(
+            self._engine,
+            request.prompts,
+            request.params,
+            request.seed,
+            self._batch,
+            request.stream and request.single,
+            lambda: queued.cancelled,
+        )
+        for event in events:
+            queued.report(event)

@@ -65,11 +65,11 @@ def work(settings: dict[str, Any]) -> None:
     from codex_jax.model.gpt import GPT
     from codex_jax.model.product import precise
     from codex_jax.parallel.mesh import make_mesh
+    from codex_jax.problems.problem import PAPER_STOPS
     from codex_jax.sampling.engine import Engine
     from codex_jax.sampling.params import SampleRequest, SamplingParams
     from codex_jax.sampling.programs import param_shapes
     from codex_jax.sampling.sampler import COPIES
-    from codex_jax.sampling.stops import PAPER_STOPS
     from codex_jax.text.tokenizers import P50k
 
     config = ModelConfig(

@@ -7,8 +7,7 @@ import pytest
 from codex_jax.errors import InputError
 from codex_jax.problems.building_blocks import heldout_problems, make_problem
 from codex_jax.problems.load import load_benchmark
-from codex_jax.problems.problem import load_problems, write_problems
-from codex_jax.sampling.stops import PAPER_STOPS
+from codex_jax.problems.problem import PAPER_STOPS, load_problems, write_problems
 from tests.problems.judging import write_evalplus
 from tests.problems.test_apps import CALL, write
 from tests.problems.test_mbpp import ROWS
