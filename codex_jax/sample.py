@@ -17,7 +17,7 @@ from codex_jax import cli, terminal
 from codex_jax.config import Dtype, HostsConfig, MeshConfig
 from codex_jax.errors import InputError
 from codex_jax.parallel import hosts
-from codex_jax.problems.load import Benchmark, load_benchmark
+from codex_jax.problems.load import Benchmark, load_problems
 from codex_jax.problems.problem import PAPER_STOPS
 from codex_jax.sampling.engine import Engine
 from codex_jax.sampling.generate import sample_all, stream_samples
@@ -90,7 +90,7 @@ def fingerprint_settings(args: Args, params: SamplingParams, origin: Json) -> li
 def encode_prompts(benchmark: Benchmark, engine: Engine, params: SamplingParams, args: Args) -> dict[str, list[int]]:
     """Each prompt's tokens, by task; InputError for one that does not fit in the context, without --skip-long."""
     prompts = {}
-    for name, task in benchmark.tasks.items():
+    for name, task in benchmark.problems.items():
         try:
             prompts[name] = engine.encode(task.prompt, params, args.truncate_left)
         except InputError as error:
@@ -109,7 +109,7 @@ def sample_problems(args: Args, benchmark: Benchmark, engine: Engine, origin: Js
     out, params = args.out, args.params(benchmark.stops)
     prompts = encode_prompts(benchmark, engine, params, args)
     names = list(prompts)
-    texts = {name: benchmark.tasks[name].prompt for name in names}
+    texts = {name: benchmark.problems[name].prompt for name in names}
     settings = fingerprint_settings(args, params, origin)
     with contextlib.ExitStack() as stack:
         files: list[SamplesFile] = []  # empty on other hosts than the first
@@ -175,7 +175,7 @@ def sample_stdin(args: Args, engine: Engine, origin: Json) -> None:
 def main(args: Args) -> None:
     """The command."""
     args.check()
-    benchmark = load_benchmark(args.problems) if args.problems and not args.piped else None
+    benchmark = load_problems(args.problems) if args.problems and not args.piped else None
     hosts.join(args.hosts)
     if args.piped and jax.process_count() > 1:
         raise InputError("--problems - works on one host only: give a file that every host can read")

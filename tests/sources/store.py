@@ -1,4 +1,4 @@
-"""A folder served as S3 and as Google Cloud Storage answer: its folders are buckets. Only what reading needs."""
+"""Serves a folder like S3 and Google Cloud Storage; its subfolders are the buckets. Supports reading only."""
 
 import json
 import subprocess
@@ -53,22 +53,22 @@ class Handler(BaseHTTPRequestHandler):
     def list(self, bucket, google, prefix, delimiter):
         root = self.server.folder / bucket
         keys = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
-        found, folders = [], set()
+        files, folders = [], set()
         for key in keys:
             if key.startswith(prefix):
                 head, mark, _ = key[len(prefix) :].partition(delimiter) if delimiter else (key, "", "")
                 if mark:
                     folders.add(prefix + head + mark)
                 else:
-                    found.append((key, (root / key).stat().st_size))
+                    files.append((key, (root / key).stat().st_size))
         if google:
-            items = [self.item(bucket, key, size) for key, size in found]
+            items = [self.item(bucket, key, size) for key, size in files]
             self.answer(200, json.dumps({"items": items, "prefixes": sorted(folders)}).encode())
             return
         date = "2024-01-01T00:00:00.000Z"
         rows = [
             f"<Contents><Key>{escape(key)}</Key><Size>{size}</Size><LastModified>{date}</LastModified></Contents>"
-            for key, size in found
+            for key, size in files
         ]
         rows += [f"<CommonPrefixes><Prefix>{escape(key)}</Prefix></CommonPrefixes>" for key in sorted(folders)]
         count = f"<KeyCount>{len(rows)}</KeyCount><IsTruncated>false</IsTruncated>"
@@ -90,15 +90,15 @@ class Handler(BaseHTTPRequestHandler):
             data = path.read_bytes()
             start, _, end = self.headers["Range"].removeprefix("bytes=").partition("-")
             stop = min(int(end) + 1, len(data)) if end else len(data)
-            place = f"bytes {start}-{stop - 1}/{len(data)}"
-            self.answer(206, data[int(start) : stop], Content_Range=place)
+            content_range = f"bytes {start}-{stop - 1}/{len(data)}"
+            self.answer(206, data[int(start) : stop], Content_Range=content_range)
         else:
             self.answer(200, path.read_bytes())
 
 
 @contextmanager
 def served(folder):
-    """The address of a server of the folder's folders; a process of its own, since pyarrow may hold the GIL."""
+    """Runs the server and yields its address. It is a separate process, because pyarrow may hold the GIL."""
     command = [sys.executable, __file__, str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:

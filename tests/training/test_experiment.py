@@ -66,7 +66,7 @@ def test_data_that_cannot_train_is_refused(root, path, split, message):
         experiment.open_data(TrainConfig(data=DataConfig(path=f"{root}/{path}", validation_split=split)))
 
 
-def test_a_missing_tokenizer_folder_is_told(tmp_path):
+def test_a_missing_tokenizer_folder_is_reported(tmp_path):
     build(tmp_path / "d")
     with pytest.raises(InputError, match="no tokenizer at"):
         experiment.open_data(TrainConfig(data=DataConfig(path=f"{tmp_path}/d", validation_split="empty")))
