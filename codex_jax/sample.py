@@ -120,7 +120,7 @@ def sample_problems(args: Args, benchmark: Benchmark, engine: Engine, origin: Js
         hosts.on_first(open_file)
         missing = np.ones((len(names), args.n), bool)
         for file in files:
-            missing[:] = [[(name, number) not in file for number in range(args.n)] for name in names]
+            missing[:] = [[(name, number) not in file.rows for number in range(args.n)] for name in names]
         missing = hosts.of_first(missing)
         requests = [
             SampleRequest(prompts[name], task_key(name), np.flatnonzero(row).tolist())

@@ -13,7 +13,7 @@ from codex_jax.errors import InputError
 from codex_jax.model.cache import bytes_of
 from codex_jax.model.decode import Weights
 from codex_jax.model.product import precise
-from codex_jax.sampling.likelihood import Score, scores, token_logps
+from codex_jax.sampling.likelihood import CHUNK, Score, token_logps
 from codex_jax.sampling.params import SamplingParams
 from codex_jax.sampling.programs import copies_of, jitted, slots_for
 from codex_jax.sampling.rows import StopTables, make_stop_tables
@@ -60,13 +60,28 @@ class Engine:
         return [self.tokenizer.eot, *tokens]
 
     def score(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], batch: int = 8) -> Iterator[Score]:
-        """Scores each pair, in order: (end-of-text and the prompt's tokens, the completion's tokens)."""
+        """Scores each pair, in order: (end-of-text and the prompt's tokens, the completion's tokens).
 
-        def logps(tokens: np.ndarray) -> np.ndarray:
+        batch: pairs at a time on each copy of the model. InputError if a pair is longer than the context.
+        """
+        for prompt, completion in pairs:
+            if len(prompt) + len(completion) > self.config.context:
+                raise InputError(
+                    f"a prompt of {len(prompt)} tokens with a completion of {len(completion)} is longer than the "
+                    f"context of {self.config.context}: shorten one"
+                )
+        batch *= self.copies
+        for start in range(0, len(pairs), batch):
+            part = pairs[start : start + batch]
+            longest = max(len(prompt) + len(completion) for prompt, completion in part)
+            tokens = np.full((batch, -(-longest // CHUNK) * CHUNK), self.tokenizer.eot, np.int32)
+            for row, (prompt, completion) in enumerate(part):
+                tokens[row, : len(prompt) + len(completion)] = [*prompt, *completion]
             with jax.set_mesh(self.mesh):
-                return np.asarray(self.logps(self.weights, tokens))
-
-        return scores(logps, pairs, batch * self.copies, self.config.context, self.tokenizer.eot)
+                logps = np.asarray(self.logps(self.weights, tokens))
+            for row, (prompt, completion) in enumerate(part):
+                total = float(logps[row, len(prompt) : len(prompt) + len(completion)].sum(dtype=np.float64))
+                yield Score(len(completion), total / max(len(completion), 1), total)
 
     def bytes_per_sample(self, params: SamplingParams) -> int:
         """The memory of one sample's keys and values, over all devices."""

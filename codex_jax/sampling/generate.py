@@ -6,7 +6,6 @@ from typing import NamedTuple
 from codex_jax.sampling.completion import settled_text, to_sample
 from codex_jax.sampling.engine import Engine
 from codex_jax.sampling.params import Sample, SampleRequest, SamplingParams
-from codex_jax.sampling.programs import slots_for
 from codex_jax.sampling.rows import Layout
 from codex_jax.sampling.scheduler import buckets, layout, schedule
 from codex_jax.sampling.session import RawSample, Session
@@ -53,9 +52,9 @@ def sample_all(
     for smaller, size in zip([-1, *sizes], sizes, strict=False):
         indices = [n for n, length in lengths.items() if smaller < length <= size]
         part = [requests[n] for n in indices]
-        shape, new_slots = layout(part, batch, engine.copies), slots_for(engine.config, params)
+        shape = layout(part, batch, engine.copies)
         # No variable holds the session: its memory must be free when the next one begins.
-        for completion in complete(Session(engine, params, seed, shape, size, new_slots), part):
+        for completion in complete(Session(engine, params, seed, shape, size), part):
             assert isinstance(completion, Completion)
             yield completion._replace(request=indices[completion.request])
 
@@ -65,5 +64,4 @@ def stream_samples(
 ) -> Iterator[str | Completion]:
     """Draws a request's samples one after the other: the text of each in pieces, then its Completion."""
     (size,) = buckets([len(request.tokens) - 1])
-    session = Session(engine, params, seed, Layout(engine.copies, 1), size, slots_for(engine.config, params))
-    return complete(session, [request], stream=True)
+    return complete(Session(engine, params, seed, Layout(engine.copies, 1), size), [request], stream=True)

@@ -1,10 +1,10 @@
 """samples.jsonl, and the journal beside it that an interrupted run resumes from."""
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from codex_jax.storage.journal import Journal, open_journal
 from codex_jax.storage.jsonl import Json, read_objects, write_objects
 
 DIGITS = 16  # of a fingerprint
+TEXT_FIELDS = ("task_id", "fingerprint")
 
 
 def sample_fingerprint(settings: Any, prompt: str) -> str:
@@ -24,36 +25,32 @@ def sample_fingerprint(settings: Any, prompt: str) -> str:
 
 def to_row(task_id: str, number: int, sample: Sample, temperature: float, fingerprint: str) -> Json:
     """One line of samples.jsonl."""
-    row = {"task_id": task_id, "sample": number, **dataclasses.asdict(sample), "temperature": temperature}
+    row = {"task_id": task_id, "sample": number, **asdict(sample), "temperature": temperature}
     return {**row, "fingerprint": fingerprint}
 
 
+@dataclass
 class SamplesFile:
     """samples.jsonl while it is incomplete: finished samples are in a journal, PATH.partial."""
 
-    def __init__(self, path: Path, rows: Iterable[Json], journal: Journal) -> None:
-        """Use open_samples_file. rows: samples of an earlier run."""
-        self.path, self._journal = path, journal
-        self._rows = {(row["task_id"], row["sample"]): row for row in rows}
-
-    def __contains__(self, key: tuple[str, int]) -> bool:
-        """Whether the sample (task_id, number) is finished."""
-        return key in self._rows
+    path: Path
+    rows: dict[tuple[str, int], Json]  # finished samples by (task_id, number)
+    journal: Journal
 
     def append(self, row: Json) -> None:
         """Adds a finished sample."""
-        self._journal.append(row)
-        self._rows[row["task_id"], row["sample"]] = row
+        self.journal.append(row)
+        self.rows[row["task_id"], row["sample"]] = row
 
     def publish(self, task_ids: Iterable[str]) -> None:
         """Writes samples.jsonl, in the order of task_ids and by the samples' numbers, and deletes the journal."""
         order = {task_id: n for n, task_id in enumerate(task_ids)}
-        keys = sorted(self._rows, key=lambda key: (order[key[0]], key[1]))
+        keys = sorted(self.rows, key=lambda key: (order[key[0]], key[1]))
         try:
-            write_objects(self.path, (self._rows[key] for key in keys))
+            write_objects(self.path, (self.rows[key] for key in keys))
         except OSError as error:
             raise InputError(f"cannot write {self.path}: {error.strerror}") from None
-        self._journal.path.unlink()
+        self.journal.path.unlink()
 
 
 @contextmanager
@@ -76,13 +73,11 @@ def open_samples_file(path: Path, settings: Any, prompts: dict[str, str], resume
             )
         return row
 
-    rows = []
-    if resume and path.exists():
-        rows += [check(row, path) for row in read_objects(path, ("task_id", "fingerprint"))]
+    rows = [check(row, path) for row in read_objects(path, TEXT_FIELDS)] if resume and path.exists() else []
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from None
     with open_journal(partial, {"settings": sample_fingerprint(settings, "")}) as journal:
         rows += [check(row, partial) for row in journal.rows]
-        yield SamplesFile(path, rows, journal)
+        yield SamplesFile(path, {(row["task_id"], row["sample"]): row for row in rows}, journal)

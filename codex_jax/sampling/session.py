@@ -8,6 +8,7 @@ import numpy as np
 
 from codex_jax.sampling.engine import Engine
 from codex_jax.sampling.params import SampleRequest, SamplingParams, check_seed
+from codex_jax.sampling.programs import slots_for
 from codex_jax.sampling.rows import Layout, NewRows, make_sampling_scalars
 
 DROPPED = np.iinfo(np.int32).max  # a group out of bounds: the device ignores it
@@ -28,11 +29,12 @@ class Session:
     """
 
     def __init__(
-        self, engine: Engine, params: SamplingParams, seed: int, layout: Layout, prompt_slots: int, new_slots: int
+        self, engine: Engine, params: SamplingParams, seed: int, layout: Layout, prompt_slots: int, new_slots: int = 0
     ) -> None:
         """Starts without prompts and with all rows done; InputError for a seed out of range.
 
-        prompt_slots: room for a prompt's tokens, without its last; new_slots: room for a sample's tokens.
+        prompt_slots: room for a prompt's tokens, without its last; new_slots: room for a sample's tokens, by default
+        what params need.
         """
         check_seed(seed)
         self.engine, self.params, self.layout = engine, params, layout
@@ -41,6 +43,7 @@ class Session:
         self._scalars = make_sampling_scalars(params)
         self._stop_tables = engine.stop_tables(tuple(params.stops), params.program_key.min_tokens)
         with jax.set_mesh(engine.mesh):
+            new_slots = new_slots or slots_for(engine.config, params)
             self._state = engine.programs.empty(*layout, prompt_slots, new_slots)
 
     def place(self, prompts: Mapping[int, Sequence[int]]) -> None:

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from codex_jax.sampling.engine import Engine
 from codex_jax.sampling.generate import Completion
 from codex_jax.serving.api_error import APIError
-from codex_jax.serving.model_thread import End, Event, ModelThread, QueuedRequest, QueueFullError
+from codex_jax.serving.model_thread import End, Event, ModelThread, QueueFullError
 from codex_jax.serving.protocol import (
     CompletionRequest,
     choice,
@@ -61,10 +61,15 @@ class Service:
         }
         events = self._events(parsed, request)
         first = await anext(events)  # before the response begins: it may still become an error
+
+        async def all_events() -> AsyncIterator[Event]:
+            yield first
+            async for event in events:
+                yield event
+
         if parsed.stream:
-            return StreamingResponse(_stream(first, events, parsed, head), media_type="text/event-stream")
-        completions = [first] if isinstance(first, Completion) else []
-        completions += [event async for event in events if isinstance(event, Completion)]
+            return StreamingResponse(_stream(all_events(), parsed, head), media_type="text/event-stream")
+        completions = [event async for event in all_events() if isinstance(event, Completion)]
         rows = choices(parsed, completions, self.engine.token_bytes)
         return JSONResponse({**head, "choices": rows, "usage": usage(parsed, completions)})
 
@@ -80,9 +85,8 @@ class Service:
                 pass
             events.put_nowait(None)
 
-        queued = QueuedRequest(parsed, report)
         try:
-            self.model_thread.submit(queued)
+            cancel = self.model_thread.submit(parsed, report)
         except QueueFullError:
             headers = {"Retry-After": str(RETRY_SECONDS)}
             message = "the queue is full: try again later"
@@ -97,7 +101,7 @@ class Service:
                 yield event
         finally:
             watcher.cancel()
-            self.model_thread.cancel(queued)
+            cancel()
 
     def models(self, request: Request) -> Response:
         """GET /v1/models and /v1/models/NAME."""
@@ -116,9 +120,7 @@ class Service:
         return JSONResponse(state, 200 if alive else 503)
 
 
-async def _stream(
-    first: Event, rest: AsyncIterator[Event], request: CompletionRequest, head: Json
-) -> AsyncIterator[str]:
+async def _stream(events: AsyncIterator[Event], request: CompletionRequest, head: Json) -> AsyncIterator[str]:
     # A single sample is sent in pieces as it grows. Of several samples, each is sent whole when it is done.
     completions: list[Completion] = []
 
@@ -126,13 +128,8 @@ async def _stream(
         extra = {"usage": usage} if request.include_usage else {}
         return f"data: {json.dumps({**head, 'choices': rows, **extra})}\n\n"
 
-    async def all_events() -> AsyncIterator[Event]:
-        yield first
-        async for event in rest:
-            yield event
-
     try:
-        async for event in all_events():
+        async for event in events:
             if isinstance(event, str):
                 yield chunk([choice(0, event)])
             elif isinstance(event, Completion):
@@ -166,7 +163,6 @@ def make_app(service: Service, hosts: Sequence[str]) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        service.model_thread.start()
         try:
             yield
         finally:

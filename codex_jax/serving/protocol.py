@@ -4,7 +4,7 @@ https://platform.openai.com/docs/api-reference/completions
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from codex_jax.sampling.sampler import task_key
 from codex_jax.serving.api_error import APIError
 from codex_jax.serving.request_limits import RequestLimits
 from codex_jax.storage.jsonl import Json, parse
+from codex_jax.text.encoding import is_utf8
 
 FIELDS = ("model", "prompt", "n", "best_of", "max_tokens", "temperature", "top_p", "stop", "seed", "logprobs", "stream")
 IGNORED = ("user",)
@@ -134,29 +135,27 @@ def _check_fields(row: Json, model: str) -> None:
         raise _invalid(str(name)[:80], "is not a known field", "unknown_parameter")
 
 
-def _boolean(row: Json, name: str) -> bool:
-    value = row.get(name)
-    if value not in (None, True, False):
-        raise _invalid(name, "must be true or false")
-    return bool(value)
-
-
-def _integer(row: Json, name: str, default: int, low: int, high: int) -> int:
+def _field(row: Json, name: str, default: Any, valid: Callable[[Any], bool], problem: str) -> Any:
     value = row.get(name)
     if value is None:
         return default
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise _invalid(name, f"must be an integer from {low} to {high}")
+    if not valid(value):
+        raise _invalid(name, problem)
     return value
 
 
+def _boolean(row: Json, name: str) -> bool:
+    return bool(_field(row, name, False, lambda value: value in (True, False), "must be true or false"))
+
+
+def _integer(row: Json, name: str, default: int, low: int, high: int) -> int:
+    valid = lambda value: type(value) is int and low <= value <= high  # noqa: E731
+    return _field(row, name, default, valid, f"must be an integer from {low} to {high}")
+
+
 def _number(row: Json, name: str, default: float, low: float, high: float) -> float:
-    value = row.get(name)
-    if value is None:
-        return default
-    if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
-        raise _invalid(name, f"must be a number from {low:g} to {high:g}")
-    return float(value)
+    valid = lambda value: type(value) in (int, float) and low <= value <= high  # noqa: E731
+    return float(_field(row, name, default, valid, f"must be a number from {low:g} to {high:g}"))
 
 
 def _stops(row: Json, limits: RequestLimits) -> tuple[str, ...]:
@@ -164,11 +163,9 @@ def _stops(row: Json, limits: RequestLimits) -> tuple[str, ...]:
     stops = [] if stops is None else [stops] if isinstance(stops, str) else stops
     if not isinstance(stops, list) or not all(isinstance(stop, str) and stop for stop in stops):
         raise _invalid("stop", "must be a string or a list of strings, none empty")
-    try:
-        size = sum(len(stop.encode()) for stop in stops)
-    except UnicodeEncodeError:
-        raise _invalid("stop", "has half a surrogate pair") from None
-    if len(stops) > limits.stops or size > limits.stop_bytes:
+    if not all(map(is_utf8, stops)):
+        raise _invalid("stop", "has half a surrogate pair")
+    if len(stops) > limits.stops or sum(len(stop.encode()) for stop in stops) > limits.stop_bytes:
         raise _invalid("stop", f"may have {limits.stops} strings of {limits.stop_bytes} bytes together")
     return tuple(stops)
 
@@ -195,6 +192,7 @@ def _sample_requests(
     requests, next_numbers, context = [], dict[int, int](), engine.config.context
     for prompt in prompts:
         tokens = _encode(prompt, engine) if isinstance(prompt, str) else _check_tokens(prompt, engine)
+        tokens = [engine.tokenizer.eot, *tokens]
         if len(tokens) + new_tokens > context:
             message = f"of {len(tokens)} tokens with max_tokens {new_tokens} is longer than the context of {context}"
             raise _invalid("prompt", message, "context_length_exceeded")
@@ -208,22 +206,19 @@ def _sample_requests(
 
 def _encode(prompt: str, engine: Engine) -> list[int]:
     longest, context = max(map(len, engine.token_bytes)), engine.config.context
-    try:
-        size = len(prompt.encode())
-    except UnicodeEncodeError:
-        raise _invalid("prompt", "has half a surrogate pair") from None
-    if size > longest * context:  # too long for any tokenization
+    if not is_utf8(prompt):
+        raise _invalid("prompt", "has half a surrogate pair")
+    if len(prompt.encode()) > longest * context:  # too long for any tokenization
         raise _invalid("prompt", f"is far longer than the context of {context} tokens", "context_length_exceeded")
-    return [engine.tokenizer.eot, *engine.tokenizer.encode(prompt)]
+    return engine.tokenizer.encode(prompt)
 
 
 def _check_tokens(prompt: list[int], engine: Engine) -> list[int]:
-    eot = engine.tokenizer.eot
+    eot, last = engine.tokenizer.eot, engine.tokenizer.vocab_size - 1
     tokens = prompt[1:] if prompt[0] == eot else prompt
-    if not all(0 <= token < engine.tokenizer.vocab_size and token != eot for token in tokens):
-        last = engine.tokenizer.vocab_size - 1
+    if not all(0 <= token <= last and token != eot for token in tokens):
         raise _invalid("prompt", f"has a token that is not from 0 to {last}, or {eot} after the first")
-    return [eot, *tokens]
+    return tokens
 
 
 def _logprobs(completion: Completion, token_bytes: Sequence[bytes]) -> Json:

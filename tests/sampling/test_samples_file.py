@@ -67,8 +67,7 @@ def test_an_interrupted_run_is_resumed(tmp_path):
     with pytest.raises(InputError, match="add --resume"):
         write(path, [])
     with open_samples_file(path, SETTINGS, PROMPTS, resume=True) as file:
-        keys = [(name, number) for name in PROMPTS for number in range(2)]
-        assert [key for key in keys if key in file] == [("t/b", 0), ("t/a", 1)]
+        assert file.rows.keys() == {("t/b", 0), ("t/a", 1)}
         file.append(row("t/a", 0))
         file.publish(PROMPTS)
     assert read(path) == [row("t/b", 0), row("t/a", 0), row("t/a", 1)]

@@ -14,7 +14,7 @@ from codex_jax.sampling.params import Sample
 from codex_jax.sampling.scheduler import GenerationCancelled
 from codex_jax.sampling.session import RawSample
 from codex_jax.serving import model_thread
-from codex_jax.serving.model_thread import End, ModelThread, QueuedRequest, QueueFullError
+from codex_jax.serving.model_thread import End, ModelThread, QueueFullError
 from codex_jax.serving.request_limits import RequestLimits
 from tests.sampling.letters import CONFIG, Letters
 from tests.serving.endpoint import call, serving
@@ -48,41 +48,45 @@ def gate(monkeypatch):
     return gate
 
 
-def make(seed, events):
+def submit(thread, seed, events):
     request = SimpleNamespace(prompts=(), params=None, seed=seed, stream=False, single=True)
-    return QueuedRequest(request, lambda event: events.put((seed, event)))
+    return thread.submit(request, lambda event: events.put((seed, event)))
 
 
 def test_requests_run_in_order_unless_they_are_cancelled(gate):
     events, thread = queue.Queue(), ModelThread(None, 1, 3)
-    thread.start()
     assert thread.alive
-    requests = [make(seed, events) for seed in range(4)]
-    thread.submit(requests[0])
+    cancels = [submit(thread, 0, events)]
     assert gate.begun.get() == 0
-    for request in requests[1:]:
-        thread.submit(request)
+    cancels += [submit(thread, seed, events) for seed in (1, 2, 3)]
     with pytest.raises(QueueFullError):
-        thread.submit(make(9, events))
-    thread.cancel(requests[2])
+        submit(thread, 9, events)
+    cancels[2]()
     assert thread.waiting == 2
     gate.finish.release()
     assert gate.begun.get() == 1
-    thread.cancel(requests[1])  # while it runs
+    cancels[1]()  # while it runs
     assert gate.begun.get() == 3
     gate.finish.release()
-    assert [events.get() for _ in range(5)] == [(0, SAMPLE), (0, End()), (1, End(failed=True)), (3, SAMPLE), (3, End())]
+    assert [events.get() for _ in range(5)] == [
+        (0, SAMPLE),
+        (0, End()),
+        (1, End(failed=True)),
+        (3, SAMPLE),
+        (3, End()),
+    ]
     thread.stop()
     assert not thread.alive
 
 
-def test_stopping_cancels_the_running_request(gate):
+def test_stopping_cancels_all_requests(gate):
     events, thread = queue.Queue(), ModelThread(None, 1, 3)
-    thread.start()
-    thread.submit(make(0, events))
+    submit(thread, 0, events)
     gate.begun.get()
-    thread.stop()  # hangs unless the request is cancelled
+    submit(thread, 1, events)
+    thread.stop()  # hangs unless the running request is cancelled
     assert events.get() == (0, End(failed=True))
+    assert gate.begun.empty()
 
 
 def body_of(seed, **more):
