@@ -15,7 +15,7 @@ from codex_jax import cli, terminal
 from codex_jax.corpus_build import local, publish, token_savings
 from codex_jax.corpus_build.settings import Settings, check_name
 from codex_jax.errors import InputError
-from codex_jax.records.manifest import NAME, Manifest
+from codex_jax.records.manifest import MANIFEST_NAME, Manifest
 from codex_jax.text.splits import Boundaries
 
 
@@ -57,7 +57,7 @@ def prepare(args: Args) -> tuple[Path, Path]:
     """(the folder to build in, the folder it becomes); InputError where something else is there."""
     out = Path(args.out)
     final, staging = out / args.version, out / f".{args.version}.incomplete"
-    if (out / NAME).exists():
+    if (out / MANIFEST_NAME).exists():
         raise InputError(f"{out} is itself a version of a data set: give the folder above it, or another --out")
     if final.exists():
         raise InputError(f"{final} is there already: choose another --out or --version, or remove it")

@@ -22,7 +22,7 @@ from codex_jax.corpus_build import publish
 from codex_jax.corpus_build.filtering import make_rules
 from codex_jax.corpus_build.settings import Settings
 from codex_jax.errors import InputError
-from codex_jax.records.manifest import NAME, Manifest, Split
+from codex_jax.records.manifest import MANIFEST_NAME, Manifest, SplitEntry
 from codex_jax.records.writer import shard_name
 from codex_jax.sources.source import parts
 from codex_jax.text.splits import Boundaries
@@ -189,7 +189,7 @@ def collect(
     for split in publish.SPLITS:
         number, tokens, its_bytes, _prompts = counts.get(split, (0, 0, 0, 0))
         shards = [records for name, _, records, _ in sorted(written) if name == split]
-        splits[split] = Split(records=sum(shards), shards=shards, documents=number, tokens=tokens, bytes=its_bytes)
+        splits[split] = SplitEntry(records=sum(shards), shards=shards, documents=number, tokens=tokens, bytes=its_bytes)
     order = sorted(written, key=lambda one: (publish.SPLITS.index(one[0]), one[1]))
     return json.dumps(
         {
@@ -258,7 +258,9 @@ def build(
         for file, data in files.items():
             _upload(folder, f"tokenizer/{file}", data)
         # The manifest, by which readers see that all is there, comes last.
-        for path in sorted({*Path(made).iterdir()} - {*shards}, key=lambda path: (path.name == NAME, path.name)):
+        for path in sorted(
+            {*Path(made).iterdir()} - {*shards}, key=lambda path: (path.name == MANIFEST_NAME, path.name)
+        ):
             _upload(folder, path.name, path.read_bytes())
     FileSystems.delete([result_path])
     return manifest

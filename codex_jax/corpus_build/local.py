@@ -23,7 +23,7 @@ from codex_jax.corpus_build.index import Index
 from codex_jax.corpus_build.intermediates import TOKEN_ROW, Marker, fingerprint, read_marker, read_rows, write_marker
 from codex_jax.corpus_build.settings import Settings
 from codex_jax.errors import InputError
-from codex_jax.records.manifest import Manifest, Split
+from codex_jax.records.manifest import Manifest, SplitEntry
 from codex_jax.records.writer import shard_name, token_dtype
 from codex_jax.sources.source import Part, parts
 from codex_jax.text.dedupe import BANDS
@@ -203,7 +203,7 @@ class Engine:
 
     def write(
         self, rows: np.ndarray, boundaries: Boundaries, tokenizer: Tokenizer
-    ) -> tuple[dict[str, Split], list[str]]:
+    ) -> tuple[dict[str, SplitEntry], list[str]]:
         """Stage 4: the shards of all splits -> (their entries, the SHA-256 of each)."""
         masked = bool(rows["prompt"].any())
         dtype = token_dtype(tokenizer.vocab_size)
@@ -232,7 +232,7 @@ class Engine:
                 calls.append((size, tasks.write_rows, (path, part, self.work, layout, tokenizer.sha256)))
                 owners.append(split)
             size = int(mine["bytes"].sum(dtype=np.int64))
-            splits[split] = Split(records=0, shards=[], documents=len(mine), tokens=tokens, bytes=size)
+            splits[split] = SplitEntry(records=0, shards=[], documents=len(mine), tokens=tokens, bytes=size)
         self.remove_strangers({arguments[0] for _, _, arguments in calls})
         hashes = []
         for split, card in zip(owners, self.each("write", calls), strict=True):

@@ -9,7 +9,15 @@ import numpy as np
 
 from codex_jax.corpus_build.settings import Settings
 from codex_jax.errors import InputError
-from codex_jax.records.manifest import Manifest, Split, TokenizerEntry, digest, newest, write_manifest
+from codex_jax.records.manifest import (
+    Manifest,
+    SplitEntry,
+    TokenizerEntry,
+    digest,
+    newest_version,
+    read_manifest,
+    write_manifest,
+)
 from codex_jax.records.metadata import write_metadata
 from codex_jax.records.writer import record_bytes, token_dtype
 from codex_jax.storage.jsonl import write_objects
@@ -33,8 +41,8 @@ class Tally:
 
 def earlier_boundaries(out: Path, seed: int) -> Boundaries | None:
     """Where the splits of the newest version of DIR/NAME end, if there is one of this seed."""
-    manifest = newest(out)
-    kept = manifest.get("boundaries") if manifest else None
+    newest = newest_version(out)
+    kept = read_manifest(newest).get("boundaries") if newest else None
     if not kept or kept["seed"] != seed:
         return None
     members = {repo_hash(name): split for split in HELD_OUT for name in kept["repositories"][split]}
@@ -75,7 +83,7 @@ def make_manifest(
     settings: Settings,
     tokenizer: Tokenizer,
     tally: Tally,
-    splits: Mapping[str, Split],
+    splits: Mapping[str, SplitEntry],
     shard_hashes: Iterable[str],
     boundaries: Boundaries,
     names: Mapping[int, str],
