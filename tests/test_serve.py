@@ -11,13 +11,12 @@ import pytest
 
 from codex_jax import cli, serve
 from codex_jax.config import ModelConfig, TrainConfig
-from codex_jax.model.gpt import GPT
 from codex_jax.parallel.mesh import make_mesh
 from codex_jax.runs import checkpoints
+from codex_jax.runs.folder import write_config
 from codex_jax.sampling.sampler import COPIES
 from codex_jax.text.tokenizers import train_sentencepiece
-from codex_jax.training.optimizer import make_optimizer
-from codex_jax.training.state import init_state
+from codex_jax.training.state import as_trees, init_state
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +28,9 @@ def run(tmp_path_factory):
     train_sentencepiece([f"def function_{n}(x):\n    return x * {n}\n" for n in range(99)], 320).save(
         folder / "tokenizer"
     )
-    checkpoints.write_config(folder, config)
+    write_config(folder, config)
     manager = checkpoints.open_manager(folder)
-    optimizer = make_optimizer(config.optimizer, config.steps)
-    checkpoints.save(manager, init_state(GPT(config.model), optimizer, make_mesh(COPIES), 0), 1)
+    checkpoints.save(manager, 1, **as_trees(init_state(config, make_mesh(COPIES))))
     manager.wait_until_finished()
     manager.close()
     return folder

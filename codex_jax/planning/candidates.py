@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from codex_jax.config import MeshConfig, RematPolicy, TrainConfig
+from codex_jax.model.geometry import layer_matrix_parameters
+from codex_jax.model.remat import REMAT
 from codex_jax.parallel.mesh import AXES
 from codex_jax.planning.chips import SHAPES, chips_of, closed_axes, parse_topology
 from codex_jax.planning.compiling import Job
@@ -23,15 +25,6 @@ WAITS = 0.4  # of the weights' gathers and scatters
 
 # What is tried one after the other until a run fits: chunks cost a little time, the others change the optimizer.
 CHUNKS = (1, 2, 4, 8, 16)
-# Of a layer's 12 weight products of width x width, those that the backward pass makes again; and attention, or not.
-AGAIN: dict[str, tuple[int, int]] = {
-    "full": (8, 1),
-    "attention": (8, 0),
-    "qkv": (5, 0),
-    "dots": (0, 1),
-    "dots_attention": (0, 0),
-    "none": (0, 0),
-}
 
 
 @dataclass(frozen=True)
@@ -80,26 +73,26 @@ def guess_seconds(job: Job, config: TrainConfig, topology: str, mesh: dict[str, 
     devices, model, size = chips_of(topology) * chip.cores, config.model, BYTES[config.model.compute_dtype]
     peak, split, sequence = chip.peak_flops / chip.cores, mesh["model"], mesh["sequence"]
     tokens = config.batch_size * job.length / devices
-    products, attention = AGAIN[model.remat]
-    flops = flops_per_token(model, 0) + 2 * products * model.layers * model.width**2
+    remat, matrices = REMAT[model.remat], model.layers * layer_matrix_parameters(model)
+    flops = flops_per_token(model, 0) + 2 * model.layers * layer_matrix_parameters(model, remat.linear_layers)
     flops += (2 * model.vocab_size * model.width) if config.loss_chunks > 1 else 0
-    kernels = (9 + 2 * attention) * model.layers * job.length * model.width
+    kernels = (9 + 2 * remat.attention) * model.layers * job.length * model.width
     seconds = tokens * (flops / PRODUCTS_SPEED + kernels / kernel_efficiency(model, chip)) / peak
 
     parts = mesh["fsdp"] * sequence
-    weights = 12 * model.layers * model.width**2 / split * BYTES[model.gather_dtype] * (parts - 1) / parts
+    weights = matrices / split * BYTES[model.gather_dtype] * (parts - 1) / parts
     # Gathered forward and backward, scattered once, for each microbatch; copies add up their gradients at the end.
     # Where parameters are split over all devices, the compiler reduces gradients whole, which waits, then cuts them.
     scatters = 2 if parts == devices else WAITS
     seconds += (2 * WAITS + scatters) * config.accumulation * weights / bandwidth(topology, parts)
-    copies = 2 * (mesh["data"] - 1) / mesh["data"] * 48 * model.layers * model.width**2 / split / parts
+    copies = 2 * (mesh["data"] - 1) / mesh["data"] * 4 * matrices / split / parts
     seconds += copies / bandwidth(topology, mesh["data"])
     activations = tokens * split * model.layers * model.width * size
-    again = 1 if products else 0
+    again = 1 if remat.linear_layers else 0
     seconds += (4 + again) * 2 * activations * (split - 1) / split / bandwidth(topology, split)
     seconds += (2 + again) * 2 * activations * (sequence - 1) / split / bandwidth(topology, sequence)
     if config.optimizer.offload:
-        held = (4 + BYTES[config.optimizer.first_moment_dtype]) * 12 * model.layers * model.width**2 / parts / split
+        held = (4 + BYTES[config.optimizer.first_moment_dtype]) * matrices / parts / split
         seconds += 2 * held / PCIE
     return seconds
 

@@ -13,13 +13,11 @@ from jax.sharding import Mesh, NamedSharding
 
 from codex_jax.config import TrainConfig, validate
 from codex_jax.errors import InputError
-from codex_jax.model.gpt import GPT
 from codex_jax.parallel.mesh import BATCH, check_divides, make_mesh
 from codex_jax.planning.chips import parse_topology, slice_devices
 from codex_jax.planning.projection import flops_per_token, project
 from codex_jax.training.experiment import open_data, resolve
-from codex_jax.training.optimizer import make_optimizer
-from codex_jax.training.state import state_shardings
+from codex_jax.training.state import abstract_state, shardings_of
 from codex_jax.training.step import make_train_step
 
 P50K_VOCAB = 50_304  # 50,281 rounded up to a multiple of 128
@@ -75,22 +73,18 @@ def lower(job: Job, mesh: Mesh) -> Lowered:
     """InputError on sizes that do not divide over the mesh."""
     config = job.config
     check_divides(config, job.length, mesh)
-    model, optimizer = GPT(config.model), make_optimizer(config.optimizer, config.steps)
-    offload = config.optimizer.offload
-    shapes, placed = state_shardings(model, optimizer, mesh, offload)
-    state = jax.tree.map(lambda s, p: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=p), shapes, placed)
+    state = abstract_state(config, mesh)
+    placed = shardings_of(state)
     rows = jax.ShapeDtypeStruct((config.batch_size, job.length + 1), "int32", sharding=NamedSharding(mesh, BATCH))
     batch: Any = {"tokens": rows}
     if job.masked:
         batch["loss_mask"] = jax.ShapeDtypeStruct(rows.shape, "uint8", sharding=rows.sharding)
     eot = min(P50K_EOT, config.model.vocab_size - 1)
     with jax.set_mesh(mesh):
-        step: Any = make_train_step(
-            model, optimizer, mesh, eot, config.accumulation, config.loss_chunks, config.optimizer.offload
-        )
+        step: Any = make_train_step(config, mesh, eot)
         lowered = step.lower(state, batch)
-    held = [shard_bytes(shapes.optimizer, placed.optimizer, memory) for memory in ("device", "pinned_host")]
-    return Lowered(lowered, shard_bytes(shapes.params, placed.params), *held)
+    held = [shard_bytes(state.optimizer, placed.optimizer, memory) for memory in ("device", "pinned_host")]
+    return Lowered(lowered, shard_bytes(state.params, placed.params), *held)
 
 
 def exhausted_bytes(message: str) -> int | None:

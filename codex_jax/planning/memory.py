@@ -11,22 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from codex_jax.config import TrainConfig
-from codex_jax.model.sizes import parameters
+from codex_jax.model.geometry import layer_matrix_parameters, parameters
+from codex_jax.model.remat import REMAT, Widths
 from codex_jax.parallel.mesh import AXES
 
 BYTES = {"float32": 4, "bfloat16": 2}
 
-# What each policy saves of a token in one layer, in widths: of queries, keys, values and attention's output, which are
-# padded where heads are narrow; of the rest, split over the model axis; whole on every device.
-SAVED: dict[str, tuple[float, float, float]] = {
-    "full": (0, 0, 1),  # the layer's input
-    "attention": (1, 0, 1),
-    "qkv": (4, 0, 1),
-    "dots": (3, 4, 2),
-    "dots_attention": (4, 4, 2),
-    "none": (4, 21, 18),  # norms are float32, and GELU's parts are saved too
-}
-WORKING = (8, 16, 14)  # the same of the layer whose gradients are being made
+WORKING = Widths(8, 16, 14)  # activations of the layer whose gradients are being computed
 LANES = 128  # a head takes as many on a TPU, and twice that where it is narrower and laid out anew
 SCORES = 12  # bytes a score of attention without a kernel: float32, its gradient and its mask
 GATHERED_LAYERS = 3  # whose weights are whole at once: the next one's arrive while one is at work, and some linger
@@ -74,16 +65,15 @@ def estimate(
     head = model.width // model.heads
     padding = 2 * LANES / head if tiled and head % LANES else 1.0
 
-    def activations(widths: tuple[float, float, float]) -> float:
-        heads, parted, whole = widths
-        return tokens * width * size * ((heads * padding + parted) / split + whole)
+    def activations(widths: Widths) -> float:
+        return tokens * width * size * ((widths.heads * padding + widths.split) / split + widths.whole)
 
     scores = 0.0 if kernel else SCORES * tokens * length * model.heads / split
-    saved = model.layers * (activations(SAVED[model.remat]) + (scores if model.remat == "none" else 0))
+    saved = model.layers * (activations(REMAT[model.remat].widths) + (scores if model.remat == "none" else 0))
     # Weights are gathered in one dtype and cast to another where the two differ; gradients are scattered in the first.
     gradient = BYTES[model.gather_dtype]
     gathered = gradient + (size if model.gather_dtype != model.compute_dtype else 0)
-    layer = 12 * width**2 / split
+    layer = layer_matrix_parameters(model) / split
     weights = (GATHERED_LAYERS * gathered + gradient) * layer if parts > split else (size + gradient) * layer
     table = model.vocab_size * width / split * (gathered + 4)
     # The logits, and their gradient in the compute dtype.

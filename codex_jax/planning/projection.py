@@ -16,6 +16,7 @@ from typing import Any
 from jax.sharding import Mesh
 
 from codex_jax.config import ModelConfig, TrainConfig
+from codex_jax.model.geometry import layer_matrix_parameters
 from codex_jax.planning.chips import Chip, ring_bandwidth
 from codex_jax.planning.hlo import Collective, Costs, read_costs
 
@@ -36,7 +37,7 @@ PLANNED_TOKENS = 100e9
 
 def flops_per_token(model: ModelConfig, length: int) -> float:
     """Model FLOPs of one training token in sequences of `length`, by the convention above."""
-    products = 12 * model.layers * model.width**2 + model.vocab_size * model.width
+    products = model.layers * layer_matrix_parameters(model) + model.vocab_size * model.width
     return 6.0 * products + 6.0 * model.layers * length * model.width
 
 

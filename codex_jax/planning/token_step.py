@@ -16,6 +16,7 @@ from typing import Any
 from jax.sharding import Mesh
 
 from codex_jax.config import ModelConfig
+from codex_jax.model.geometry import layer_matrix_parameters
 from codex_jax.planning.chips import Chip, parse_topology
 from codex_jax.planning.hlo import Costs, read_costs
 from codex_jax.planning.projection import communication_seconds, kernel_efficiency
@@ -35,13 +36,13 @@ def turns(name: str) -> int | None:
 
 def step_flops(config: ModelConfig, batch: int, seen: int) -> float:
     """Of `batch` rows that look at so many places each, on all chips."""
-    weights = 12 * config.layers * config.width**2 + config.vocab_size * config.width
+    weights = config.layers * layer_matrix_parameters(config) + config.vocab_size * config.width
     return 2.0 * batch * (weights + 2 * config.layers * config.width * seen)
 
 
 def prefill_flops(config: ModelConfig, prompts: int, places: int) -> float:
     """Of so many prompts, on all chips; no logits are made, and attention's causal half counts."""
-    return 2.0 * prompts * places * config.layers * config.width * (12 * config.width + places)
+    return 2.0 * prompts * places * config.layers * (layer_matrix_parameters(config) + config.width * places)
 
 
 def largest_batch(hbm: int, peak: int, rows: int, growing: int) -> int:

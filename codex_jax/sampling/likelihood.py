@@ -11,6 +11,7 @@ from codex_jax.config import ModelConfig
 from codex_jax.errors import InputError
 from codex_jax.model.decode import Weights, forward, head
 from codex_jax.sampling.scheduler import BUCKET
+from codex_jax.training.loss import map_chunks
 
 Array = jax.Array
 
@@ -28,17 +29,15 @@ class Score(NamedTuple):
 def token_logps(config: ModelConfig, eot: int, vocab_size: int, weights: Weights, tokens_BT: Array) -> Array:
     """float32 [B, T]: of each token after those before it; the first one's is 0. T: a multiple of CHUNK."""
     x, _, _ = forward(config, weights, tokens_BT, eot)
-    batch, length, width = x.shape
+    batch, length, _ = x.shape
     targets = jnp.roll(tokens_BT, -1, axis=1)
 
-    def chunk(part: tuple[Array, Array]) -> Array:
-        x, target = part
+    def chunk(x: Array, targets: Array) -> Array:
         logits = head(config, weights, x)[..., :vocab_size]
-        picked = jnp.take_along_axis(logits, target[..., None], axis=-1)[..., 0]
+        picked = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
         return picked - jax.nn.logsumexp(logits, axis=-1)
 
-    parts = x.reshape(batch, -1, CHUNK, width).swapaxes(0, 1), targets.reshape(batch, -1, CHUNK).swapaxes(0, 1)
-    logps = jax.lax.map(chunk, parts).swapaxes(0, 1).reshape(batch, length)
+    logps = map_chunks(chunk, length // CHUNK, x, targets).swapaxes(0, 1).reshape(batch, length)
     return jnp.roll(logps, 1, axis=1).at[:, 0].set(0.0)
 
 

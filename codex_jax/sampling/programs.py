@@ -12,9 +12,10 @@ from codex_jax.config import ModelConfig
 from codex_jax.errors import InputError
 from codex_jax.model.cache import SLOTS
 from codex_jax.model.decode import Weights, unstack
+from codex_jax.model.geometry import contraction_axis, parameter_at
 from codex_jax.model.gpt import GPT
 from codex_jax.model.product import precise
-from codex_jax.model.quantize import INWARDS, quantize
+from codex_jax.model.quantize import quantize
 from codex_jax.parallel.mesh import shardings
 from codex_jax.sampling import rows
 from codex_jax.sampling.params import SamplingParams
@@ -78,7 +79,7 @@ def param_shapes(config: ModelConfig, mesh: Mesh) -> Any:
     boxed = jax.eval_shape(lambda: GPT(config).init(jax.random.key(0), tokens, tokens, tokens))["params"]
 
     def loaded(path: tuple, leaf: jax.ShapeDtypeStruct, sharding: NamedSharding) -> jax.ShapeDtypeStruct:
-        dtype = jnp.float32 if "norm" in str(path) else config.compute_dtype
+        dtype = jnp.float32 if parameter_at(path).stays_float32 else config.compute_dtype
         return jax.ShapeDtypeStruct(leaf.shape, dtype, sharding=sharding)
 
     return jax.tree_util.tree_map_with_path(loaded, nn.meta.unbox(boxed), cast(Any, shardings(boxed, mesh)))
@@ -97,7 +98,7 @@ def weight_shapes(config: ModelConfig, mesh: Mesh, int8: bool = False) -> Weight
         quantized = last == "scale" and "kernel" in stacked
         spec = list(stacked["kernel" if quantized else last].sharding.spec[1:])
         if quantized:
-            spec.pop(1 if names[-1] in INWARDS else 0)  # the axis of its inputs
+            spec.pop(contraction_axis(names[-1]))
         return _placed(leaf, NamedSharding(mesh, PartitionSpec(*spec)))
 
     outer = {name: tree for name, tree in params.items() if name != "blocks"}

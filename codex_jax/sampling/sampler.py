@@ -11,21 +11,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from codex_jax.config import Dtype, MeshConfig, ModelConfig
 from codex_jax.errors import InputError
 from codex_jax.model.decode import unstack
 from codex_jax.model.quantize import quantize
 from codex_jax.parallel.mesh import make_mesh
-from codex_jax.runs.checkpoints import newest_step, read_config, restore_params
+from codex_jax.runs.checkpoints import restore_params
+from codex_jax.runs.folder import newest_step, read_config, read_tokenizer
 from codex_jax.sampling.engine import Engine
 from codex_jax.sampling.likelihood import Score
 from codex_jax.sampling.params import Sample, SampleRequest, SamplingParams
 from codex_jax.sampling.programs import check_mesh, param_shapes
 from codex_jax.sampling.stops import PAPER_STOPS
 from codex_jax.storage.jsonl import Json
-from codex_jax.text.tokenizers import load_tokenizer
 
 COPIES = MeshConfig(data=-1, fsdp=1)  # a whole model on every device
 
@@ -52,16 +50,11 @@ def load_engine(
     config = read_config(run)
     newest_step(run)  # the first thing to be missed
     decoding = for_decoding(config.model, dtype)
-    tokenizer = load_tokenizer(str(run / "tokenizer"))
-    if tokenizer.vocab_size > config.model.vocab_size:
-        raise InputError(
-            f"{run}/tokenizer has {tokenizer.vocab_size} tokens, the model {config.model.vocab_size}: "
-            "it is not the tokenizer this run was trained with"
-        )
+    tokenizer = read_tokenizer(run, config.model)
     placed = make_mesh(mesh)
     check_mesh(decoding, placed)
     shapes = param_shapes(decoding, placed)
-    params, step = restore_params(run, shapes, jax.tree.map(lambda leaf: leaf.sharding, shapes))
+    params, step = restore_params(run, shapes)
     weights = unstack(quantize(params, free=True) if int8 else params, free=True)
     origin = {
         "config": dataclasses.asdict(config),

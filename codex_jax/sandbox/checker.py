@@ -86,8 +86,8 @@ def reason(error: BaseException) -> str:
     return f"failed: {type(error).__name__}" + (f": {text}" if text else "")
 
 
-def check(prompt: str, solution: str, test: str, calls: int, replies: int, seconds: float) -> str:
-    """ "passed", "timed out" or "failed: REASON". The prompt and the reference solution define the helpers of tests.
+def run_test(setup: str, test: str, calls: int, replies: int, seconds: float) -> str:
+    """Runs setup, then the test's check(candidate); returns "passed", "timed out" or "failed: REASON".
 
     seconds: of CPU time that reading the program's answers may take.
     """
@@ -115,7 +115,7 @@ def check(prompt: str, solution: str, test: str, calls: int, replies: int, secon
 
     try:
         scope: dict[str, Any] = {"__name__": "checker"}
-        exec(_compiled(f"{prompt}{solution}\n{test}"), scope)
+        exec(_compiled(f"{setup}\n{test}"), scope)
         if _answer(replies, reader) != ("ready",):
             raise ProgramError("not an answer")
         scope["check"](candidate)

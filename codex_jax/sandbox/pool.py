@@ -1,4 +1,4 @@
-"""Many samples over several workers; a worker that dies or hangs is replaced, and its sample tried once more."""
+"""Runs many checks on several workers. A worker that dies or hangs is replaced, and its check is tried once more."""
 
 import contextlib
 import json
@@ -7,49 +7,40 @@ import select
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
 from codex_jax.errors import InputError
-from codex_jax.problems.problem import Problem
+from codex_jax.sandbox.check import STDLIB_ONLY, Check, Policy, Result
 from codex_jax.sandbox.layers import missing
 from codex_jax.sandbox.program import pack
 
-WALL = 8.0  # a sample may wait for a CPU, its checker or anything else, up to this many times its limit in all
-GRACE = 10.0  # seconds past that before a worker counts as stuck
-START = 60.0  # seconds for a worker to say that it is there
-PATIENCE = 5.0  # seconds for a worker to go when asked
-# Without site: programs have the standard library alone. -I and no environment: nothing of the caller's reaches them.
+WALL = 8.0  # the limit on wall-clock time, as a multiple of the limit on CPU time
+GRACE = 10.0  # seconds past the wall-clock limit after which a worker counts as stuck
+START = 60.0  # seconds in which a worker must start
+PATIENCE = 5.0  # seconds in which a worker must exit when asked
+# -I and an empty environment: nothing from the caller reaches the worker. -S: programs do not see installed packages.
 FLAGS = ("-I", "-S", "-c")
-BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from codex_jax.sandbox.worker import main; main(sys.argv[2])"
+BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from codex_jax.sandbox.worker import main; main(*sys.argv[2:])"
 PACKAGES = str(Path(__file__).parents[2])
 
 Answer = TypeVar("Answer")
-Run = Callable[[Problem, str, float], tuple[str, float]]  # (problem, completion, CPU seconds) to (result, CPU seconds)
-Job = Callable[[Run], Answer]
+Run = Callable[[Check], Result]
+CheckJob = Callable[[Run], Answer]  # runs one or more checks on a worker
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """index: of the sample among those given; result: "passed", "timed out" or "failed: REASON"; seconds: of CPU."""
+class SandboxWorker:
+    """A worker process with its fork server.
 
-    index: int
-    result: str
-    seconds: float = 0.0
+    layer: the name of the isolation layer in use; refused: why each better layer does not work here, by name.
+    Raises InputError if no permitted layer works here.
+    """
 
-    @property
-    def passed(self) -> bool:
-        """Whether the problem's test went through."""
-        return self.result == "passed"
-
-
-class Worker:
-    """One worker's process; InputError where the layer does not work here. layer, refused: as it says."""
-
-    def __init__(self, layer: str = "auto") -> None:
-        command = [sys.executable, *FLAGS, BOOT, PACKAGES, layer]
+    def __init__(self, layer: str = "auto", policy: Policy = STDLIB_ONLY) -> None:
+        self.policy = policy
+        command = [sys.executable, *FLAGS, BOOT, PACKAGES, layer, json.dumps(asdict(policy))]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -57,10 +48,10 @@ class Worker:
             stderr=subprocess.DEVNULL,
             env={},
             cwd="/",
-            start_new_session=True,  # an interrupt from the terminal is for us alone
+            start_new_session=True,  # Ctrl-C in the terminal must not reach the worker
         )
         self.pid = self._process.pid
-        hello = self._line(START)
+        hello = self._read_line(START)
         if hello is None:
             self.close()
             raise InputError("a sandbox worker did not start: run python -m codex_jax.score --check")
@@ -70,7 +61,7 @@ class Worker:
             self.close()
             raise InputError(missing(self.refused))
 
-    def _line(self, seconds: float) -> dict | None:
+    def _read_line(self, seconds: float) -> dict | None:
         assert self._process.stdout is not None
         if not select.select([self._process.stdout], [], [], seconds)[0]:
             return None
@@ -79,28 +70,33 @@ class Worker:
         except ValueError:
             return None
 
-    def run(self, problem: Problem, completion: str, timeout: float) -> tuple[str, float] | None:
-        """(result, CPU seconds), or None where the worker is no longer of use."""
+    def run(self, check: Check) -> Result | None:
+        """Runs one check; None if the worker died or hangs, and then it must be closed.
+
+        Raises ValueError if the check has another policy than the worker.
+        """
+        if check.policy != self.policy:
+            raise ValueError(f"the worker was started with {self.policy}, and the check has {check.policy}")
         assert self._process.stdin is not None
+        wall_seconds = WALL * check.cpu_seconds
         request = {
-            "prompt": problem.prompt,
-            "completion": completion,
-            "entry_point": problem.entry_point,
-            "canonical_solution": problem.canonical_solution,
-            "test": problem.test,
-            "timeout": timeout,
-            "wall": WALL * timeout,
+            "program": check.program,
+            "entry_point": check.entry_point,
+            "test": check.test,
+            "setup": check.setup,
+            "cpu_seconds": check.cpu_seconds,
+            "wall_seconds": wall_seconds,
         }
         try:
             self._process.stdin.write(pack(json.dumps(request).encode()))
             self._process.stdin.flush()
         except OSError:
             return None
-        answer = self._line(WALL * timeout + GRACE)
-        return (answer["result"], answer["seconds"]) if answer else None
+        answer = self._read_line(wall_seconds + GRACE)
+        return Result(answer["status"], answer["cpu_seconds"]) if answer else None
 
     def close(self) -> None:
-        """Asks it to go, as it has a folder to take away, and kills it where it does not."""
+        """Asks the worker to exit, so that it can remove its scratch folder, and kills it if it does not."""
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.close()
@@ -117,45 +113,49 @@ class Stopped(Exception):
     """The caller wants no more answers."""
 
 
-def run_samples(
-    samples: Iterable[tuple[Problem, str]], workers: int = 2, timeout: float = 3.0, layer: str = "auto"
-) -> Iterator[Verdict]:
-    """Verdicts on (problem, completion) pairs as they come, in no order; timeout: CPU seconds a sample."""
+def run_checks(
+    checks: Iterable[Check], workers: int = 2, layer: str = "auto"
+) -> Generator[tuple[int, Result], None, None]:
+    """Yields (index of the check, its result) as checks finish, in any order."""
 
-    def job(problem: Problem, completion: str) -> Job[tuple[str, float]]:
-        return lambda run: run(problem, completion, timeout)
+    def make_job(check: Check) -> CheckJob[Result]:
+        return lambda run: run(check)
 
-    with contextlib.closing(run_jobs((job(*pair) for pair in samples), workers, layer)) as answers:
-        for index, (result, seconds) in answers:
-            yield Verdict(index, result, seconds)
+    return run_jobs(map(make_job, checks), workers, layer)
 
 
 def run_jobs(
-    jobs: Iterable[Job[Answer]], workers: int = 2, layer: str = "auto"
+    jobs: Iterable[CheckJob[Answer]], workers: int = 2, layer: str = "auto"
 ) -> Generator[tuple[int, Answer], None, None]:
-    """(index, what the job returned) as they come. A job has one worker's run, and may use it as often as it likes."""
-    todo: queue.SimpleQueue[tuple[int, Job[Answer]]] = queue.SimpleQueue()
+    """Yields (index of the job, what it returned) as jobs finish, in any order.
+
+    Each job is called with a function that runs a check on one of the workers, and may call it any number of times.
+    """
+    todo: queue.SimpleQueue[tuple[int, CheckJob[Answer]]] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[int, Answer] | BaseException] = queue.SimpleQueue()
     count = 0
     for count, job in enumerate(jobs, 1):
         todo.put((count - 1, job))
     stop = threading.Event()
 
-    def serve() -> None:
-        worker = None
+    def work() -> None:
+        worker: SandboxWorker | None = None
 
-        def run(problem: Problem, completion: str, timeout: float) -> tuple[str, float]:
+        def run(check: Check) -> Result:
             nonlocal worker
             for _ in range(2):
                 if stop.is_set():
                     raise Stopped
-                worker = worker or Worker(layer)
-                answer = worker.run(problem, completion, timeout)
-                if answer is not None:
-                    return answer
+                if worker is not None and worker.policy != check.policy:
+                    worker.close()
+                    worker = None
+                worker = worker or SandboxWorker(layer, check.policy)
+                result = worker.run(check)
+                if result is not None:
+                    return result
                 worker.close()
                 worker = None
-            return "failed: the worker died twice on it", 0.0
+            return Result("failed: the worker died twice on it")
 
         try:
             while not stop.is_set():
@@ -170,7 +170,7 @@ def run_jobs(
             if worker is not None:
                 worker.close()
 
-    threads = [threading.Thread(target=serve, daemon=True) for _ in range(max(1, min(workers, count)))]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(max(1, min(workers, count)))]
     for thread in threads:
         thread.start()
     try:

@@ -3,29 +3,20 @@
 import os
 import resource
 import time
-from dataclasses import dataclass
+
+from codex_jax.sandbox.check import Policy
 
 CLOCK_OF_PROCESS = 2  # the low bits of a process's CPU clock id
 
 
-@dataclass(frozen=True)
-class Limits:
-    """memory: bytes of address space; file: bytes a file; processes: of the user, with threads."""
-
-    memory: int = 1 << 30
-    file: int = 16 << 20
-    processes: int = 64
-    descriptors: int = 32
-
-
-def set_limits(limits: Limits) -> None:
-    """Lays them on this process and those it forks, for good."""
+def set_limits(policy: Policy, others: int) -> None:
+    """Limits this process and those it forks, for good; others: tasks of the user that are not the program's."""
     for name, value in (
-        (resource.RLIMIT_AS, limits.memory),
-        (resource.RLIMIT_DATA, limits.memory),
-        (resource.RLIMIT_FSIZE, limits.file),
-        (resource.RLIMIT_NPROC, limits.processes),
-        (resource.RLIMIT_NOFILE, limits.descriptors),
+        (resource.RLIMIT_AS, policy.memory),
+        (resource.RLIMIT_DATA, policy.memory),
+        (resource.RLIMIT_FSIZE, policy.file_size),
+        (resource.RLIMIT_NPROC, policy.processes + others),
+        (resource.RLIMIT_NOFILE, policy.descriptors),
         (resource.RLIMIT_MEMLOCK, 0),
         (resource.RLIMIT_MSGQUEUE, 0),
         (resource.RLIMIT_CORE, 1),  # byte: Linux gives a core to a program that takes them unless the limit is 1

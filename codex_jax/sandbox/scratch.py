@@ -6,10 +6,11 @@ import stat
 import tempfile
 from collections.abc import Iterator
 
+from codex_jax.sandbox.check import Policy
 from codex_jax.sandbox.libc import mount, unmount
 from codex_jax.sandbox.namespaces import DETACH, NO_DEVICES, NO_EXEC, NO_READ_TIMES, NO_SUID, SCRATCH
 
-BYTES, FILES, DEPTH = 32 << 20, 2000, 100
+DEPTH = 100
 BLOCK = 512  # the unit of st_blocks
 
 
@@ -45,7 +46,8 @@ class MountedScratch:
     path = SCRATCH
     every: float | None = None  # seconds between looks at its size
 
-    def __init__(self) -> None:
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
         self._mounted = False
         self._times: tuple[int, ...] = ()
 
@@ -54,7 +56,7 @@ class MountedScratch:
         if self._mounted and self._times == _untouched(self.path):
             return
         self.close()
-        options = f"mode=0700,size={BYTES},nr_inodes={FILES}"
+        options = f"mode=0700,size={self._policy.scratch_size},nr_inodes={self._policy.scratch_files}"
         mount("tmpfs", self.path, "tmpfs", NO_SUID | NO_DEVICES | NO_EXEC | NO_READ_TIMES, options)
         self._mounted, self._times = True, _untouched(self.path)
 
@@ -74,7 +76,8 @@ class FolderScratch:
 
     every: float | None = 0.05
 
-    def __init__(self, user: int | None) -> None:
+    def __init__(self, policy: Policy, user: int | None) -> None:
+        self._policy = policy
         self._user = user
         self._times: tuple[int, ...] = ()
         self._parent = tempfile.mkdtemp(prefix="codex-jax-")  # of ours alone, whatever a program does to its own
@@ -95,7 +98,7 @@ class FolderScratch:
 
     def full(self, pid: int) -> bool:
         """Whether this program has broken the bounds; a folder that is too deep or closed to us counts as full."""
-        size, files = sum(map(_size, _removed(pid))), 0
+        size, files, policy = sum(map(_size, _removed(pid))), 0, self._policy
         folders = [(self.path, 0)]
         while folders:
             folder, depth = folders.pop()
@@ -105,7 +108,7 @@ class FolderScratch:
                         status = entry.stat(follow_symlinks=False)
                         size += _size(status)
                         files += 1
-                        if size > BYTES or files > FILES or depth > DEPTH:
+                        if size > policy.scratch_size or files > policy.scratch_files or depth > DEPTH:
                             return True
                         if stat.S_ISDIR(status.st_mode):
                             folders.append((entry.path, depth + 1))
@@ -113,7 +116,7 @@ class FolderScratch:
                 continue
             except OSError:
                 return True
-        return size > BYTES
+        return size > policy.scratch_size
 
     def close(self) -> None:
         """Takes it away."""

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Collection, Mapping
 
 from codex_jax.sandbox.libc import checked
-from codex_jax.sandbox.syscalls import ALLOWED, CHECKED, UNKNOWN, Check, Checked
+from codex_jax.sandbox.syscalls import ALLOWED, CHECKED, UNKNOWN, ArgumentRule, Checked
 
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 LOAD, JUMP, JUMP_EQUAL, JUMP_AT_LEAST, JUMP_ANY_BIT, RETURN = 0x20, 0x05, 0x15, 0x35, 0x45, 0x06  # BPF opcodes
@@ -30,7 +30,7 @@ def _instruction(code: int, value: int, if_true: int = 0, if_false: int = 0) -> 
 RETURN_ALLOW, RETURN_FAIL = _instruction(RETURN, ALLOW), _instruction(RETURN, FAIL)
 
 
-def _checks(checks: tuple[Check, ...]) -> bytes:
+def _checks(checks: tuple[ArgumentRule, ...]) -> bytes:
     """ALLOW where every check holds, else FAIL."""
     code = b""
     for argument, kind, values in checks:

@@ -5,14 +5,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from codex_jax.problems.problem import Problem
+from codex_jax.sandbox.check import Check
 from codex_jax.sandbox.layers import NAMED
-from codex_jax.sandbox.pool import Worker
+from codex_jax.sandbox.pool import SandboxWorker
 
 TIMEOUT = 1.0  # seconds
 PROMPT = "def f(x):\n"
 RIGHT = "    return x + 1\n"
-CHECK = "def check(candidate):\n    assert candidate(1) == 2\n"
+TEST = "def check(candidate):\n    assert candidate(1) == 2\n"
 
 # Each goes wrong in a sandbox, and then returns what is right; so it passes where it is kept in.
 TRIED = {
@@ -51,8 +51,7 @@ def attempt(code: str, secret: Path) -> str:
 
 def self_test(layer: str = "auto") -> Iterator[tuple[str, str]]:
     """First ("layer", what this machine has), then each thing tried and "kept in" or what went wrong."""
-    problem = Problem("check", PROMPT, "f", RIGHT, CHECK)
-    worker = Worker(layer)
+    worker = SandboxWorker(layer)
     try:
         yield "layer", f"{worker.layer}: {NAMED[worker.layer].text}"
         for name, why in worker.refused.items():
@@ -63,17 +62,17 @@ def self_test(layer: str = "auto") -> Iterator[tuple[str, str]]:
             secret.write_text("secret")
             secret.chmod(0o666)
             for name, code in TRIED.items():
-                result = _run(worker, problem, attempt(code, secret))
+                result = _run(worker, attempt(code, secret))
                 yield name, "kept in" if result == "passed" else f"not kept in: {result}"
             if secret.read_text() != "secret":
                 yield "another's file", "not kept in: it was changed"
         for name, (code, expected) in ENDED.items():
-            result = _run(worker, problem, code)
+            result = _run(worker, code)
             yield name, "kept in" if result == expected else f"not kept in: {result}"
     finally:
         worker.close()
 
 
-def _run(worker: Worker, problem: Problem, completion: str) -> str:
-    answer = worker.run(problem, completion, TIMEOUT)
-    return answer[0] if answer else "the worker died"
+def _run(worker: SandboxWorker, body: str) -> str:
+    result = worker.run(Check(PROMPT + body, "f", TEST, cpu_seconds=TIMEOUT))
+    return result.status if result else "the worker died"

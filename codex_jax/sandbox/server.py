@@ -19,17 +19,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from codex_jax.sandbox.check import Policy
 from codex_jax.sandbox.confine import CALLS, REPLIES, Confinement, protect
 from codex_jax.sandbox.landlock import readable, shared_libraries
 from codex_jax.sandbox.layers import Layer, keep_descriptors
 from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, fork, prctl
 from codex_jax.sandbox.library import Kept, warm
 from codex_jax.sandbox.program import serve
-from codex_jax.sandbox.rlimits import Limits, cpu_seconds, set_limits, tasks_of_user
+from codex_jax.sandbox.rlimits import cpu_seconds, set_limits, tasks_of_user
 from codex_jax.sandbox.scratch import FolderScratch, MountedScratch, look_at_descriptors
 
 MAX_MESSAGE = 4096
-PROCESSES = 64  # and threads, of one program
 OTHERS = 256  # more of the user's own, where programs have no other user
 CPUS = os.cpu_count() or 1
 SHORTEST = 0.002  # seconds between looks at a program
@@ -51,14 +51,16 @@ class Ready:
     others: int
 
 
-class Server:
+class ForkServer:
     """One worker's; user: the programs' own, or None where they have ours or that of the namespace."""
 
-    def __init__(self, layer: Layer, user: int | None, ready: Ready) -> None:
+    def __init__(self, layer: Layer, policy: Policy, user: int | None, ready: Ready) -> None:
         self._layer = layer
-        self._scratch: MountedScratch | FolderScratch = MountedScratch() if layer.namespaces else FolderScratch(user)
+        self._scratch: MountedScratch | FolderScratch = (
+            MountedScratch(policy) if layer.namespaces else FolderScratch(policy, user)
+        )
         try:
-            set_limits(Limits(processes=PROCESSES + ready.others))  # ours too, as they are inherited
+            set_limits(policy, ready.others)  # ours too, as they are inherited
             self._confinement = Confinement(layer, user, ready.read)
             if not self._try() and not layer.namespaces:
                 self._confinement = Confinement(layer, user, ready.read, counted=False)
@@ -169,13 +171,13 @@ def _end_orphans() -> bool:
     return True
 
 
-def serve_programs(channel: socket.socket, layer: Layer, user: int | None, ready: Ready) -> None:
+def serve_programs(channel: socket.socket, layer: Layer, policy: Policy, user: int | None, ready: Ready) -> None:
     """The server's process: says "ready" or what is refused, then runs what it is asked until the channel closes."""
     os.environ.clear()
     keep_descriptors({channel.fileno()})
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     try:
-        server = Server(layer, user, ready)
+        server = ForkServer(layer, policy, user, ready)
     except OSError as error:
         channel.send(json.dumps({"refused": str(error)}).encode())
         return
@@ -191,21 +193,25 @@ def serve_programs(channel: socket.socket, layer: Layer, user: int | None, ready
         server.close()
 
 
-def _answer(channel: socket.socket, server: Server) -> None:
+def _answer(channel: socket.socket, server: ForkServer) -> None:
     while True:
         message, descriptors, _, _ = socket.recv_fds(channel, MAX_MESSAGE, 2)
         if not message:
             return
         request: dict[str, Any] = json.loads(message)
-        outcome = server.run(channel, request["timeout"], request["wall"], descriptors)
+        outcome = server.run(channel, request["cpu_seconds"], request["wall_seconds"], descriptors)
         # The checker of a program that was stopped meets the end of its pipe, and then says that it is done.
         if not channel.recv(MAX_MESSAGE):
             return
-        channel.send(json.dumps({"seconds": outcome.seconds, "stopped": outcome.stopped}).encode())
+        channel.send(json.dumps({"cpu_seconds": outcome.seconds, "stopped": outcome.stopped}).encode())
 
 
-def prepare(layer: Layer) -> Ready:
-    """Loads modules and looks around, while this is still the user who may read Python's files."""
+def prepare(layer: Layer, policy: Policy) -> Ready:
+    """Loads modules and looks around, while this is still the user who may read Python's files.
+
+    Here the policy decides which paths programs may read and where their modules come from. There is only STDLIB_ONLY:
+    a policy with installed packages would add their folders to both.
+    """
     sys.path[:] = [path for path in sys.path if not os.path.isdir(os.path.join(path, "codex_jax"))]
     warm()
     if not layer.namespaces:

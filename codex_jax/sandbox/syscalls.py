@@ -139,8 +139,8 @@ THREAD_NAME = (15, 16)
 
 # name: (numbers, checks), all of which must hold. A check is (argument, "in", values of its low 32 bits), or "high" for
 # the others, or (argument, "clear", a mask).
-Check = tuple[int, str, tuple[int, ...]]
-Checked = tuple[tuple[int | None, int | None], tuple[Check, ...]]
+ArgumentRule = tuple[int, str, tuple[int, ...]]
+Checked = tuple[tuple[int | None, int | None], tuple[ArgumentRule, ...]]
 CHECKED: dict[str, Checked] = {
     "clone": ((56, 220), ((0, "in", THREADS),)),
     "open": ((2, None), ((1, "clear", (NO_NAME,)),)),

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from codex_jax.sandbox import namespaces
-from codex_jax.sandbox.checker import check, raise_when_overdue, reason
+from codex_jax.sandbox.check import Policy
+from codex_jax.sandbox.checker import raise_when_overdue, reason, run_test
 from codex_jax.sandbox.confine import protect
 from codex_jax.sandbox.layers import Layer, ladder, own_user
 from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, prctl
@@ -43,14 +44,14 @@ def fork(body: Callable[[], None]) -> int:
     os._exit(0)
 
 
-def start_server(layer: Layer) -> socket.socket:
+def start_server(layer: Layer, policy: Policy) -> socket.socket:
     """A channel to a new fork server in this layer; OSError says what is refused."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    root, ready = os.geteuid() == 0, prepare(layer)
+    root, ready = os.geteuid() == 0, prepare(layer, policy)
 
     def body() -> None:
         ours.close()
-        serve_programs(theirs, layer, own if root and not layer.namespaces else None, ready)
+        serve_programs(theirs, layer, policy, own if root and not layer.namespaces else None, ready)
 
     own = own_user()  # by our process id, not the child's
     try:
@@ -69,7 +70,7 @@ def start_server(layer: Layer) -> socket.socket:
     return ours
 
 
-def choose(wanted: str) -> tuple[str, socket.socket | None, dict[str, str]]:
+def choose(wanted: str, policy: Policy) -> tuple[str, socket.socket | None, dict[str, str]]:
     """(the best layer's name, its server's channel, what better ones were refused), or ("", None, refusals)."""
     refused = {}
     for layer in ladder(wanted):
@@ -77,38 +78,37 @@ def choose(wanted: str) -> tuple[str, socket.socket | None, dict[str, str]]:
             refused[layer.name] = "needs root"
             continue
         try:
-            return layer.name, start_server(layer), refused
+            return layer.name, start_server(layer, policy), refused
         except OSError as error:
             refused[layer.name] = error.strerror or str(error)
     return "", None, refused
 
 
-def judge(request: dict[str, Any], channel: socket.socket) -> dict[str, Any]:
-    """The verdict on one sample, "passed", "timed out" or "failed: REASON", and its program's CPU seconds."""
+def run_check(request: dict[str, Any], channel: socket.socket) -> dict[str, Any]:
+    """Runs one check; returns the fields of its Result."""
     calls_out, calls_in = os.pipe()
     replies_out, replies_in = os.pipe()
-    limits = {"timeout": request["timeout"], "wall": request["wall"]}
+    limits = {"cpu_seconds": request["cpu_seconds"], "wall_seconds": request["wall_seconds"]}
     socket.send_fds(channel, [json.dumps(limits).encode()], [calls_out, replies_in])
     os.close(calls_out)
     os.close(replies_in)
     try:
-        signal.setitimer(signal.ITIMER_REAL, request["wall"] + LATE)
+        signal.setitimer(signal.ITIMER_REAL, request["wall_seconds"] + LATE)
         with contextlib.suppress(OSError):  # it is gone already, and the check will see that
-            send(calls_in, encode((request["prompt"] + request["completion"], request["entry_point"])))
-        test = request["prompt"], request["canonical_solution"], request["test"]
-        result = check(*test, calls_in, replies_out, request["timeout"])
+            send(calls_in, encode((request["program"], request["entry_point"])))
+        status = run_test(request["setup"], request["test"], calls_in, replies_out, request["cpu_seconds"])
     except BaseException as error:
-        result = reason(error)
+        status = reason(error)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         os.close(calls_in)
         os.close(replies_out)
     channel.send(b"done")
     outcome = json.loads(channel.recv(MAX_MESSAGE))
-    return {"result": REASONS.get(outcome["stopped"], result), "seconds": outcome["seconds"]}
+    return {"status": REASONS.get(outcome["stopped"], status), "cpu_seconds": outcome["cpu_seconds"]}
 
 
-def main(wanted: str = "auto") -> None:
+def main(wanted: str, policy: str) -> None:
     """Says which layer it has, then serves until standard input ends."""
     sys.dont_write_bytecode = True  # ours was, once; no program is to try
     prctl(PR_SET_CHILD_SUBREAPER, 1)
@@ -118,7 +118,7 @@ def main(wanted: str = "auto") -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for tests that print
-    name, channel, refused = choose(wanted)
+    name, channel, refused = choose(wanted, Policy(**json.loads(policy)))
     print(json.dumps({"layer": name, "refused": refused}), file=answers)
     if channel is None:
         return
@@ -133,7 +133,7 @@ def main(wanted: str = "auto") -> None:
             request = json.loads(receive(0))
         except EOFError:
             break
-        print(json.dumps(judge(request, channel)), file=answers)
+        print(json.dumps(run_check(request, channel)), file=answers)
     channel.close()
     _wait()
 
@@ -145,7 +145,3 @@ def _wait() -> None:
             os.wait()
     except ChildProcessError:
         return
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

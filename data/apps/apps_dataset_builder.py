@@ -7,7 +7,8 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 from etils import epath
 
-from codex_jax.problems.apps import long_integers, read_apps
+from codex_jax.problems.apps import read_apps
+from codex_jax.problems.compare import long_integers
 
 TEXTS = ("problem_id", "question", "starter_code", "fn_name", "difficulty", "url")
 LISTS = ("solutions", "inputs", "outputs")

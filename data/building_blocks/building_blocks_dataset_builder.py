@@ -1,13 +1,13 @@
 """The chained building blocks for TensorFlow Datasets: what generate.py writes with its defaults."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 
 import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from codex_jax.problems.problem import TEXT_FIELDS, Problem
+from codex_jax.problems.humaneval import FIELDS, row_of
+from codex_jax.problems.problem import Problem
 
 from .generate import Args, make_splits
 
@@ -19,7 +19,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     pkg_dir_path = epath.Path(__file__).parent  # TFDS finds no README.md in a folder without __init__.py
 
     def _info(self) -> tfds.core.DatasetInfo:
-        features = {**{name: tfds.features.Text() for name in TEXT_FIELDS}, "blocks": tfds.features.Scalar(np.int32)}
+        features = {**{name: tfds.features.Text() for name in FIELDS}, "blocks": tfds.features.Scalar(np.int32)}
         return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features), disable_shuffling=True)
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
@@ -28,4 +28,4 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self, problems: Iterable[Problem]) -> Iterator[tuple[int, dict]]:
         for number, problem in enumerate(problems):
-            yield number, asdict(problem)
+            yield number, row_of(problem)

@@ -9,7 +9,8 @@ import numpy as np
 from codex_jax import cli
 from codex_jax.errors import InputError
 from codex_jax.problems.building_blocks import make_problems, split_chains
-from codex_jax.problems.problem import Problem, write_problems
+from codex_jax.problems.humaneval import write_problems
+from codex_jax.problems.problem import Problem
 
 
 @dataclass(frozen=True)

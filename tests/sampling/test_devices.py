@@ -7,30 +7,28 @@ import sys
 
 import pytest
 
-from codex_jax.problems.problem import Problem, write_problems
+from codex_jax.problems.humaneval import humaneval_problem, write_problems
 from tests.parallel.test_hosts import free_port
 from tests.sampling.made_run import make_run
 
 PROGRAM = """
 import json, sys
 import jax, numpy as np
-from codex_jax.config import MeshConfig, OptimizerConfig
+from codex_jax.config import MeshConfig, TrainConfig
 from codex_jax.sampling.engine import Bound, Engine
 from codex_jax.sampling.scheduler import Layout
 from codex_jax.sampling.params import SamplingParams, SampleRequest
 from codex_jax.model.decode import unstack
-from codex_jax.model.gpt import GPT
 from codex_jax.model.quantize import quantize
 from codex_jax.planning.hlo import read_costs
 from codex_jax.parallel.mesh import make_mesh
-from codex_jax.training.optimizer import make_optimizer
-from codex_jax.training.state import state_shardings
+from codex_jax.training.state import abstract_state, shardings_of
 from tests.sampling.letters import CONFIG, Letters, make_params
 
 sizes, int8 = json.loads(sys.argv[1])
 mesh = make_mesh(MeshConfig(**sizes), jax.devices()[: int(np.prod(list(sizes.values())))])
-_, placed = state_shardings(GPT(CONFIG), make_optimizer(OptimizerConfig(), 10), mesh)
-params = jax.tree.map(jax.device_put, make_params(), placed.params)
+placed = shardings_of(abstract_state(TrainConfig(model=CONFIG), mesh).params)
+params = jax.tree.map(jax.device_put, make_params(), placed)
 engine = Engine(CONFIG, unstack(quantize(params) if int8 else params), Letters(), mesh)
 how = SamplingParams(max_new_tokens=40, stops=("e", "xy"))
 requests = [SampleRequest(engine.encode("def " * n, how), n, range(7)) for n in range(5)]
@@ -79,7 +77,9 @@ def test_int8_weights_lie_on_a_mesh_as_others_do():
 def made(tmp_path_factory):
     root = tmp_path_factory.mktemp("devices")
     make_run(root)
-    write_problems(root / "p.jsonl", [Problem(f"t/{n}", f"def f{n}(x):\n", f"f{n}", "", "") for n in range(3)])
+    write_problems(
+        root / "p.jsonl", [humaneval_problem(f"t/{n}", f"def f{n}(x):\n", f"f{n}", "", "") for n in range(3)]
+    )
     return root
 
 

@@ -13,22 +13,18 @@ import threading
 import time
 from pathlib import Path
 
-from codex_jax.problems.problem import Problem
+from codex_jax.sandbox.check import Check
 from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, prctl
-from codex_jax.sandbox.pool import Worker
+from codex_jax.sandbox.pool import SandboxWorker
 from tests.sandbox.attacks import CATEGORIES, CONTROLS, PROBE, TOKEN, completion
 
 TIMEOUT, SHORT = 0.5, 0.25  # CPU seconds, the second for those that would go on for ever
 WORKERS = 4
-PROBLEM = Problem(
-    "t/add",
-    "def add(a, b):\n",
-    "add",
-    "    return a + b\n",
+TEST = (
     "def check(candidate):\n    assert candidate(1, 2) == 3\n    assert candidate([1], [2]) == [1, 2]\n"
     "    assert candidate('x', 'y') == 'xy'\n"
     "    for x in map(candidate, (1, 2), (3, 4)):\n        assert type(x) is int\n"
-    "    assert list(map(candidate, (1, 2), (3, 4))) == [4, 6]\n",
+    "    assert list(map(candidate, (1, 2), (3, 4))) == [4, 6]\n"
 )
 BEFORE = f"    x = {TOKEN!r} * 3\n    open('left', 'w').write(x)\n    return a + b\n"
 OUTSIDE = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"), Path.home())
@@ -67,17 +63,17 @@ def attack_all(layer: str, secret: str, mark: str) -> dict[str, list[str]]:
     results: dict[str, list[str]] = {}
 
     def serve(part: list) -> None:
-        worker = Worker(layer)
+        worker = SandboxWorker(layer)
         for category, name, code in part:
             attack, probe = (completion(text, secret, mark, platform.machine()) for text in (code, PROBE))
             found = results[f"{category}/{name}"] = []
             limit = SHORT if category == "time" else TIMEOUT
             for text, seconds in ((BEFORE, TIMEOUT), (attack, limit), (probe, TIMEOUT)):
-                answer = worker.run(PROBLEM, text, seconds)
-                found.append(answer[0] if answer else "the worker died")
-                if answer is None:
+                result = worker.run(Check("def add(a, b):\n" + text, "add", TEST, cpu_seconds=seconds))
+                found.append(result.status if result else "the worker died")
+                if result is None:
                     worker.close()
-                    worker = Worker(layer)
+                    worker = SandboxWorker(layer)
         worker.close()
 
     threads = [threading.Thread(target=serve, args=(todo[n::WORKERS],)) for n in range(WORKERS)]

@@ -13,7 +13,7 @@ import pytest
 
 from codex_jax.errors import InputError
 from codex_jax.sandbox.layers import LAYERS
-from codex_jax.sandbox.pool import Worker
+from codex_jax.sandbox.pool import SandboxWorker
 from codex_jax.sandbox.selftest import self_test
 from tests.sandbox.attacks import CATEGORIES, CONTROLS
 
@@ -52,7 +52,7 @@ def attacked(layer: str, user: int) -> dict:
     python = python_of(user)
     if python is None:
         pytest.skip("no Python here that this user may run")
-    probe = "import sys; from codex_jax.sandbox.pool import Worker; Worker(sys.argv[1]).close()"
+    probe = "import sys; from codex_jax.sandbox.pool import SandboxWorker; SandboxWorker(sys.argv[1]).close()"
     tried = start(python, user, "-c", probe, layer)
     if tried.returncode:
         pytest.skip(tried.stderr.strip().splitlines()[-1])
@@ -126,4 +126,4 @@ def test_a_layer_that_is_missing_is_named(monkeypatch):
     hello = '{"layer": "", "refused": {"landlock": "EPERM"}}'
     monkeypatch.setattr("codex_jax.sandbox.pool.BOOT", f"print({hello!r})")
     with pytest.raises(InputError, match=r"landlock: EPERM.*--unsafe"):
-        Worker()
+        SandboxWorker()

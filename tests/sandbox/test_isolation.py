@@ -1,8 +1,9 @@
 import pytest
 
-from codex_jax.problems.problem import Problem, load_problems
-from codex_jax.sandbox.pool import run_samples
+from codex_jax.problems.load import load_problems
+from codex_jax.sandbox.check import Check
 from tests.sandbox.attacks import HERE
+from tests.sandbox.checks import problem_check, statuses
 
 # Each program looks through the memory it was forked with for what only the checker may know.
 FRAMES = """    pass
@@ -10,8 +11,8 @@ import sys
 frame = sys._getframe()
 while frame:
     for value in list(frame.f_locals.values()):
-        if isinstance(value, dict) and "canonical_solution" in value:
-            exec(value["prompt"] + value["canonical_solution"])
+        if isinstance(value, dict) and "setup" in value:
+            exec(value["setup"])
     frame = frame.f_back
 """
 HEAP = """    pass
@@ -40,20 +41,15 @@ raise LookupError("nothing found")
 """
 
 
-def results(*pairs, workers=1):
-    found = {verdict.index: verdict.result for verdict in run_samples(pairs, workers=workers)}
-    return [found[n] for n in range(len(pairs))]
-
-
-def toy(solution, check):
-    return Problem("t", "def f(x):\n", "f", solution, "def check(candidate):\n" + check)
+def check(body, test):
+    return Check("def f(x):\n" + body, "f", "def check(candidate):\n" + test)
 
 
 @pytest.mark.parametrize("program", [FRAMES, SCAN, HEAP])
 def test_no_test_in_the_memory_of_the_program(program):
-    problem = load_problems("humaneval")[0]
-    good = problem, problem.canonical_solution
-    first, stolen, last = results(good, (problem, program), good)
+    problem = load_problems("humaneval").problems["HumanEval/0"]
+    good = problem_check(problem, problem.canonical_solution)
+    first, stolen, last = statuses([good, problem_check(problem, program), good], workers=1)
     assert (first, last) == ("passed", "passed")
     # With Landlock a program cannot even ask where its memory lies, and in a root of its own there is nothing to ask.
     asked = ["failed: LookupError: nothing found", "failed: PermissionError", "failed: FileNotFoundError"]
@@ -62,17 +58,17 @@ def test_no_test_in_the_memory_of_the_program(program):
 
 
 def test_a_builtin_exception_keeps_its_type():
-    check = "    try:\n        candidate(1)\n    except {0}:\n        return\n    assert False\n"
+    test = "    try:\n        candidate(1)\n    except {0}:\n        return\n    assert False\n"
     for name in ("TypeError", "ValueError", "KeyError"):
         solution = f"    raise {name}('no')\n"
-        assert results((toy(solution, check.format(name)), solution)) == ["passed"]
+        assert statuses([check(solution, test.format(name))]) == ["passed"]
 
 
 @pytest.mark.parametrize("caught", ["except Exception", "except BaseException", "except"])
 def test_no_test_can_forgive_a_program_that_is_gone(caught):
-    problem = toy("    raise ValueError\n", f"    try:\n        candidate(1)\n    {caught}:\n        return\n")
+    test = f"    try:\n        candidate(1)\n    {caught}:\n        return\n"
     programs = ("    import os; os._exit(0)\n", "    return object()\n", "    raise ValueError\n")
-    dead, unplain, right = results(*((problem, program) for program in programs))
+    dead, unplain, right = statuses([check(program, test) for program in programs])
     assert dead.startswith("failed: ProgramError: program ended")
     assert unplain.startswith("failed: ProgramError: cannot return object")
     assert right == "passed"

@@ -3,19 +3,21 @@
 import pytest
 
 from codex_jax.sandbox.pool import run_jobs
-from tests.sandbox.test_pool import ADD, RIGHT
+from tests.sandbox.checks import RIGHT, add_check
+
+CHECK = add_check(RIGHT, cpu_seconds=20.0)
 
 
 def test_a_job_may_run_as_often_as_it_likes():
     def job(count):
-        return lambda run: [run(ADD, RIGHT, 20.0)[0] for _ in range(count)]
+        return lambda run: [run(CHECK).status for _ in range(count)]
 
     assert dict(run_jobs([job(n) for n in (0, 1, 5)])) == {0: [], 1: ["passed"], 2: ["passed"] * 5}
 
 
 def test_a_job_s_exception_is_the_caller_s():
     def job(run):
-        raise KeyError(run(ADD, RIGHT, 20.0)[0])
+        raise KeyError(run(CHECK).status)
 
     with pytest.raises(KeyError, match="passed"):
         list(run_jobs([job] * 3, workers=2))
@@ -26,7 +28,7 @@ def test_no_job_goes_on_after_the_caller_has_seen_enough():
 
     def job(run):
         for _ in range(1000):
-            ran.append(run(ADD, RIGHT, 20.0))
+            ran.append(run(CHECK))
 
     answers = run_jobs([lambda run: "first", job], workers=2)
     assert next(answers) == (0, "first")

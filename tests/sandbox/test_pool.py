@@ -8,44 +8,35 @@ import pytest
 
 from codex_jax.errors import InputError
 from codex_jax.problems.building_blocks import make_problem
-from codex_jax.problems.problem import Problem, load_problems
+from codex_jax.problems.load import load_problems
 from codex_jax.sandbox.layers import LAYERS
-from codex_jax.sandbox.pool import Worker, run_samples
-
-ADD = Problem(
-    "t/add",
-    "def add(a, b):\n",
-    "add",
-    "    return a + b\n",
-    "def check(candidate):\n    assert candidate(1, 2) == 3\n    assert candidate([1], [2]) == [1, 2]\n",
-)
-RIGHT = "    return a + b\n"
+from codex_jax.sandbox.pool import SandboxWorker
+from tests.sandbox.checks import ADD_TEST, RIGHT, add_check, problem_check, run_all, statuses
 
 
-def results(completions, problem=ADD, timeout=3.0, workers=2):
-    verdicts = run_samples([(problem, text) for text in completions], workers, timeout)
-    return [v.result for v in sorted(verdicts, key=lambda v: v.index)]
+def results(bodies, test=ADD_TEST, cpu_seconds=3.0, workers=2):
+    return statuses([add_check(body, test, cpu_seconds) for body in bodies], workers)
 
 
 @pytest.mark.parametrize("layer", [*(layer.name for layer in LAYERS), "unsafe"])
 def test_every_humaneval_reference_passes_and_no_empty_completion_does(layer):
     try:
-        Worker(layer).close()
+        SandboxWorker(layer).close()
     except InputError as error:
         pytest.skip(str(error))
-    problems = load_problems("humaneval")
-    pairs = [(p, p.canonical_solution) for p in problems] + [(p, "") for p in problems]
-    verdicts = sorted(run_samples(pairs, timeout=20.0, layer=layer), key=lambda v: v.index)
-    assert [problems[v.index].task_id for v in verdicts[:164] if not v.passed] == []
-    assert [v.index for v in verdicts[164:] if v.passed] == []
+    problems = list(load_problems("humaneval").problems.values())
+    checks = [problem_check(p, p.canonical_solution) for p in problems] + [problem_check(p, "") for p in problems]
+    passed = [result.passed for result in run_all(checks, layer=layer)]
+    assert [p.task_id for p, right in zip(problems, passed[:164], strict=True) if not right] == []
+    assert not any(passed[164:])
 
 
 def test_building_block_references_pass():
     rng = np.random.default_rng(0)
     problems = [make_problem((n,), rng) for n in range(13)]
-    assert all(v.passed for v in run_samples([(p, p.canonical_solution) for p in problems], timeout=20.0))
-    wrong = [(p, q.canonical_solution) for p in problems for q in problems if p is not q]
-    assert not any(v.passed for v in run_samples(wrong, timeout=20.0))
+    assert all(result.passed for result in run_all([problem_check(p, p.canonical_solution) for p in problems]))
+    wrong = [problem_check(p, q.canonical_solution) for p in problems for q in problems if p is not q]
+    assert not any(result.passed for result in run_all(wrong))
 
 
 HOSTILE = {
@@ -87,22 +78,19 @@ def test_no_hostile_program_passes_and_none_spoils_the_next():
 
 def test_endless_programs_time_out():
     loops = ["    while True: pass\n", "    import time\n    time.sleep(60)\n", "    pass\nwhile True: pass\n"]
-    assert results(loops, timeout=0.7) == ["timed out"] * 3
+    assert results(loops, cpu_seconds=0.7) == ["timed out"] * 3
 
 
 def test_exact_types_reach_the_test():
-    problem = Problem(
-        "t/t", ADD.prompt, "add", RIGHT, "def check(candidate):\n    assert type(candidate(1, 2)) is tuple\n"
-    )
-    assert results(["    return (a, b)\n", "    return [a, b]\n"], problem)[0] == "passed"
-    assert results(["    return [a, b]\n"], problem)[0].startswith("failed: AssertionError")
+    test = "def check(candidate):\n    assert type(candidate(1, 2)) is tuple\n"
+    right, wrong = results(["    return (a, b)\n", "    return [a, b]\n"], test)
+    assert (right, wrong) == ("passed", "failed: AssertionError")
 
 
 def test_exceptions_reach_the_test_by_type():
     test = "def check(candidate):\n    try:\n        candidate(1, 2)\n    except ValueError:\n        return\n"
     test += "    assert False\n"
-    problem = Problem("t/t", ADD.prompt, "add", RIGHT, test)
-    found = results(["    raise ValueError('x')\n", "    raise KeyError('x')\n", RIGHT], problem)
+    found = results(["    raise ValueError('x')\n", "    raise KeyError('x')\n", RIGHT], test)
     assert [result == "passed" for result in found] == [True, False, False]
 
 
@@ -117,24 +105,23 @@ def test_programs_see_no_environment_and_leave_no_file(tmp_path, monkeypatch):
     )
     test = "def check(candidate):\n    assert candidate(0, 0) == []\n    assert candidate(0, 0) == ['here']\n"
     before = set(Path("/tmp").glob("codex-jax-*"))
-    assert results([look, look], Problem("t/t", ADD.prompt, "add", RIGHT, test), workers=1) == ["passed", "passed"]
+    assert results([look, look], test, workers=1) == ["passed", "passed"]
     assert not target.exists()
     assert set(Path("/tmp").glob("codex-jax-*")) <= before
 
 
 ORPHAN = """
 import os, sys
-from codex_jax.problems.problem import Problem
+from codex_jax.sandbox.check import Check
 from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, prctl
-from codex_jax.sandbox.pool import run_samples
+from codex_jax.sandbox.pool import run_checks
 prctl(PR_SET_CHILD_SUBREAPER, 1)  # whatever is left comes to this process
-check = "def check(candidate):\\n    assert candidate(1) == 1\\n"
-problem = Problem("t", "def f(x):\\n", "f", "    return x\\n", check)
-program = "    import os, time\\n    if os.fork() == 0:\\n        os.setsid()\\n        if os.fork() == 0:\\n"
-program += "            time.sleep(987)\\n        os._exit(0)\\n    return x\\n"
-verdicts = list(run_samples([(problem, program)], 1, layer=sys.argv[1]))
+test = "def check(candidate):\\n    assert candidate(1) == 1\\n"
+program = "def f(x):\\n    import os, time\\n    if os.fork() == 0:\\n        os.setsid()\\n"
+program += "        if os.fork() == 0:\\n            time.sleep(987)\\n        os._exit(0)\\n    return x\\n"
+[(_, result)] = run_checks([Check(program, "f", test)], 1, layer=sys.argv[1])
 with open(f"/proc/self/task/{os.getpid()}/children") as file:
-    print(verdicts[0].passed, file.read().split())
+    print(result.passed, file.read().split())
 """
 
 
@@ -147,13 +134,13 @@ def test_no_process_is_left(layer):
 @pytest.mark.parametrize("workers", [1, 8])
 def test_verdicts_belong_to_their_samples(workers):
     texts = [RIGHT if n % 3 else "    return 0\n" for n in range(30)]
-    assert [result == "passed" for result in results(texts, workers=workers, timeout=20)] == [
+    assert [result == "passed" for result in results(texts, workers=workers, cpu_seconds=20)] == [
         bool(n % 3) for n in range(30)
     ]
 
 
 def test_a_program_cannot_kill_those_of_other_workers():
     killer = "    import os\n    for _ in range(200):\n        os.kill(-1, 9)\n    return 0\n"
-    found = results([killer, RIGHT] * 30, workers=4, timeout=20)
+    found = results([killer, RIGHT] * 30, workers=4, cpu_seconds=20)
     assert set(found[1::2]) == {"passed"}
     assert "passed" not in found[::2]

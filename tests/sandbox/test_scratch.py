@@ -3,13 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from codex_jax.sandbox.scratch import BYTES, FILES, FolderScratch
+from codex_jax.sandbox.check import Policy
+from codex_jax.sandbox.scratch import FolderScratch
 
 
 @pytest.fixture
 def scratch(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    scratch = FolderScratch(None)
+    scratch = FolderScratch(Policy(scratch_size=1 << 20, scratch_files=50), None)
     scratch.renew()
     yield scratch
     scratch.close()
@@ -51,12 +52,12 @@ def test_renew_follows_no_link_and_opens_what_is_closed(scratch, tmp_path):
 def test_size_and_number_are_bounded(scratch):
     path = Path(scratch.path, "f")
     path.touch()
-    os.truncate(path, BYTES - 1)
+    os.truncate(path, (1 << 20) - 1)
     assert not scratch.full(os.getpid())
-    os.truncate(path, BYTES + 1)  # though it takes no block
+    os.truncate(path, (1 << 20) + 1)  # though it takes no block
     assert scratch.full(os.getpid())
     scratch.renew()
-    for n in range(FILES + 1):
+    for n in range(51):
         Path(scratch.path, str(n)).touch()
     assert scratch.full(os.getpid())
 
@@ -64,7 +65,7 @@ def test_size_and_number_are_bounded(scratch):
 def test_a_removed_file_counts_while_it_is_open(scratch):
     path = Path(scratch.path, "f")
     with path.open("wb") as file:
-        file.truncate(BYTES + 1)
+        file.truncate((1 << 20) + 1)
         path.unlink()
         assert scratch.full(os.getpid())
     assert not scratch.full(os.getpid())

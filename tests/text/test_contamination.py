@@ -1,4 +1,4 @@
-from codex_jax.problems.problem import load_problems
+from codex_jax.problems.load import load_problems
 from codex_jax.text.contamination import make_index
 from codex_jax.text.hashing import word_hashes
 
@@ -26,8 +26,8 @@ def test_short_texts_are_not_protected():
     assert make_index([]).find(word_hashes("anything at all")) == ""
 
 
-def test_all_humaneval_prompts_and_solutions_are_found():
-    problems = load_problems("humaneval")
+def test_every_problem_of_humaneval_is_found_by_its_prompt():
+    problems = list(load_problems("humaneval").problems.values())
     texts = [(problem.task_id, text) for problem in problems for text in (problem.prompt, problem.canonical_solution)]
     index = make_index(texts)
     for problem in problems:

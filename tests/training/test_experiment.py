@@ -1,4 +1,4 @@
-"""Training reads data sets and mixtures: splits, tokenizer, resuming, prefetch."""
+"""What training does with its data: splits, tokenizer, mixtures, prefetch."""
 
 import json
 import shutil
@@ -21,13 +21,8 @@ FLAGS += ["--data.validation-split", "empty"]
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("training")
     tokenizer = train_sentencepiece([f"def function_{n}(x):\n    return x * {n}\n" for n in range(50)], 320)
-    for name, options in (
-        ("a", {}),
-        ("b", {"first": 100}),
-        ("other", {"sha256": "0" * 64}),
-        ("none", {"counts": (0,)}),
-    ):
-        build(root / name, masked=False, **{"sha256": tokenizer.sha256, "vocab_size": tokenizer.vocab_size, **options})
+    for name, made in (("a", {}), ("b", {"first": 100}), ("other", {"sha256": "0" * 64}), ("none", {"counts": (0,)})):
+        build(root / name, masked=False, **{"sha256": tokenizer.sha256, "vocab_size": tokenizer.vocab_size, **made})
         tokenizer.save(root / name / "tokenizer")
     (root / "x.py").write_text("from codex_jax.config import TrainConfig\nconfig = TrainConfig(name='x')\n")
     return root
@@ -46,16 +41,16 @@ def run(root, name, data, *flags):
     return [{key: value for key, value in row.items() if key != "tokens_per_second"} for row in rows]
 
 
-def test_a_resumed_mixture_gives_identical_metrics_even_without_prefetch(root, monkeypatch):
+def test_a_mixture_resumes_with_the_same_bits_even_without_prefetch(root, monkeypatch):
     data = f"{root}/a@2,{root}/b@1"
-    validation = ("--data.validation-split", "train", "--eval-batches", "2")
-    whole = run(root, "whole", data, *validation)
+    held = ("--data.validation-split", "train", "--eval-batches", "2")
+    whole = run(root, "whole", data, *held)
     assert {row["step"] for row in whole} == {0, 1, 2, 3, 4}
-    # The state of a run that was killed between steps 2 and 4.
+    # As after a kill between steps 2 and 4.
     shutil.copytree(root / "whole", root / "killed")
     shutil.rmtree(root / "killed" / "checkpoints" / "4")
     monkeypatch.setattr(train, "prefetch", lambda items, place: (place(item) for item in items))
-    assert run(root, "killed", data, *validation, "--resume") == whole
+    assert run(root, "killed", data, *held, "--resume") == whole
 
 
 @pytest.mark.parametrize(
@@ -66,12 +61,12 @@ def test_a_resumed_mixture_gives_identical_metrics_even_without_prefetch(root, m
         ("a", "held", "no split 'held' to validate on: it has train, empty"),
     ],
 )
-def test_unsuitable_data_is_refused(root, path, split, message):
+def test_data_that_cannot_train_is_refused(root, path, split, message):
     with pytest.raises(InputError, match=message):
         experiment.open_data(TrainConfig(data=DataConfig(path=f"{root}/{path}", validation_split=split)))
 
 
-def test_a_missing_tokenizer_folder_is_refused(tmp_path):
+def test_a_missing_tokenizer_folder_is_reported(tmp_path):
     build(tmp_path / "d")
     with pytest.raises(InputError, match="no tokenizer at"):
         experiment.open_data(TrainConfig(data=DataConfig(path=f"{tmp_path}/d", validation_split="empty")))

@@ -1,0 +1,48 @@
+"""What the sandbox is given and what it returns: a check of one program, and its result."""
+
+from dataclasses import dataclass
+
+PASSED = "passed"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a program may do. It is fixed when a worker starts its fork server.
+
+    The limits are per program. A program may import the standard library and nothing else.
+    """
+
+    memory: int = 1 << 30  # bytes of address space
+    file_size: int = 16 << 20  # bytes of one file
+    scratch_size: int = 32 << 20  # bytes of all files in its scratch folder
+    scratch_files: int = 2000
+    processes: int = 64  # threads, as a program may not fork
+    descriptors: int = 32  # open files
+
+
+STDLIB_ONLY = Policy()
+
+
+@dataclass(frozen=True)
+class Check:
+    """A program and the test that it must pass. The test never enters the process that runs the program."""
+
+    program: str  # source that runs in the sandbox
+    entry_point: str  # the function of the program that the test calls
+    test: str  # source that defines check(candidate), which raises if the candidate is wrong; runs in the checker
+    setup: str = ""  # source that runs in the checker before the test, such as its helper functions
+    cpu_seconds: float = 3.0  # CPU time that the program may take
+    policy: Policy = STDLIB_ONLY
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of a check."""
+
+    status: str  # "passed", "timed out" or "failed: REASON"
+    cpu_seconds: float = 0.0  # CPU time that the program took
+
+    @property
+    def passed(self) -> bool:
+        """Whether the test ran to its end without an error."""
+        return self.status == PASSED
