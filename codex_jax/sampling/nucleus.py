@@ -22,6 +22,7 @@ ABOVE_ONE = 0x3F800001  # the float32 after 1.0, as an integer: non-negative flo
 PARTS = 3  # into which a pass of the search divides what is left
 # Additions that wait for each other on a CPU: longer ones, or integers beside floats, take 4 to 9 times as long.
 CHAIN = 8
+CUTOFF_SCOPE = "cutoff"  # named scope of the search loop, by which codex_jax.planning finds it in a compiled program
 
 
 Number = Array | np.ndarray | float
@@ -130,7 +131,7 @@ def cutoff(weights_BNL: Array, enough: Callable[[Array, Array], Array], lowest_B
 
     low, zeros = jax.lax.bitcast_convert_type(lowest_B, jnp.int32), jnp.zeros_like(lowest_B)
     start = Search(low, jnp.full_like(low, ABOVE_ONE), jnp.full_like(zeros, weights_BNL[0].size), zeros, zeros)
-    with jax.named_scope("cutoff"):
+    with jax.named_scope(CUTOFF_SCOPE):
         low, high, _, count, mass = jax.lax.while_loop(lambda at: open_rows(at).any(), narrowed, start)
         # The larger of two, if it is enough without the other.
         larger = jnp.where(weights_BNL < _float(high)[:, None, None], weights_BNL, 0.0).max((1, 2))
