@@ -14,18 +14,19 @@ import signal
 import socket
 import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
-from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, fork, prctl
+from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, fork, prctl
 from codex_jax.sandbox.program import serve_calls
 from codex_jax.sandbox.restrictions import (
     CALLS,
+    FIRST_DESCRIPTOR,
     REPLIES,
     Restrictions,
     ServerConfig,
-    close_descriptors,
     cpu_time,
-    forbid_tracing,
+    move_descriptors,
     set_inherited_limits,
 )
 from codex_jax.sandbox.scratch import FolderScratch, MountedScratch, stat_descriptors
@@ -38,25 +39,15 @@ SHORTEST_WAIT = 0.002  # seconds between two checks of a program's CPU time
 class ForkServer:
     """The fork server of one worker."""
 
-    def __init__(self, config: ServerConfig) -> None:
+    def __init__(self, config: ServerConfig, scratch: MountedScratch | FolderScratch) -> None:
         """Raises OSError that says what the kernel refused."""
         self._namespaces = config.layer.namespaces
-        self._scratch: MountedScratch | FolderScratch = (
-            MountedScratch(config.policy) if self._namespaces else FolderScratch(config.policy, config.user)
-        )
-        try:
-            set_inherited_limits(config.policy)
-            self._restrictions = Restrictions(config)
-            if not self._try_restrictions() and not self._namespaces:
-                self._restrictions = Restrictions(config, sees_descriptors=False)
-                self._try_restrictions()
-        except BaseException:
-            self._scratch.close()
-            raise
-
-    def close(self) -> None:
-        """Removes the scratch folder."""
-        self._scratch.close()
+        self._scratch = scratch
+        set_inherited_limits(config.policy)
+        self._restrictions = Restrictions(config)
+        if not self._try_restrictions() and not self._namespaces:
+            self._restrictions = Restrictions(config, sees_descriptors=False)
+            self._try_restrictions()
 
     def _try_restrictions(self) -> bool:
         """Restricts a child that runs no program; returns whether its open files can be looked at.
@@ -139,18 +130,17 @@ class ForkServer:
         else:
             os.kill(pid, signal.SIGKILL)
         usage = os.wait4(pid, 0)[2]
-        with contextlib.suppress(ChildProcessError):
+        with contextlib.suppress(ChildProcessError):  # until there are no more children
             while True:
                 os.waitpid(-1, 0 if self._namespaces else os.WNOHANG)
                 if not self._namespaces:
-                    _kill_children()
+                    self._kill_children()
         return usage.ru_utime + usage.ru_stime
 
-
-def _kill_children() -> None:
-    """Only layers without a filter of system calls let a program leave processes."""
-    with open(f"/proc/self/task/{os.getpid()}/children") as file:
-        for child in file.read().split():
+    @staticmethod
+    def _kill_children() -> None:
+        """Kills what a program left, which it can do only in a layer without a filter of system calls."""
+        for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(child), signal.SIGKILL)
 
@@ -158,23 +148,23 @@ def _kill_children() -> None:
 def serve_programs(channel: socket.socket, config: ServerConfig) -> None:
     """The fork server's process: reports whether the layer works, then runs programs until the channel closes."""
     os.environ.clear()
-    close_descriptors({channel.fileno()})
+    move_descriptors([channel.detach()])
+    channel = socket.socket(fileno=FIRST_DESCRIPTOR)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    try:
-        server = ForkServer(config)
-    except OSError as error:
-        channel.send(json.dumps({"refused": str(error)}).encode())
-        return
-    forbid_tracing()
-    tempfile.tempdir = None  # so that programs look for a folder for temporary files again and find their own
-    gc.collect()
-    gc.freeze()  # garbage collection in a program would otherwise copy the memory that it shares with this process
-    gc.disable()
-    try:
+    scratch = MountedScratch(config.policy) if config.layer.namespaces else FolderScratch(config.policy, config.user)
+    with contextlib.closing(scratch):
+        try:
+            server = ForkServer(config, scratch)
+        except OSError as error:
+            channel.send(json.dumps({"refused": str(error)}).encode())
+            return
+        prctl(PR_SET_DUMPABLE, 0)  # programs of the same user cannot trace this process or write its memory
+        tempfile.tempdir = None  # so that programs look for a folder for temporary files again and find their own
+        gc.collect()
+        gc.freeze()  # garbage collection in a program would otherwise copy the memory that it shares with this process
+        gc.disable()
         channel.send(b"{}")
         _answer_requests(channel, server)
-    finally:
-        server.close()
 
 
 def _answer_requests(channel: socket.socket, server: ForkServer) -> None:

@@ -91,10 +91,6 @@ class MemoryImporter(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
             return None
         return importlib.util.spec_from_loader(fullname, self, is_package=self._modules[fullname][1])
 
-    def is_package(self, fullname: str) -> bool:
-        """See importlib.abc.InspectLoader."""
-        return self._modules[fullname][1]
-
     def get_source(self, fullname: str) -> str:
         """See importlib.abc.InspectLoader."""
         return importlib.util.decode_source(self._modules[fullname][0])

@@ -13,10 +13,7 @@ from codex_jax.sandbox.imports import PACKAGE_FOLDERS
 from codex_jax.sandbox.landlock import DEVICES
 from codex_jax.sandbox.libc import mount, syscall, unmount, unshare
 
-CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = (
-    1 << n for n in (17, *range(26, 31))
-)
-ALL_NAMESPACES = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET
+ALL_NAMESPACES = 1 << 17 | 1 << 26 | 1 << 27 | 1 << 28 | 1 << 29 | 1 << 30  # mounts, names, IPC, users, pids, network
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME = 1 << 1, 1 << 2, 1 << 3, 1 << 10
 MS_BIND, MS_REC, MS_PRIVATE = 1 << 12, 1 << 14, 1 << 18
 MNT_DETACH = 2

@@ -6,6 +6,7 @@ scratch folder (by Landlock or a root of its own), and only the system calls tha
 gets a user id of its own.
 """
 
+import contextlib
 import fcntl
 import os
 import platform
@@ -30,6 +31,7 @@ from codex_jax.sandbox.seccomp import (
     build_filter,
 )
 
+FIRST_DESCRIPTOR = 3  # after the standard streams
 CALLS, REPLIES, RULESET = 3, 4, 5  # a program's descriptors; the last is closed when Landlock is applied
 OTHER_TASKS = 256  # processes and threads that a user who is not root may start beside one program
 CLOCK_OF_PROCESS = 2  # the low bits of a process's CPU clock id
@@ -54,13 +56,12 @@ class Restrictions:
 
         Raises OSError if the kernel lacks what the layer needs.
         """
-        self._config = config
-        layer = config.layer
-        denied = set() if layer.namespaces or sees_descriptors else set(REMOVING)
-        if layer.landlock and landlock_version() < TRUNCATE_VERSION:
-            denied |= TRUNCATING
-        rules = ARGUMENT_RULES if layer.namespaces else ARGUMENT_RULES | NO_FILE_MAPPING
+        self._config, layer = config, config.layer
         if layer.seccomp:
+            denied: frozenset[str] = frozenset() if layer.namespaces or sees_descriptors else REMOVING
+            if layer.landlock and landlock_version() < TRUNCATE_VERSION:
+                denied |= TRUNCATING
+            rules = ARGUMENT_RULES if layer.namespaces else ARGUMENT_RULES | NO_FILE_MAPPING
             self._filter = SystemCallFilter(build_filter(platform.machine(), denied, rules))
         self._landlock = layer.seccomp and landlock_version() > 0
         # With namespaces a new scratch folder is mounted at the same path each time, so rules for its parent hold.
@@ -73,14 +74,14 @@ class Restrictions:
 
         cpu_seconds: limit on CPU time, which the kernel enforces in whole seconds, rounded up.
         """
-        layer, policy, user = self._config.layer, self._config.policy, self._config.user
+        layer, user = self._config.layer, self._config.user
         os.setsid()
         os.umask(0o22)
         os.chdir(scratch)
         ruleset = self._ruleset
         if self._landlock and ruleset < 0 and not layer.chroot:
             ruleset = make_ruleset(scratch, self._config.readable)
-        _move_descriptors(calls, replies, ruleset)
+        move_descriptors([calls, replies, ruleset] if ruleset >= 0 else [calls, replies])
         if layer.chroot:
             os.chroot(".")
         set_limit(resource.RLIMIT_CPU, int(cpu_seconds) + 1)
@@ -102,38 +103,18 @@ class Restrictions:
         self._filter.install()
 
 
-def _move_descriptors(calls: int, replies: int, ruleset: int) -> None:
-    """Moves these to their fixed numbers and closes all others."""
-    _open_null_streams()
-    # First to numbers above all targets, as one descriptor may have the number that another is moved to.
-    given = [descriptor for descriptor in (calls, replies, ruleset) if descriptor >= 0]
-    high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, RULESET + 1) for descriptor in given]
-    for target, descriptor in enumerate(high, CALLS):
-        os.dup2(descriptor, target)
-    os.closerange(CALLS + len(high), os.sysconf("SC_OPEN_MAX"))
+def move_descriptors(descriptors: Iterable[int]) -> None:
+    """Moves these to FIRST_DESCRIPTOR and up, opens /dev/null for the standard streams and closes all others.
 
-
-def _open_null_streams() -> None:
-    """Opens /dev/null anew for the standard streams: processes with the same open file would share its flags."""
+    /dev/null is opened anew, as processes that share an open file share its flags.
+    """
     null = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(null, stream)
-    os.close(null)
-
-
-def close_descriptors(keep: Iterable[int]) -> None:
-    """Opens /dev/null for the standard streams and closes all other descriptors except these."""
-    _open_null_streams()
-    start = 3
-    for descriptor in sorted(keep):
-        os.closerange(start, descriptor)
-        start = descriptor + 1
-    os.closerange(start, os.sysconf("SC_OPEN_MAX"))
-
-
-def forbid_tracing() -> None:
-    """Prevents programs of the same user from tracing this process or writing its memory."""
-    prctl(PR_SET_DUMPABLE, 0)
+    sources = [null] * FIRST_DESCRIPTOR + list(descriptors)
+    # First to numbers above all targets, as one descriptor may have the number that another is moved to.
+    high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, len(sources)) for descriptor in sources]
+    for target, descriptor in enumerate(high):
+        os.dup2(descriptor, target)
+    os.closerange(len(high), os.sysconf("SC_OPEN_MAX"))
 
 
 def set_inherited_limits(policy: Policy) -> None:
@@ -158,24 +139,18 @@ def set_limit(name: int, value: int) -> None:
 
 
 def max_tasks(policy: Policy) -> int:
-    """The limit on tasks, that is processes and threads, with which one program gets at least its policy's.
+    """The limit on tasks (processes and threads) under which one program gets at least what its policy allows.
 
-    The kernel counts tasks per user. As root, programs have a user or namespace of their own; else the user's other
-    tasks count too.
+    The kernel counts tasks per user. If we are root, programs have a user or namespace of their own.
     """
-    return policy.processes + (OTHER_TASKS + _count_tasks(os.geteuid()) if os.geteuid() else 0)
-
-
-def _count_tasks(user: int) -> int:
-    count = 0
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                if os.stat(f"/proc/{name}").st_uid == user:
-                    count += len(os.listdir(f"/proc/{name}/task"))
-            except OSError:  # it has ended
-                continue
-    return count
+    user, count = os.geteuid(), policy.processes
+    if user == 0:
+        return count
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended
+            if folder.stat().st_uid == user:
+                count += len(os.listdir(folder / "task"))
+    return count + OTHER_TASKS
 
 
 def cpu_time(pid: int) -> float:

@@ -126,24 +126,22 @@ class FolderScratch:
             os.rmdir(self._parent)
 
     def _remove(self) -> None:
-        """Removes everything in the parent, however deep: subfolders are moved up before their folder is removed."""
+        """Removes everything in the parent, however deep: what is in a folder is moved up before it is removed."""
         moved = 0
         while names := os.listdir(self._parent):
-            for name in names:
-                path = os.path.join(self._parent, name)
+            for path in (os.path.join(self._parent, name) for name in names):
                 if not stat.S_ISDIR(os.lstat(path).st_mode):
                     os.unlink(path)
                     continue
                 os.chmod(path, 0o700)
-                for inner in os.listdir(path):
-                    source = os.path.join(path, inner)
-                    if not stat.S_ISDIR(os.lstat(source).st_mode):
-                        os.unlink(source)
+                for inner in (os.path.join(path, name) for name in os.listdir(path)):
+                    if not stat.S_ISDIR(os.lstat(inner).st_mode):
+                        os.unlink(inner)
                         continue
-                    with contextlib.suppress(OSError):
-                        os.rmdir(source)  # most are empty
-                        continue
-                    os.chmod(source, 0o700)  # a folder can be moved only by a user who may write it
-                    moved += 1
-                    os.rename(source, os.path.join(self._parent, f"moved-{moved}"))
+                    try:
+                        os.rmdir(inner)  # works for most: they are empty
+                    except OSError:
+                        os.chmod(inner, 0o700)  # a folder can be moved only by a user who may write it
+                        moved += 1
+                        os.rename(inner, os.path.join(self._parent, f"moved-{moved}"))
                 os.rmdir(path)

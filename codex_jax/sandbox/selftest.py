@@ -1,4 +1,4 @@
-"""The self-test of the sandbox (python -m codex_jax.score --check): a few attempts to escape, all of which must fail."""
+"""The sandbox's self-test (python -m codex_jax.score --check): a few attempts to escape, all of which must fail."""
 
 import os
 import tempfile

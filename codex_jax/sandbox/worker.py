@@ -21,9 +21,9 @@ from codex_jax.sandbox.checker import install_timers, run_test, status_of
 from codex_jax.sandbox.fork_server import MAX_MESSAGE, serve_programs
 from codex_jax.sandbox.imports import prepare_imports
 from codex_jax.sandbox.layers import Layer, candidate_layers
-from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, prctl
+from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, prctl
 from codex_jax.sandbox.namespaces import start_in_namespaces
-from codex_jax.sandbox.restrictions import ServerConfig, forbid_tracing, max_tasks
+from codex_jax.sandbox.restrictions import ServerConfig, max_tasks
 from codex_jax.sandbox.wire import encode, receive, send
 
 CHECKER_MEMORY = 3 << 30  # bytes; a hostile answer may take much more memory than its message
@@ -122,7 +122,7 @@ def main(layer: str, policy: str) -> None:
     print(json.dumps({"layer": name, "refused": refused}), file=answers)
     if channel is None:
         return
-    forbid_tracing()
+    prctl(PR_SET_DUMPABLE, 0)  # programs of the same user cannot trace this process or write its memory
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     resource.setrlimit(resource.RLIMIT_DATA, (CHECKER_MEMORY, hard))
     site.main()  # tests may import installed packages; programs may not
