@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.message import Message
 from email.parser import HeaderParser
+from functools import partial
 
 from codex_jax.errors import InputError
 from codex_jax.sources.files import find_files
 from codex_jax.sources.members import Member, UnreadableError, members, path_parts
-from codex_jax.sources.source import Item, Part, Source, register
+from codex_jax.sources.source import Item, Part
 from codex_jax.storage.paths import StoragePath, size_of
 from codex_jax.text.document import Rejected
 from codex_jax.text.encoding import MAX_BYTES, escape_surrogates, python_item
@@ -23,18 +24,14 @@ MAX_METADATA = 1 << 20  # bytes read of a licence or metadata file
 SHORT_LICENCE = 100  # characters; a longer License field is the licence's full text
 
 
-def _source(kind: str) -> Source:
-    def source(argument: str) -> Iterator[Part]:
-        for name, path in find_files(kind, argument, SUFFIXES[kind]):
-            label = escape_surrogates(name)
-            yield Part(f"{kind}:{label}", size_of(path), read, (kind, path, label))
-
-    source.__doc__ = f"{kind}:PATH: an archive, a folder of archives or a glob."
-    return source
+def _parts(kind: str, argument: str) -> Iterator[Part]:
+    """KIND:PATH: an archive, a folder of archives or a glob."""
+    for name, path in find_files(kind, argument, SUFFIXES[kind]):
+        label = escape_surrogates(name)
+        yield Part(f"{kind}:{label}", size_of(path), read, (kind, path, label))
 
 
-for _kind in SUFFIXES:
-    register(_kind)(_source(_kind))
+tar, zip_, wheel, sdist = (partial(_parts, kind) for kind in SUFFIXES)
 
 
 @dataclass

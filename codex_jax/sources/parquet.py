@@ -8,7 +8,7 @@ from typing import Any
 from codex_jax.errors import InputError
 from codex_jax.sources.columns import Columns, as_text, split_argument
 from codex_jax.sources.files import find_files
-from codex_jax.sources.source import Item, Part, register
+from codex_jax.sources.source import Item, Part
 from codex_jax.storage.paths import READ_AHEAD, StoragePath
 from codex_jax.text.document import Document, Rejected
 from codex_jax.text.encoding import decode_python, escape_surrogates
@@ -24,7 +24,6 @@ DEFAULTS = {
 }
 
 
-@register("parquet")
 def parquet(argument: str) -> Iterator[Part]:
     """parquet:PATH?text=content&repo=...&path=...&license=...: a file, a folder or a glob."""
     name, given = split_argument("parquet", argument)
