@@ -26,8 +26,7 @@ SHORT_LICENCE = 100  # characters; a longer License field is the licence's full 
 
 def _parts(kind: str, argument: str) -> Iterator[Part]:
     """KIND:PATH: an archive, a folder of archives or a glob."""
-    for name, path in find_files(kind, argument, SUFFIXES[kind]):
-        label = escape_surrogates(name)
+    for label, path in find_files(kind, argument, SUFFIXES[kind]):
         yield Part(f"{kind}:{label}", size_of(path), read, (kind, path, label))
 
 

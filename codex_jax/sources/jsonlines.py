@@ -33,7 +33,7 @@ def json_lines(argument: str) -> Iterator[Part]:
         for start in range(0, size, step):
             end = min(start + step, size)
             arguments = (path, label, columns, start, None if end == size else end)
-            yield Part(f"jsonl:{escape_surrogates(label)}@{start}-{end}", end - start, read, arguments)
+            yield Part(f"jsonl:{label}@{start}-{end}", end - start, read, arguments)
 
 
 def read(path: StoragePath, label: str, columns: Columns, start: int, end: int | None) -> Iterator[Item]:
@@ -51,7 +51,7 @@ def read(path: StoragePath, label: str, columns: Columns, start: int, end: int |
                 line = file.readline(MAX_LINE)
                 if not line:
                     return
-                id_ = f"{escape_surrogates(label)}:{offset}"
+                id_ = f"{label}:{offset}"
                 offset += len(line)
                 if len(line) == MAX_LINE and not line.endswith(b"\n"):
                     offset += _skip_line(file, None)
