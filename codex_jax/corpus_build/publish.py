@@ -104,6 +104,7 @@ def make_manifest(
         kind=tokenizer.kind, sha256=tokenizer.sha256, vocab_size=tokenizer.vocab_size, eot=tokenizer.eot
     )
     dtype = token_dtype(tokenizer.vocab_size)
+    members = boundaries.members.items()
     return Manifest(
         name=name,
         version=settings.version,
@@ -122,10 +123,8 @@ def make_manifest(
             "seed": boundaries.seed,
             "ends": {split: format(boundaries.ends[split], "x") for split in HELD_OUT},
             "repositories": {
-                small: sorted(
-                    names[repo] for repo, split in boundaries.members.items() if split == small and repo in names
-                )
-                for small in HELD_OUT
+                held_out: sorted(names[repo] for repo, split in members if split == held_out and repo in names)
+                for held_out in HELD_OUT
             },
             "exceptions": sorted(names[repo] for repo in boundaries.exceptions if repo in names),
         },
