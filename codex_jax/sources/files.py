@@ -27,8 +27,8 @@ def find_files(prefix: str, argument: str, suffixes: tuple[str, ...]) -> list[tu
     """Finds the files of a file, folder or glob, local or remote. InputError if there are none.
 
     Returns sorted pairs (name, path). The name is relative to the folder, or to the part of the glob without wildcards,
-    with surrogates escaped. suffixes: which files of a folder to return. Links to files are followed, because downloaded
-    data sets often consist of them; links to folders are not.
+    with surrogates escaped. suffixes: which files of a folder to return. Links to files are followed, because data sets
+    are often downloaded as links; links to folders are not.
     """
     files = find_remote(argument, suffixes) if is_remote(argument) else _find_local(prefix, argument, suffixes)
     if not files:
