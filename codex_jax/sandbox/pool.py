@@ -149,7 +149,7 @@ def run_jobs(
     executor = ThreadPoolExecutor(workers)
     try:
         indices = {executor.submit(run_job, job): index for index, job in enumerate(jobs)}
-        for future in as_completed(list(indices)):
+        for future in as_completed(indices):
             yield indices.pop(future), future.result()
     finally:
         stop.set()
