@@ -19,6 +19,7 @@ from tests.sandbox.attacks import CATEGORIES, CONTROLS
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
+PROBE = "import sys; from codex_jax.sandbox.pool import SandboxWorker; SandboxWorker(sys.argv[1]).close()"
 PLACES = f"{ROOT}:{sysconfig.get_path('purelib')}"
 # A time limit must end these, not a mistake of the program's.
 TIMED = ("time/loop", "time/sleep", "time/loop_in_c", "time/threads", "time/loop_that_catches", "time/deadlock")
@@ -52,8 +53,7 @@ def attacked(layer: str, user: int) -> dict:
     python = python_of(user)
     if python is None:
         pytest.skip("no Python here that this user may run")
-    probe = "import sys; from codex_jax.sandbox.pool import SandboxWorker; SandboxWorker(sys.argv[1]).close()"
-    tried = start(python, user, "-c", probe, layer)
+    tried = start(python, user, "-c", PROBE, layer)
     if tried.returncode:
         pytest.skip(tried.stderr.strip().splitlines()[-1])
     done = start(python, user, "-m", "tests.sandbox.attack_driver", layer)
@@ -127,3 +127,56 @@ def test_a_layer_that_is_missing_is_named(monkeypatch):
     monkeypatch.setattr("codex_jax.sandbox.pool.BOOT", f"print({hello!r})")
     with pytest.raises(InputError, match=r"landlock: EPERM.*--unsafe"):
         SandboxWorker()
+
+
+FLOOD = """
+import sys, tempfile, threading, time
+from pathlib import Path
+from codex_jax.sandbox.check import Check
+from codex_jax.sandbox.pool import SandboxWorker
+
+flood = '''def f():
+    import threading, time
+    threading.stack_size(32768)
+    count = 0
+    try:
+        while True:
+            threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+            count += 1
+    except RuntimeError:
+        return count
+'''
+# Runs in the checker: the program's threads live until the other worker's check is done.
+test = '''def check(candidate):
+    import pathlib, time
+    assert candidate() > 10
+    pathlib.Path({0!r}, "flooded").touch()
+    while not pathlib.Path({0!r}, "done").exists():
+        time.sleep(0.01)
+'''
+right_test = "def check(candidate):\\n    assert candidate() == 1\\n"
+right = Check("def f():\\n    return 1\\n", "f", right_test, cpu_seconds=20.0)
+first, second = SandboxWorker(sys.argv[1]), SandboxWorker(sys.argv[1])
+with tempfile.TemporaryDirectory() as folder:
+    results = []
+    flooding = Check(flood, "f", test.format(folder), cpu_seconds=20.0)
+    thread = threading.Thread(target=lambda: results.append(second.run(flooding)))
+    thread.start()
+    while thread.is_alive() and not Path(folder, "flooded").exists():
+        time.sleep(0.01)
+    results.append(first.run(right))
+    Path(folder, "done").touch()
+    thread.join()
+first.close(), second.close()
+print([result and result.status for result in results])
+"""
+
+
+@pytest.mark.parametrize("layer", [layer.name for layer in LAYERS if not layer.chroot])
+def test_threads_of_one_program_do_not_stop_another_worker(layer):
+    """Without root the kernel counts the threads of all workers' programs together."""
+    python = python_of(users()[-1])
+    if python is None or start(python, users()[-1], "-c", PROBE, layer).returncode:
+        pytest.skip("this layer does not work here without root")
+    done = start(python, users()[-1], "-c", FLOOD, layer)
+    assert (done.stdout, done.stderr) == ("['passed', 'passed']\n", "")
