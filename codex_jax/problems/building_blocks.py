@@ -1,8 +1,9 @@
 """The paper's study of limits: docstrings that chain k of 13 one-line string operations (section 6, appendix C)."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -19,9 +20,10 @@ class Block:
     description: str
     expression: str
 
-    def apply(self, text: str) -> str:
-        """The result on a text."""
-        return eval(self.expression, {"s": text})
+    @cached_property
+    def apply(self) -> Callable[[str], str]:
+        """The operation as a function."""
+        return eval(f"lambda s: {self.expression}")
 
 
 BLOCKS = (

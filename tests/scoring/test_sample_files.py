@@ -71,7 +71,7 @@ def test_bad_samples_are_refused_or_skipped(tmp_path):
 
 
 def test_ks_without_enough_samples_are_reported(tmp_path, capsys):
-    path, samples = write(tmp_path / "s.jsonl", "t/0", "t/0", "t/1")
+    path, _ = write(tmp_path / "s.jsonl", "t/0", "t/0", "t/1")
     (file,) = read(path)
     check_ks([1], file)
     assert capsys.readouterr().err == ""
