@@ -77,10 +77,10 @@ def check_sandbox() -> int:
     """Prints the layer and the result of each attempt to break out; returns 1 if one succeeded."""
     escapes = 0
     for name, result in self_test():
-        escapes += result.startswith("not kept in")
+        escapes += result.startswith("FAILED")
         print(f"{name}: {result}")
     if escapes:
-        print(f"{escapes} attempts were not kept in: do not score samples here", file=sys.stderr)
+        print(f"{escapes} attempts FAILED: do not score samples here", file=sys.stderr)
     return min(escapes, 1)
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from codex_jax.config import ModelConfig
 from codex_jax.model.attention import attend_cached
 from codex_jax.model.cache import Prefix, Suffix
+from codex_jax.model.geometry import layer_windows
 from codex_jax.model.gpt import GPT, Block, segments_and_positions
 
 Array = jax.Array
@@ -49,10 +50,11 @@ def forward(config: ModelConfig, weights: Weights, tokens_BT: Array, eot: int) -
     """
     segments, positions = segments_and_positions(tokens_BT, eot)
     x = _apply(GPT(config), weights.outer, tokens_BT, positions, method=GPT.embed)
+    windows = layer_windows(config)
     keys, values = [], []
     for n, layer in enumerate(weights.layers):
-        window = config.window if _is_banded(config, n) else 0
-        x, (key, value) = _apply(Block(dataclasses.replace(config, window=window)), layer, x, segments, None)
+        block = Block(dataclasses.replace(config, window=windows[n]))
+        x, (key, value) = _apply(block, layer, x, segments, None)
         keys.append(key.swapaxes(1, 2))
         values.append(value.swapaxes(1, 2))
     return x, tuple(keys), tuple(values)
@@ -69,9 +71,10 @@ def decode(
     position_B = jnp.repeat(prefix.length, rows) + suffix.length
     longest = jnp.where(live_B, suffix.length, 0).max()
     x = _apply(GPT(config), weights.outer, token_B[:, None], position_B[:, None], method=GPT.embed)
+    windows = layer_windows(config)
     keys, values = [], []
     for n, layer in enumerate(weights.layers):
-        reach = config.window if _is_banded(config, n) else None
+        reach = windows[n] or None
 
         def attend(query: Array, key: Array, value: Array, n: int = n, reach: int | None = reach) -> Array:
             return attend_cached(query[:, 0], key[:, 0], value[:, 0], prefix, suffix, n, longest, reach)[:, None]
@@ -85,10 +88,6 @@ def decode(
 def head(config: ModelConfig, weights: Weights, x: Array) -> Array:
     """Logits float32 [B, T, V] of what leaves the last layer."""
     return _apply(GPT(config), weights.outer, x, method=GPT.head)
-
-
-def _is_banded(config: ModelConfig, layer: int) -> bool:
-    return bool(config.window) and layer % 2 == 1
 
 
 def _apply(module: nn.Module, params: Any, *args: Any, **how: Any) -> Any:

@@ -13,23 +13,16 @@ import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 
 from codex_jax.config import ModelConfig
-from codex_jax.model.kernels import SAVED_ATTENTION, attention
+from codex_jax.model.geometry import layer_windows
+from codex_jax.model.kernels import attention
 from codex_jax.model.product import product
+from codex_jax.model.remat import REMAT
 from codex_jax.parallel.mesh import constrain, current_mesh
 
 Array = jax.Array
 
 INIT_STD = 0.02  # GPT-2's, kept by GPT-3
 LAYER_NORM_EPSILON = 1e-5
-
-# What each policy saves of a layer, by the names given below; a layer's input is always saved.
-REMAT: dict[str, tuple[str, ...]] = {
-    "full": (),
-    "attention": (SAVED_ATTENTION,),
-    "qkv": (SAVED_ATTENTION, "qkv"),
-    "dots": ("qkv", "out", "up"),
-    "dots_attention": (SAVED_ATTENTION, "qkv", "out", "up"),
-}
 
 
 def dtype_of(config: ModelConfig) -> Any:
@@ -160,7 +153,7 @@ class GPT(nn.Module):
         )
         block = Block
         if config.remat != "none":
-            policy = jax.checkpoint_policies.save_only_these_names(*REMAT[config.remat])
+            policy = jax.checkpoint_policies.save_only_these_names(*REMAT[config.remat].names)
             block = nn.remat(Block, policy=policy, prevent_cse=False)
         self.blocks = nn.scan(
             block,
@@ -197,8 +190,8 @@ class GPT(nn.Module):
         return logits(self._normed(x), self.unembedding())
 
     def _banded(self) -> Array | None:
-        # GPT-3's layers alternate, dense first; a flag a layer keeps one compiled body and the parameters' tree.
-        return jnp.arange(self.config.layers) % 2 == 1 if self.config.window else None
+        # One flag per layer keeps one compiled body for both kinds of layer.
+        return jnp.array(layer_windows(self.config)) > 0 if self.config.window else None
 
     def _embeddings(self) -> tuple[Array, Array]:
         # Linen hands parameters out unboxed; its types do not say so.

@@ -10,14 +10,16 @@ from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 from codex_jax.config import Attention
 from codex_jax.errors import InputError
 from codex_jax.model.attention import attend, attend_packed, mask_of_packed
+from codex_jax.model.remat import SAVED_ATTENTION
 from codex_jax.parallel.mesh import AXES, RULES, platform_of
 
 Array = jax.Array
 
 LANES = 128  # splash's blocks are multiples of it
 BLOCKS = (512, 256, 128)  # tokens: splash's tiles, the largest that divides the sequence
+# In the names of splash's kernels in a compiled program, by which codex_jax.planning recognizes them.
+SPLASH_FORWARD, SPLASH_DQ, SPLASH_DKV = "fwd", "dq", "dkv"
 CUDNN_HEAD = 128  # the largest head of its fused attention before Hopper
-SAVED_ATTENTION = "attention"  # under which a remat policy finds the output (and splash's log-sum-exp)
 AMPERE = 8  # compute capability 8.0, its least
 
 

@@ -5,10 +5,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from codex_jax.model.geometry import contraction_axis
+
 Array = jax.Array
 
 LARGEST = 127
-INWARDS = ("out", "down")  # products whose outputs are the kernel's first axis: see gpt.Linear
 
 
 def quantize(params: Any, free: bool = False) -> Any:
@@ -21,7 +22,7 @@ def quantize(params: Any, free: bool = False) -> Any:
     def linear(name: str, tree: Any) -> Any:
         if "kernel" not in tree:
             return tree
-        kernel, scale = _quantized(tree["kernel"], name in INWARDS)
+        kernel, scale = _quantized(tree["kernel"], 1 + contraction_axis(name))
         if free:
             tree["kernel"].delete()
         return {**tree, "kernel": kernel, "scale": scale}
@@ -29,9 +30,8 @@ def quantize(params: Any, free: bool = False) -> Any:
     return {**params, "blocks": {name: linear(name, tree) for name, tree in params["blocks"].items()}}
 
 
-def _quantized(kernel_LCF: Array, inwards: bool) -> tuple[Array, Array]:
+def _quantized(kernel_LCF: Array, inputs: int) -> tuple[Array, Array]:
     # (int8 like the kernel, float32 [layers, outputs]); a kernel of zeros has a scale of 1.
-    inputs = 2 if inwards else 1
 
     def convert(kernel: Array) -> tuple[Array, Array]:
         most = jnp.abs(kernel).max(axis=inputs, keepdims=True).astype(jnp.float32)

@@ -1,4 +1,4 @@
-"""The paper's eight sizes (PAPER table 1 and GPT-3's), and how many parameters a config has."""
+"""The paper's eight model sizes: table 1 of the Codex paper, with the settings of GPT-3."""
 
 import math
 
@@ -17,17 +17,6 @@ SIZES: dict[str, tuple[ModelConfig, float]] = {
 }
 
 
-def non_embedding_parameters(config: ModelConfig) -> int:
-    """Parameters outside the two embeddings: 12 * width^2 + 13 * width a layer, and the last LayerNorm."""
-    width = config.width
-    return config.layers * (12 * width * width + 13 * width) + 2 * width
-
-
-def parameters(config: ModelConfig) -> int:
-    """All parameters; the output projection is the token embedding (tied)."""
-    return non_embedding_parameters(config) + (config.vocab_size + config.context) * config.width
-
-
 def steps_for(tokens: float, batch_size: int, context: int = 2048) -> int:
-    """Steps of batch_size sequences until so many tokens are seen; the paper trained on 100 billion."""
+    """Training steps of batch_size sequences that see at least `tokens` tokens; the paper trained on 100 billion."""
     return math.ceil(tokens / (batch_size * context))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from codex_jax.errors import InputError
 from codex_jax.problems import apps, building_blocks, evalplus, humaneval, mbpp
 from codex_jax.problems.problem import Problem
-from codex_jax.storage.jsonl import Json, lacks, parse, read_lines
+from codex_jax.storage.jsonl import Json, parse, read_lines, text_field_error
 from codex_jax.text.encoding import is_utf8
 
 CHOICES = (
@@ -87,11 +87,11 @@ def _read_file(path: Path, expected: Format | None = None) -> Benchmark:
     for place, row in _rows(path):
         form = next((form for form in FORMATS if form.mark in row), None)
         if form is None:
-            raise InputError(f"{place}: not a problem, as {lacks(row, humaneval.FIELDS)}: give {CHOICES}")
+            raise InputError(f"{place}: not a problem, as {text_field_error(row, humaneval.FIELDS)}: give {CHOICES}")
         expected = expected or form
         if form is not expected:
             raise InputError(f"{place} is in {form.name}'s format, not {expected.name}'s: give one benchmark per file")
-        reason = lacks(row, form.text_fields)
+        reason = text_field_error(row, form.text_fields)
         if reason:
             raise InputError(f"{place}: {reason}, which {form.name}'s format requires")
         try:

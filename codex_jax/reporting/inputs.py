@@ -5,6 +5,7 @@ from pathlib import Path
 
 from codex_jax.errors import InputError
 from codex_jax.reporting.statistics import summarize
+from codex_jax.runs.metrics import read_metrics
 from codex_jax.storage.jsonl import Json, read_objects
 
 
@@ -75,6 +76,6 @@ def read_blocks(path: Path) -> dict[str, int]:
 
 def bits_per_byte(run: Path) -> dict[str, float] | None:
     """The first and last validation bits per byte of a run folder, or None if it has none."""
-    values = [row.get("bits_per_byte") for row in read_objects(run / "metrics.jsonl")]
+    values = [row.get("bits_per_byte") for row in read_metrics(run)]
     numbers = [value for value in values if isinstance(value, (int, float))]
     return {"before": numbers[0], "after": numbers[-1]} if numbers else None

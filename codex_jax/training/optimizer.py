@@ -6,8 +6,7 @@ import jax
 import optax
 
 from codex_jax.config import OptimizerConfig
-
-MATRICES = ("kernel", "token_embedding", "position_embedding")
+from codex_jax.model.geometry import parameter_at
 
 
 def learning_rate(config: OptimizerConfig, steps: int) -> optax.Schedule:
@@ -23,12 +22,8 @@ def learning_rate(config: OptimizerConfig, steps: int) -> optax.Schedule:
 
 
 def decayed(params: Any) -> Any:
-    """True for matrices (by name: scanned biases have two axes too), False for biases and norms."""
-
-    def is_matrix(path: tuple, _: Any) -> bool:
-        return any(getattr(key, "key", None) in MATRICES for key in path)
-
-    return jax.tree_util.tree_map_with_path(is_matrix, params)
+    """True for matrices, False for biases and norms; a tree like params."""
+    return jax.tree_util.tree_map_with_path(lambda path, _: parameter_at(path).is_matrix, params)
 
 
 def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:

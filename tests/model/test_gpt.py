@@ -10,8 +10,9 @@ import pytest
 from jax._src.ad_checkpoint import saved_residuals
 
 from codex_jax.config import ModelConfig, RematPolicy
+from codex_jax.model.geometry import non_embedding_parameters, parameters
 from codex_jax.model.gpt import GPT, segments_and_positions
-from codex_jax.model.sizes import SIZES, non_embedding_parameters, parameters
+from codex_jax.model.sizes import SIZES
 from tests.model.made import make_params
 from tests.model.reference import forward
 

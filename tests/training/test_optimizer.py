@@ -2,6 +2,7 @@ import math
 
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from codex_jax.config import OptimizerConfig
@@ -24,33 +25,33 @@ def test_learning_rate_is_warm_up_then_cosine():
 
 def test_updates_are_those_of_adamw_in_float64():
     rng = np.random.default_rng(0)
-    params = {"up": {"kernel": rng.normal(size=(3, 4)), "bias": rng.normal(size=(3, 4))}}
-    gradients = [{"up": {k: rng.normal(size=(3, 4)) * scale for k in ("kernel", "bias")}} for scale in (0.1, 5.0, 1.0)]
-    optimizer = make_optimizer(CONFIG, 20)
-    ours = {"up": {k: jnp.asarray(v, jnp.float32) for k, v in params["up"].items()}}
-    state = optimizer.init(ours)
-    theirs = params["up"]
-    first, second = ({k: np.zeros((3, 4)) for k in theirs} for _ in range(2))
+    expected = {k: rng.normal(size=(3, 4)) for k in ("kernel", "bias")}
+    gradients = [{k: rng.normal(size=(3, 4)) * scale for k in expected} for scale in (0.1, 5.0, 1.0)]
+
+    def in_layer(arrays):
+        return {"blocks": {"up": {k: jnp.asarray(v, jnp.float32) for k, v in arrays.items()}}}
+
+    optimizer, params = make_optimizer(CONFIG, 20), in_layer(expected)
+    state = optimizer.init(params)
+    first, second = ({k: np.zeros((3, 4)) for k in expected} for _ in range(2))
     for n, gradient in enumerate(gradients):
-        updates, state = optimizer.update(
-            {"up": {k: jnp.asarray(v, jnp.float32) for k, v in gradient["up"].items()}}, state, ours
-        )
-        ours = {"up": {k: ours["up"][k] + updates["up"][k] for k in theirs}}
-        norm = math.sqrt(sum((g**2).sum() for g in gradient["up"].values()))
-        for k, g in gradient["up"].items():
+        updates, state = optimizer.update(in_layer(gradient), state, params)
+        params = optax.apply_updates(params, updates)
+        norm = math.sqrt(sum((g**2).sum() for g in gradient.values()))
+        for k, g in gradient.items():
             clipped = g / max(1.0, norm)
             first[k] = 0.9 * first[k] + 0.1 * clipped
             second[k] = 0.95 * second[k] + 0.05 * clipped**2
             mean, variance = first[k] / (1 - 0.9 ** (n + 1)), second[k] / (1 - 0.95 ** (n + 1))
-            decay = 0.1 * theirs[k] if k == "kernel" else 0.0
-            theirs[k] = theirs[k] - rate(n, 20) * (mean / (np.sqrt(variance) + 1e-8) + decay)
-    for k, wanted in theirs.items():
-        np.testing.assert_allclose(ours["up"][k], wanted, rtol=1e-5, atol=1e-6)
+            decay = 0.1 * expected[k] if k == "kernel" else 0.0
+            expected[k] = expected[k] - rate(n, 20) * (mean / (np.sqrt(variance) + 1e-8) + decay)
+    for k, array in expected.items():
+        np.testing.assert_allclose(params["blocks"]["up"][k], array, rtol=1e-5, atol=1e-6)
 
 
 def test_matrices_alone_decay():
-    tree = {"blocks": {"qkv": {"kernel": 0, "bias": 0}, "mlp_norm": {"scale": 0}}, "token_embedding": 0}
+    tree = {"blocks": {"query": {"kernel": 0, "bias": 0}, "mlp_norm": {"scale": 0}}, "token_embedding": 0}
     assert decayed(tree) == {
-        "blocks": {"qkv": {"kernel": True, "bias": False}, "mlp_norm": {"scale": False}},
+        "blocks": {"query": {"kernel": True, "bias": False}, "mlp_norm": {"scale": False}},
         "token_embedding": True,
     }

@@ -234,7 +234,7 @@ def test_bad_input(tmp_path, capsys):
     refused("no problem fits", "--seq-len", "4", sources=[f"problems:{tmp_path / 'problems.jsonl'}"])
     assert build(source, tmp_path / "d") == 0
     assert build(source, tmp_path / "d") == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "exists already" in capsys.readouterr().err
     assert build(source, tmp_path / "d" / "1.0.0") == 2
     assert cli.run(corpus.main, corpus.Args, [*source, "--out", "gs://bucket/d", *FLAGS]) == 2
     assert "--beam" in capsys.readouterr().err

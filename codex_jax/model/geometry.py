@@ -1,0 +1,117 @@
+"""The table of the model's parameters, and every number that follows from a ModelConfig alone.
+
+The model is initialized from this table, and the optimizer, quantization, the sampler and the planner look parameters
+up here instead of knowing their names. A path joins the keys of the parameter tree by slashes. Parameters under
+"blocks" exist once per layer: they are listed for one layer, and the tree stacks all layers along a leading axis.
+"""
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import jax
+
+from codex_jax.config import ModelConfig
+
+BLOCKS = "blocks/"  # path prefix of the parameters that every layer has
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One array of the parameter tree."""
+
+    axes: tuple[str, ...]  # logical names of its axes, without the layer axis: keys of parallel.mesh.RULES
+    contraction: int | None = None  # for the kernel of a linear layer: the axis summed over in its product
+    stays_float32: bool = False  # also where the other parameters are loaded in the compute dtype
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether weight decay applies: to kernels and embeddings, not to biases and norms."""
+        return len(self.axes) == 2
+
+
+_NORM = Parameter(("vector",), stays_float32=True)
+
+PARAMETERS = {
+    "token_embedding": Parameter(("vocab", "embed")),  # also the output projection
+    "position_embedding": Parameter(("position", "embed")),
+    "blocks/attention_norm/scale": _NORM,
+    "blocks/attention_norm/bias": _NORM,
+    "blocks/query/kernel": Parameter(("embed", "heads"), contraction=0),
+    "blocks/query/bias": Parameter(("heads",)),
+    "blocks/key/kernel": Parameter(("embed", "heads"), contraction=0),
+    "blocks/key/bias": Parameter(("heads",)),
+    "blocks/value/kernel": Parameter(("embed", "heads"), contraction=0),
+    "blocks/value/bias": Parameter(("heads",)),
+    "blocks/out/kernel": Parameter(("embed", "heads"), contraction=1),
+    "blocks/out/bias": Parameter(("vector",)),
+    "blocks/mlp_norm/scale": _NORM,
+    "blocks/mlp_norm/bias": _NORM,
+    "blocks/up/kernel": Parameter(("embed", "mlp"), contraction=0),
+    "blocks/up/bias": Parameter(("mlp",)),
+    "blocks/down/kernel": Parameter(("embed", "mlp"), contraction=1),
+    "blocks/down/bias": Parameter(("vector",)),
+    "final_norm/scale": _NORM,
+    "final_norm/bias": _NORM,
+}
+
+LINEAR_LAYERS = tuple(path.split("/")[1] for path, parameter in PARAMETERS.items() if parameter.contraction is not None)
+
+
+def parameter_at(path: tuple) -> Parameter:
+    """The entry for a leaf of the parameter tree; KeyError where the model has no such parameter.
+
+    path: as jax.tree_util.tree_map_with_path gives it.
+    """
+    return PARAMETERS["/".join(key.key for key in path if isinstance(key, jax.tree_util.DictKey))]
+
+
+def contraction_axis(linear_layer: str) -> int:
+    """The axis of one layer's kernel that the product of a linear layer, such as "query", sums over."""
+    axis = PARAMETERS[f"{BLOCKS}{linear_layer}/kernel"].contraction
+    assert axis is not None
+    return axis
+
+
+def axis_sizes(config: ModelConfig) -> dict[str, int]:
+    """Logical axis -> its size."""
+    width = config.width
+    return {
+        "vocab": config.vocab_size,
+        "position": config.context,
+        "embed": width,
+        "vector": width,
+        "heads": width,  # heads x head size
+        "mlp": 4 * width,
+    }
+
+
+def shape_of(config: ModelConfig, path: str) -> tuple[int, ...]:
+    """The shape of one parameter: of one layer's part where it is under "blocks"."""
+    sizes = axis_sizes(config)
+    return tuple(sizes[axis] for axis in PARAMETERS[path].axes)
+
+
+def layer_matrix_parameters(config: ModelConfig, linear_layers: Collection[str] = LINEAR_LAYERS) -> int:
+    """Weights in the matrix products of one transformer layer, or of some of its linear layers only."""
+    return sum(math.prod(shape_of(config, f"{BLOCKS}{name}/kernel")) for name in linear_layers)
+
+
+def parameters(config: ModelConfig) -> int:
+    """All parameters; the output projection is the token embedding (tied)."""
+    return sum(
+        math.prod(shape_of(config, path)) * (config.layers if path.startswith(BLOCKS) else 1) for path in PARAMETERS
+    )
+
+
+def non_embedding_parameters(config: ModelConfig) -> int:
+    """Parameters outside the token and position embeddings."""
+    return parameters(config) - (config.vocab_size + config.context) * config.width
+
+
+def layer_windows(config: ModelConfig) -> tuple[int, ...]:
+    """For each layer, how many of the last tokens a token attends to, itself included; 0: all of them.
+
+    As in GPT-3, full and windowed layers alternate, and the first is full.
+    """
+    return tuple(config.window if layer % 2 else 0 for layer in range(config.layers))
