@@ -24,7 +24,7 @@ from codex_jax.planning.token_step import (
     project_step,
     trip_count,
 )
-from codex_jax.planning.units import COUNT, GIB, MIB, MILLISECONDS, MINUTES, Shown
+from codex_jax.planning.units import COUNT, GIB, MIB, MILLISECONDS, MINUTES
 from codex_jax.sampling import rows
 from codex_jax.sampling.params import SampleRequest, SamplingParams
 from codex_jax.sampling.programs import check_mesh, jitted, param_shapes, slots_for, state_shapes, weight_shapes
@@ -68,9 +68,9 @@ class DecodeSpeed:
     """Projected times of sampling."""
 
     step: TokenStep
-    prefill_seconds: Annotated[float, Shown("prefill of one prompt for each copy of the model", MILLISECONDS)]
+    prefill_seconds: Annotated[float, "prefill of one prompt for each copy of the model", MILLISECONDS]
     tokens_per_second: float  # of all chips
-    human_eval_seconds: Annotated[float, Shown(f"HumanEval, {PROBLEMS} x {SAMPLES} x {TOKENS} tokens", MINUTES)]
+    human_eval_seconds: Annotated[float, f"HumanEval, {PROBLEMS} x {SAMPLES} x {TOKENS} tokens", MINUTES]
 
 
 @dataclass(frozen=True)
@@ -79,19 +79,19 @@ class DecodePlan(Plan):
 
     dtype: str
     int8: bool
-    rows: Annotated[int, Shown("samples at a time, all chips", COUNT)]
-    prompts: Annotated[int, Shown("prompts that they continue", COUNT)]
-    places: Annotated[int, Shown("places per prompt", COUNT)]
-    slots: Annotated[int, Shown("slots per sample", COUNT)]
-    weight_bytes: Annotated[int, Shown("weights", GIB)]
-    loading_bytes: Annotated[int, Shown("while weights are loaded", GIB)]  # they are converted one at a time
+    rows: Annotated[int, "samples at a time, all chips", COUNT]
+    prompts: Annotated[int, "prompts that they continue", COUNT]
+    places: Annotated[int, "places per prompt", COUNT]
+    slots: Annotated[int, "slots per sample", COUNT]
+    weight_bytes: Annotated[int, "weights", GIB]
+    loading_bytes: Annotated[int, "while weights are loaded", GIB]  # they are converted one at a time
     loads: bool  # whether loading_bytes fit
-    prefix_bytes: Annotated[int, Shown("keys and values of prompts", GIB)]
-    suffix_bytes: Annotated[int, Shown("keys and values of samples", GIB)]
-    bytes_a_sample: Annotated[int, Shown("keys and values of one sample", MIB)]
-    padding_bytes: Annotated[int, Shown("padding of arrays, and stop tables", GIB)]
-    prefill_temporary_bytes: Annotated[int, Shown("temporary arrays of the prefill", GIB)]
-    largest_batch: Annotated[int, Shown("largest --batch, estimated", COUNT)]
+    prefix_bytes: Annotated[int, "keys and values of prompts", GIB]
+    suffix_bytes: Annotated[int, "keys and values of samples", GIB]
+    bytes_a_sample: Annotated[int, "keys and values of one sample", MIB]
+    padding_bytes: Annotated[int, "padding of arrays, and stop tables", GIB]
+    prefill_temporary_bytes: Annotated[int, "temporary arrays of the prefill", GIB]
+    largest_batch: Annotated[int, "largest --batch, estimated", COUNT]
     speed: DecodeSpeed | None
 
     null_keys = ("step", "prefill_seconds", "human_eval_seconds")
@@ -100,7 +100,7 @@ class DecodePlan(Plan):
 def lower_sampler(
     config: ModelConfig, settings: DecodeSettings, mesh: Mesh, shape: Layout, places: int, slots: int
 ) -> tuple[Any, Any, dict[str, int]]:
-    """Lowers (the program that draws tokens, the one that prefills prompts); also (the bytes that they keep per device).
+    """Lowers the program that draws tokens and the one that prefills prompts; the dict has the bytes kept per device.
 
     InputError where sizes do not divide over the mesh.
     """
