@@ -25,12 +25,20 @@ from codex_jax.planning.token_step import (
     trip_count,
 )
 from codex_jax.planning.units import COUNT, GIB, MIB, MILLISECONDS, MINUTES
+from codex_jax.problems.problem import PAPER_STOPS
 from codex_jax.sampling import rows
 from codex_jax.sampling.params import SampleRequest, SamplingParams
-from codex_jax.sampling.programs import check_mesh, jitted, param_shapes, slots_for, state_shapes, weight_shapes
+from codex_jax.sampling.programs import (
+    check_mesh,
+    copies_of,
+    jitted,
+    param_shapes,
+    slots_for,
+    state_shapes,
+    weight_shapes,
+)
 from codex_jax.sampling.sampler import for_decoding
 from codex_jax.sampling.scheduler import Layout, buckets, layout
-from codex_jax.sampling.stops import PAPER_STOPS
 
 P50K_TOKENS = 50_281  # the rest of the model's vocabulary is padding
 
@@ -105,7 +113,7 @@ def lower_sampler(
     InputError where sizes do not divide over the mesh.
     """
     check_mesh(config, mesh)
-    params, copies = settings.params, mesh.shape["data"] * mesh.shape["fsdp"]
+    params, copies = settings.params, copies_of(mesh)
     eot, vocabulary = min(P50K_EOT, config.vocab_size - 1), min(P50K_TOKENS, config.vocab_size)
     whole = NamedSharding(mesh, PartitionSpec())
 
@@ -113,12 +121,12 @@ def lower_sampler(
         return jax.ShapeDtypeStruct(sizes, "int32", sharding=sharding)
 
     weights, state = weight_shapes(config, mesh, settings.int8), state_shapes(config, mesh, shape, places, slots)
-    tables = rows.make_stop_tables(params.stops, params.kind.free_start, [b""], 0).tables.shape[:2]
+    tables = rows.make_stop_tables(params.stops, params.program_key.min_tokens, [b""], 0).tables.shape[:2]
     stop_shapes = (*tables, vocabulary), (), ()
     stops = rows.StopTables(*(integers(*sizes, sharding=whole) for sizes in stop_shapes))
     programs, scalars = jitted(config, eot, mesh), rows.make_sampling_scalars(params)
     with jax.set_mesh(mesh):
-        advance = programs.advance.lower(params.kind, scalars, stops, weights, state, integers(), integers())
+        advance = programs.advance.lower(params.program_key, scalars, stops, weights, state, integers(), integers())
         place = programs.place.lower(weights, state, integers(copies), integers(copies, places), integers(copies))
 
     loaded = param_shapes(config, mesh)  # as they are read; each is then converted while the others wait
@@ -151,7 +159,7 @@ def plan_decoding(
     config, tpu = for_decoding(model, settings.dtype), parse_topology(topology)
     chip, cores = tpu.chip, tpu.chip.cores
     mesh = make_mesh(mesh_config, slice_devices(topology))
-    copies = mesh.shape["data"] * mesh.shape["fsdp"]
+    copies = copies_of(mesh)
     shape, places, slots = settings.layout(copies), buckets([settings.prompt])[-1], slots_for(config, settings.params)
     batch = shape.groups * shape.rows
     advance_lowered, place_lowered, kept = lower_sampler(config, settings, mesh, shape, places, slots)

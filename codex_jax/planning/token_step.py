@@ -16,6 +16,7 @@ from codex_jax.planning.hlo import Costs
 from codex_jax.planning.projection import communication_seconds, kernel_efficiency
 from codex_jax.planning.units import COUNT, FLOPS, GIB, MIB, MILLISECONDS
 from codex_jax.sampling.nucleus import CUTOFF_SCOPE
+from codex_jax.sampling.programs import copies_of
 from codex_jax.sampling.rows import advance
 from codex_jax.sampling.scheduler import STEPS
 
@@ -114,8 +115,8 @@ def project_prefill(
     costs: Costs, config: ModelConfig, tpu: Slice, mesh: Mesh, positions: int, weight_bytes: int
 ) -> float:
     """Seconds in which every copy of the model prefills one prompt. positions: of the prompt, padding included."""
-    chip, copies = tpu.chip, mesh.shape["data"] * mesh.shape["fsdp"]
-    flops = prefill_flops(config, copies, positions) / mesh.devices.size
+    chip = tpu.chip
+    flops = prefill_flops(config, copies_of(mesh), positions) / mesh.devices.size
     kernel_flops = sum(costs.custom_calls.values()) * 2 * positions**2 * config.width / mesh.shape["model"]
     kernels = kernel_flops / (chip.peak_flops / chip.cores) / kernel_efficiency(config, chip)
     return program_seconds(costs, tpu, mesh, weight_bytes, flops)["seconds"] + kernels
