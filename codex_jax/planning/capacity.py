@@ -10,7 +10,7 @@ from codex_jax.config import DataConfig, TrainConfig
 from codex_jax.errors import InputError
 from codex_jax.model.kernels import chosen
 from codex_jax.planning.candidates import smallest
-from codex_jax.planning.changes import differences, plan_command
+from codex_jax.planning.changes import plan_command
 from codex_jax.planning.chips import parse_topology
 from codex_jax.planning.memory import estimate, mesh_sizes
 from codex_jax.planning.training_plan import Job, job_of
@@ -77,7 +77,7 @@ def require(config: TrainConfig, length: int = 0, command: str = "EXPERIMENT.py"
     fitting = min(smallest(job), key=lambda one: parse_topology(one.topology).chips, default=None)
     advice = "no known TPU slice can hold it"
     if fitting:
-        plan = plan_command(command, fitting.topology, differences(job.config, fitting.config))
+        plan = plan_command(command, fitting.topology, fitting.settings)
         advice = f"the smallest TPU slice that can hold it is {fitting.topology}: {plan}"
     raise InputError(
         f"this run needs at least {GIB.text(needed)} on each of {jax.device_count()} {platform} device(s), "
