@@ -8,7 +8,8 @@ import jax
 
 from codex_jax.config import DataConfig, TrainConfig
 from codex_jax.errors import InputError
-from codex_jax.model.kernels import chosen
+from codex_jax.model.geometry import head_dim
+from codex_jax.model.kernels import choose_kernel
 from codex_jax.planning.candidates import changes, smallest
 from codex_jax.planning.chips import chips_of
 from codex_jax.planning.compiling import Job, job_of
@@ -68,7 +69,7 @@ def require(config: TrainConfig, length: int = 0, command: str = "EXPERIMENT.py"
     platform, there = devices[0].platform, device_bytes(devices)
     if there is None:
         return
-    kernel = chosen(model.attention, platform, model.compute_dtype, length or job.length, model.width // model.heads)
+    kernel = choose_kernel(model.attention, platform, model.compute_dtype, length or job.length, head_dim(model))
     mesh = mesh_for(config, jax.device_count())
     memory = estimate(config, mesh, length or job.length, kernel != "xla", tiled=platform == "tpu")
     needed = memory.total * SURE if length else memory.parameters + memory.moments + memory.gradients

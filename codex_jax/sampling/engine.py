@@ -10,7 +10,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from codex_jax.config import ModelConfig
 from codex_jax.errors import InputError
-from codex_jax.model.cache import bytes_of
+from codex_jax.model.cache import cache_bytes
 from codex_jax.model.decode import Weights
 from codex_jax.model.product import precise
 from codex_jax.sampling import rows
@@ -112,7 +112,7 @@ class Engine:
 
     def bytes_a_sample(self, how: SamplingParams) -> int:
         """Of its own keys and values, over all devices."""
-        return bytes_of(self.config, self.slots(how))
+        return cache_bytes(self.config, self.slots(how))
 
     def limit(self, request: SampleRequest, how: SamplingParams) -> int:
         """How many tokens its samples may have."""

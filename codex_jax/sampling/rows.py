@@ -135,7 +135,7 @@ def place(
     A group that is not there is dropped.
     """
     _, keys, values = forward(config, weights, tokens_KP, eot)
-    return state._replace(prefix=state.prefix.place(groups_K, keys, values, lengths_K))
+    return state._replace(prefix=state.prefix.write(groups_K, keys, values, lengths_K))
 
 
 def refill(state: State, seed: Given, fresh: NewRows) -> State:

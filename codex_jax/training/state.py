@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh, NamedSharding
 
-from codex_jax.model.gpt import GPT
+from codex_jax.model.gpt import GPT, init_params
 from codex_jax.parallel.mesh import shardings
 
 
@@ -21,8 +21,7 @@ class TrainState(NamedTuple):
 
 
 def _init(model: GPT, optimizer: optax.GradientTransformation, key: jax.Array) -> TrainState:
-    tokens = jnp.zeros((1, 1), jnp.int32)
-    params = model.init(key, tokens, tokens, tokens)["params"]
+    params = init_params(model.config, key)
     return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params))
 
 
