@@ -10,7 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import tyro
 
@@ -18,8 +18,10 @@ from codex_jax.config import TrainConfig, load_experiment
 from codex_jax.errors import InputError
 
 Args = TypeVar("Args")
+T = TypeVar("T")
 Main = Callable[[Any], int | None]
 Command = tuple[Main, type]  # a function and the dataclass of its flags
+Hidden = Annotated[T, tyro.conf.Fixed, tyro.conf.Suppress]  # a field that is no flag
 
 
 def parse(
@@ -89,21 +91,43 @@ def _summary(args_type: type) -> str:
     return (args_type.__doc__ or "").strip().splitlines()[0]
 
 
-def run_experiment(main: Main, args_type: type[TrainConfig], argv: list[str] | None = None) -> int:
-    """As run, for a command whose first argument is an experiment file, which gives the defaults of the flags.
+@dataclasses.dataclass(frozen=True)
+class ExperimentArgs(TrainConfig):
+    """The settings of a run, as flags after an experiment file that gives their defaults.
 
-    args_type: TrainConfig with the command's own flags, of which `experiment` is the first argument.
+    A command adds its own flags in a subclass.
     """
+
+    experiment: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="EXPERIMENT")] = (
+        ""  # EXPERIMENT.py, or EXPERIMENT.py:NAME where it has several
+    )
+    defaults: Hidden[TrainConfig] = dataclasses.field(default_factory=TrainConfig)  # the experiment file's own config
+    words: Hidden[tuple[str, ...]] = ()  # the command line: the experiment and the flags
+
+    def config(self) -> TrainConfig:
+        """The settings of the run alone."""
+        return TrainConfig(**{field.name: getattr(self, field.name) for field in dataclasses.fields(TrainConfig)})
+
+
+def run_experiment(main: Main, args_type: type[ExperimentArgs], argv: list[str] | None = None) -> int:
+    """As run, for a command whose first argument is an experiment file; --help shows the module's docstring."""
     words = sys.argv[1:] if argv is None else argv
 
     def body() -> int | None:
-        description = sys.modules[main.__module__].__doc__
-        if not words or words[0].startswith("-"):
-            parse(args_type, [word for word in words if word in ("-h", "--help")] or None, None, description)
-            raise InputError("name an experiment file first, such as experiments/tiny.py")
-        config = load_experiment(words[0])
-        fields = {field.name: getattr(config, field.name) for field in dataclasses.fields(TrainConfig)}
-        default = args_type(**fields, experiment=words[0])  # type: ignore[call-arg]
-        return main(parse(args_type, words[1:], default, description))
+        description = sys.modules[main.__module__].__doc__ or ""
+        name = words[0] if words and not words[0].startswith("-") else ""
+        help_flags = [word for word in words if word in ("-h", "--help")][:1]
+        try:
+            config = load_experiment(name)
+        except InputError as error:
+            if help_flags:
+                parse(args_type, help_flags, None, f"{description}\n\n{error}" if name else description)
+            raise
+        settings = {field.name: getattr(config, field.name) for field in dataclasses.fields(TrainConfig)}
+        default = args_type(**settings, experiment=name, defaults=config, words=tuple(words))
+        args = parse(args_type, words[1:], default, description)
+        if args.experiment != name:
+            raise InputError(f"unexpected argument {args.experiment!r} after the experiment {name} (see --help)")
+        return main(args)
 
     return guarded(body)

@@ -124,8 +124,10 @@ class TrainConfig:
 def load_experiment(spec: str | Path) -> TrainConfig:
     """The config of an experiment: FILE.py, which defines `config`, or FILE.py:NAME, one of its `configs`.
 
-    InputError where the file or the config is missing.
+    InputError where no file is named, or where the file or the config is missing.
     """
+    if not spec:
+        raise InputError("name an experiment file first, such as experiments/tiny.py")
     path, colon, name = str(spec).rpartition(":") if not str(spec).endswith(".py") else (str(spec), "", "")
     if not Path(path).is_file():
         raise InputError(f"no experiment file {path or spec}: name one such as experiments/tiny.py")

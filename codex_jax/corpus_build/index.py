@@ -1,59 +1,62 @@
-"""All documents that passed the filters, over the files that hold them."""
+"""All documents that passed the filters, over all parts of the sources."""
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 
-from codex_jax.corpus_build.intermediates import ROW, read_band, read_text
+from codex_jax.corpus_build.intermediates import part_name, text_range
+from codex_jax.storage.remote_files import Folder
 from codex_jax.text.splits import Boundaries, may_train_tokenizer
 from codex_jax.text.tokenizers import TRAINING_BYTES
 
 
 @dataclass
-class Index:
-    """All documents that passed the filters: where each lies, and its rows."""
+class DocumentIndex:
+    """rows: ROW [N], those of each part in turn; counts: the rows of each part."""
 
-    stems: list[Path] = field(default_factory=list)
-    counts: list[int] = field(default_factory=list)
-    rows: np.ndarray = field(default_factory=lambda: np.empty(0, ROW))
+    work: Folder
+    counts: list[int]
+    rows: np.ndarray
 
     @property
     def starts(self) -> np.ndarray:
-        """int64 [files + 1]: the first row of each texts' file."""
+        """int64 [parts + 1]: the first row of each part."""
         return np.cumsum([0, *self.counts])
 
     def band(self, number: int) -> np.ndarray:
         """uint64 [N]: one value of every document's sketch."""
-        return np.concatenate(
-            [read_band(stem, number, count) for stem, count in zip(self.stems, self.counts, strict=True)]
-        )
+        ranges = ((f"{part_name(part)}.bands", 8 * number * n, 8 * n) for part, n in enumerate(self.counts))
+        return np.frombuffer(b"".join(self.work.read_ranges(ranges)), np.uint64)
 
-    def place(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """int64 [N] rows -> (their file, their row in it)."""
-        files = np.searchsorted(self.starts, rows, "right") - 1
-        return files, rows - self.starts[files]
+    def parts_of(self, rows: np.ndarray) -> np.ndarray:
+        """int64 [M] row numbers -> int64 [M]: the part that each lies in."""
+        return np.searchsorted(self.starts, rows, "right") - 1
 
-    def training_texts(self, keep: np.ndarray, seed: int, earlier: Boundaries | None) -> Iterator[str]:
-        """Texts to train a tokenizer on, in the order of their keys, of repositories that will be in train.
+    def training_rows(self, keep: np.ndarray, seed: int, earlier: Boundaries | None) -> np.ndarray:
+        """int64 [M]: the documents that a tokenizer is trained on, in the order of their keys.
 
-        keep: bool [N], the rows that are no copies.
+        Their repositories will be in train. There are enough for twice TRAINING_BYTES, if the corpus has so many.
+        keep: bool [N], the rows that are not copies.
         """
         rows = np.flatnonzero(keep)
         repos, which = np.unique(self.rows["repo"][rows], return_inverse=True)
         rows = rows[may_train_tokenizer(repos, seed, earlier)[which]]
         rows = rows[np.argsort(self.rows["key_high"][rows], kind="stable")]
-        rows = rows[: int(np.searchsorted(np.cumsum(self.rows["text"][rows]), 2 * TRAINING_BYTES)) + 1]
-        for row, file in zip(rows, self.place(rows)[0], strict=True):
-            with self.stems[file].with_suffix(".texts").open("rb") as texts:
-                yield read_text(texts, self.rows[row])[1]
+        return rows[: int(np.searchsorted(np.cumsum(self.rows["text"][rows]), 2 * TRAINING_BYTES)) + 1]
+
+    def texts(self, rows: np.ndarray) -> Iterator[str]:
+        """The texts, without prompts, of these rows."""
+        for part, row in zip(self.parts_of(rows).tolist(), self.rows[rows], strict=True):
+            name, start, size = text_range(part, row)
+            (data,) = self.work.read_ranges([(name, start + int(row["prompt"]), size)])
+            yield data.decode()
 
     def names(self, repos: set[int]) -> dict[int, str]:
-        """The names of these repositories, as far as they are known."""
-        out: dict[int, str] = {}
-        for stem in self.stems:
-            found = json.loads(stem.with_suffix(".json").read_text())["repos"]
-            out.update((int(repo, 16), name) for repo, name in found.items() if int(repo, 16) in repos)
-        return out
+        """The names of those of these repositories that are in the corpus."""
+        names: dict[int, str] = {}
+        for marker in self.work.read_ranges((f"{part_name(part)}.json", 0, None) for part in range(len(self.counts))):
+            found = json.loads(marker)["repos"].items()
+            names.update((int(repo, 16), name) for repo, name in found if int(repo, 16) in repos)
+        return names

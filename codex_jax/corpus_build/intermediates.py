@@ -1,24 +1,16 @@
-"""What stages leave on disk for the next: texts and tokens, each with an index of fixed-size rows.
+"""The files in the work folder between the phases: texts and tokens, and tables of fixed-size rows about them."""
 
-A file of a stage is there whole or not at all, and its card (JSON with a fingerprint) is written last: a build that was
-killed finds what is done by the cards and makes the rest.
-"""
-
-import hashlib
-import json
-import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO
+from collections.abc import Iterable
 
 import numpy as np
 
-from codex_jax.corpus_build.filtering import Dropped, Kept
+from codex_jax.corpus_build.filtering import Accepted, Dropped
+from codex_jax.corpus_build.tasks import Marker
+from codex_jax.storage.remote_files import Folder, Range
 from codex_jax.text.dedupe import BANDS
 
-# 58 bytes a document; its bands lie in a file of their own, one band after the other.
+# A document that passed the filters: 58 bytes. Its MinHash bands lie in a file of their own, one band after the other.
 ROW = np.dtype(
     [
         ("key_high", "<u8"),
@@ -26,19 +18,29 @@ ROW = np.dtype(
         ("content_high", "<u8"),
         ("content_low", "<u8"),
         ("repo", "<u8"),
-        ("offset", "<u8"),  # of prompt and text in the texts' file
+        ("offset", "<u8"),  # of prompt and text in the part's texts file
         ("prompt", "<u4"),  # bytes
         ("text", "<u4"),  # bytes
         ("source", "<u2"),
     ]
 )
-# 50 bytes a tokenized document, in ascending order of keys.
+# A document that is compared with others: 25 bytes.
+COMPARED = np.dtype(
+    [
+        ("key_high", "<u8"),
+        ("offset", "<u8"),
+        ("text", "<u4"),  # bytes
+        ("part", "<u4"),
+        ("later", "?"),  # true: compare this document with those that follow it, up to the next that is true
+    ]
+)
+# A tokenized document: 50 bytes.
 TOKEN_ROW = np.dtype(
     [
         ("key_high", "<u8"),
         ("key_low", "<u8"),
         ("repo", "<u8"),
-        ("offset", "<u8"),  # in tokens
+        ("offset", "<u8"),  # in tokens, in the chunk's tokens file
         ("prompt", "<u4"),  # tokens
         ("text", "<u4"),  # tokens
         ("bytes", "<u4"),
@@ -46,95 +48,61 @@ TOKEN_ROW = np.dtype(
         ("chunk", "<u4"),
     ]
 )
-Marker = dict[str, Any]
+# Tables that a phase writes, and of which each of its tasks reads a slice.
+COMPARISONS, KEPT, PLAN = "comparisons", "kept", "plan"
 
 
-def fingerprint(*parts: Any) -> str:
-    """32 hexadecimal digits of what a file was made from; arrays count with their bytes."""
-    digest = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        digest.update(part.tobytes() if isinstance(part, np.ndarray) else json.dumps(part).encode())
-        digest.update(b"\0")
-    return digest.hexdigest()
+def part_name(part: int) -> str:
+    """NAME of the files NAME.texts, NAME.rows, NAME.bands and NAME.json of a part of a source."""
+    return f"read-{part:05d}"
 
 
-def read_marker(path: Path, wanted: str) -> Marker | None:
-    """The card, or None where it is missing, cut short or made from something else than `wanted` stamps."""
-    try:
-        card = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    return card if isinstance(card, dict) and card.get("stamp") == wanted else None
+def chunk_name(chunk: int) -> str:
+    """NAME of the files NAME.tokens, NAME.rows and NAME.json of a chunk."""
+    return f"tokens-{chunk:06d}"
 
 
-@contextmanager
-def whole(path: Path) -> Iterator[BinaryIO]:
-    """A file that is renamed to path when all of it is written; nothing is left of it otherwise."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-        temporary.rename(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def read_table(work: Folder, name: str, dtype: np.dtype, start: int = 0, count: int | None = None) -> np.ndarray:
+    """`count` rows of a table from row `start` on (None: all that follow)."""
+    size = None if count is None else count * dtype.itemsize
+    (data,) = work.read_ranges([(name, start * dtype.itemsize, size)])
+    return np.frombuffer(data, dtype)
 
 
-def write_marker(path: Path, card: Marker) -> Marker:
-    """Writes it, synced; returns it."""
-    with whole(path) as file:
-        file.write(json.dumps(card).encode())
-        file.flush()
-        os.fsync(file.fileno())
-    return card
-
-
-def write_texts(stem: Path, examined: Iterable[Kept | Dropped], made_from: str) -> Marker:
-    """Writes STEM.texts, .rows and .bands, and returns the card: what was read, kept and dropped, and repositories."""
+def write_texts(work: Folder, name: str, documents: Iterable[Accepted | Dropped]) -> Marker:
+    """Writes the files of a part of a source; returns counts of what was read, kept and dropped, and repositories."""
     rows, sketches = bytearray(), bytearray()
     dropped: Counter[str] = Counter()
-    listed: list[tuple[str, str]] = []
-    repos: dict[int, str] = {}
-    documents = size = problems = offset = 0
-    with whole(stem.with_suffix(".texts")) as file:
-        for one in examined:
-            documents += 1
+    contaminated: list[tuple[str, str]] = []
+    repos: dict[str, str] = {}
+    documents_read = dropped_bytes = problems = offset = 0
+    with work.write(f"{name}.texts") as file:
+        for one in documents:
+            documents_read += 1
             if isinstance(one, Dropped):
                 dropped[one.reason] += 1
-                size += one.size
-                if one.detail:
-                    listed.append((one.id, one.detail))
+                dropped_bytes += one.size
+                if one.problem:
+                    contaminated.append((one.id, one.problem))
                 continue
             document = one.document
             prompt, text = document.prompt.encode(), document.text.encode()
             file.write(prompt + text)
-            keys = (one.key[:8], one.key[8:], one.content[:8], one.content[8:])
-            numbers = (int.from_bytes(part) for part in keys)
+            halves = (one.key[:8], one.key[8:], one.content[:8], one.content[8:])
+            numbers = (int.from_bytes(half) for half in halves)
             rows += np.array([(*numbers, one.repo, offset, len(prompt), len(text), one.source)], ROW).tobytes()
             sketches += one.bands.tobytes()
-            repos[one.repo] = document.repo
+            repos[format(one.repo, "x")] = document.repo
             offset += len(prompt) + len(text)
             problems += bool(prompt)
-    with whole(stem.with_suffix(".bands")) as file:
+    with work.write(f"{name}.bands") as file:
         file.write(np.frombuffer(sketches, np.uint64).reshape(-1, BANDS).T.tobytes())
-    with whole(stem.with_suffix(".rows")) as file:
+    with work.write(f"{name}.rows") as file:
         file.write(rows)
-    counts = {"documents": documents, "kept": len(rows) // ROW.itemsize, "bytes": size + offset, "problems": problems}
-    names = {format(repo, "x"): name for repo, name in repos.items()}
-    card = {"stamp": made_from, **counts, "dropped": dropped, "contaminated": listed, "repos": names}
-    return write_marker(stem.with_suffix(".json"), card)
+    counts = {"documents": documents_read, "kept": len(rows) // ROW.itemsize, "bytes": dropped_bytes + offset}
+    return {**counts, "problems": problems, "dropped": dropped, "contaminated": contaminated, "repos": repos}
 
 
-def read_rows(stem: Path) -> np.ndarray:
-    """ROW [N] of a texts' file."""
-    return np.fromfile(stem.with_suffix(".rows"), ROW)
-
-
-def read_band(stem: Path, band: int, count: int) -> np.ndarray:
-    """uint64 [count]: one value of every document's sketch."""
-    return np.fromfile(stem.with_suffix(".bands"), np.uint64, count, offset=8 * band * count)
-
-
-def read_text(file: BinaryIO, row: np.void) -> tuple[str, str]:
-    """(prompt, text) of a row, from the open texts' file."""
-    data = os.pread(file.fileno(), int(row["prompt"]) + int(row["text"]), int(row["offset"]))
-    return data[: row["prompt"]].decode(), data[row["prompt"] :].decode()
+def text_range(part: int, row: np.void) -> Range:
+    """Where the text of a document without a prompt lies. row: of ROW or COMPARED."""
+    return f"{part_name(part)}.texts", int(row["offset"]), int(row["text"])

@@ -1,4 +1,4 @@
-"""What decides the records of a data set; the engines add only where and how it is built."""
+"""The settings that decide the records of a data set. Where and how it is built is not among them."""
 
 import re
 from dataclasses import dataclass, fields
@@ -11,30 +11,31 @@ from codex_jax.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Equal settings and sources give equal digests, whatever the engine and the number of workers."""
+    """Equal settings and sources give equal digests, on any executor and with any number of workers."""
 
     sources: tyro.conf.Positional[tuple[str, ...]]
     """stdlib, dir:PATH, git:PATH, jsonl:PATH?text=COLUMN&repo=COLUMN, parquet:PATH, tar:PATH, zip:PATH, wheel:PATH,
     sdist:PATH, pypi:NAME[==VERSION], pypi:@LIST, problems:FILE"""
     tokenizer: str  # p50k, PATH.model, a tokenizer folder, or train:VOCAB
-    weights: tuple[float, ...] = ()  # one a source: how often its training documents come; 0.5 takes every other one
-    seq_len: int = 2048  # tokens a record predicts
+    weights: tuple[float, ...] = ()
+    """One for each source: how many times its training documents are written; 0.5 takes half of them."""
+    seq_len: int = 2048  # tokens that a record predicts
     version: str = "1.0.0"  # of the data set
     seed: int = 0  # of the split
-    shards: int | None = None  # files a split; as many as keep them under shard-bytes unless given
-    shard_bytes: int = 200_000_000  # at most, of tokens in a shard
-    test_tokens: int | None = None  # 5% of all, at most 10 million, unless given
-    validation_tokens: int | None = None  # 5% of all, at most 10 million, unless given
+    shards: int | None = None  # files for each split; default: as many as shard-bytes requires
+    shard_bytes: int = 200_000_000  # most bytes of tokens in a shard
+    test_tokens: int | None = None  # default: 5% of all tokens, at most 10 million
+    validation_tokens: int | None = None  # default: 5% of all tokens, at most 10 million
     near_dedupe: bool = True  # drop near copies too (MinHash, Jaccard 0.8 over 5-word shingles)
     protect: tuple[str, ...] = ("humaneval", "building_blocks")
     """Benchmarks whose prompts and solutions must not be in the corpus: humaneval, building_blocks, apps:DIR,
     FILE.jsonl; "none" for none."""
-    require_parse: bool = False  # drop what the running Python cannot parse
-    licenses: tuple[str, ...] = ()  # keep these SPDX ids alone, or "permissive"; documents of unknown licence go too
+    require_parse: bool = False  # drop files that the running Python cannot parse
+    licenses: tuple[str, ...] = ()  # keep only these SPDX ids, or "permissive"; unknown licences are dropped too
     drop_secrets: bool = False  # drop files that hold a key or token of a known form (extra: secrets)
 
     def check(self) -> None:
-        """InputError where a value makes no sense."""
+        """InputError for a value that makes no sense."""
         if not self.sources:
             raise InputError("name a source, such as stdlib or dir:PATH")
         for name in ("seq_len", "shard_bytes", "shards"):
@@ -46,27 +47,27 @@ class Settings:
             if value is not None and value < 0:
                 raise InputError(f"--{name.replace('_', '-')} must not be negative, but is {value}")
         if not re.fullmatch(r"\d+\.\d+\.\d+", self.version):
-            raise InputError(f"--version {self.version}: a version is like 1.0.0")
+            raise InputError(f"--version {self.version}: give a version such as 1.0.0")
         if self.weights and (len(self.weights) != len(self.sources) or not all(0 < w <= 100 for w in self.weights)):
-            raise InputError(f"--weights: give {len(self.sources)} of them, one a source, above 0 and up to 100")
-        kind, _, vocab = self.tokenizer.partition(":")
-        if kind == "train" and not re.fullmatch(r"[0-9]{1,7}", vocab):
+            raise InputError(f"--weights: give one for each of the {len(self.sources)} sources, above 0 and up to 100")
+        kind, _, vocab_size = self.tokenizer.partition(":")
+        if kind == "train" and not re.fullmatch(r"[0-9]{1,7}", vocab_size):
             raise InputError(f"--tokenizer {self.tokenizer}: give train:VOCAB, such as train:1024")
 
     def weight(self, source: int) -> float:
-        """How often the documents of the source of this number come."""
+        """The weight of the source of this number."""
         return self.weights[source] if self.weights else 1.0
 
-    def only(self) -> "Settings":
-        """These settings without what a subclass adds."""
+    def settings(self) -> "Settings":
+        """These settings without the fields that a subclass adds."""
         return Settings(**{field.name: getattr(self, field.name) for field in fields(Settings)})
 
-    def of_reading(self) -> list[object]:
-        """The settings that decide which documents pass the first stage."""
+    def for_reading(self) -> list[object]:
+        """The settings that decide which documents pass the filters."""
         return [self.near_dedupe, self.protect, self.require_parse, self.licenses, self.drop_secrets]
 
 
 def check_name(out: Path) -> None:
-    """InputError unless the last part of DIR/NAME may name a data set and its files."""
+    """InputError unless the last part of DIR/NAME can name a data set and its files."""
     if not re.fullmatch(r"[A-Za-z]\w*", out.name, re.ASCII):
         raise InputError(f"--out {out}: the name of a data set is letters, digits and _, and starts with a letter")

@@ -25,6 +25,8 @@ Array = jax.Array
 
 SPLASH_MULTIPLE = 128  # tokens: splash needs multiples of it
 SPLASH_BLOCKS = (512, 256, 128)  # tokens: of its tiles, the largest that divides the sequence is taken
+# In the names of splash's kernels in a compiled program, by which codex_jax.planning recognizes them.
+SPLASH_FORWARD, SPLASH_DQ, SPLASH_DKV = "fwd", "dq", "dkv"
 CUDNN_MAX_HEAD = 128  # head size: the largest that its fused attention takes before Hopper
 CUDNN_MIN_CAPABILITY = 8  # compute capability 8.0 (Ampere): the least that has it
 

@@ -1,7 +1,7 @@
 """APPS (Hendrycks et al., 2021): contest problems, read from the folders of its release (paper section 3.5, table 2).
 
-A solution is a program over standard input, or a function that is called. A sample must pass the examples in the
-statement first, then the other tests; each test is run in a process of its own.
+A solution is a program that reads standard input and writes standard output, or a function that is called. A sample
+must pass the examples in the statement first, then the other tests. Each test runs in its own process.
 """
 
 import functools
@@ -15,12 +15,11 @@ from typing import Any
 from codex_jax.errors import InputError
 from codex_jax.problems import stdio
 from codex_jax.problems.compare import long_integers
-from codex_jax.problems.examples import public
-from codex_jax.problems.task import Part, Task
+from codex_jax.problems.examples import public_examples
+from codex_jax.problems.problem import Problem, TestSuite
 
-NAME = "APPS"
-STOPS = ('\n"""', "\n'''")  # the next problem's statement; a program may have functions, comments and prints
-# What the sites where a function is handed in have imported already.
+STOPS = ('\n"""', "\n'''")  # the next problem's statement; programs may contain functions, comments and prints
+# What the contest sites import before a function that is handed in.
 PRELUDE = """\
 import bisect, collections, copy, datetime, functools, heapq, itertools, math, operator, random, re, string, sys
 from bisect import bisect_left, bisect_right, insort
@@ -44,65 +43,68 @@ from codex_jax.problems.compare import read, same_return
 
 
 def check(candidate):
-    assert same_return(candidate(*read({given!r})), read({expected!r})), "another value"
+    assert same_return(candidate(*read({arguments!r})), read({expected!r})), "another value"
 """
 DIFFICULTIES = ("introductory", "interview", "competition")
 ADVICE = "give the release's APPS/train or APPS/test"
 
 
 @dataclass(frozen=True)
-class AppsProblem:
-    """One problem; without fn_name, a solution reads an input from stdin and writes the output to stdout.
+class AppsRecord:
+    """One problem as the release has it.
 
-    With fn_name, an input is the list of the call's arguments, and an output what it returns, as JSON has it: keys of
-    objects are text, tuples are lists, and some outputs are wrapped in a list of one.
+    Without fn_name, a solution reads an input from standard input and writes the output to standard output. With
+    fn_name, an input is the list of the function's arguments and an output is its return value, both limited to what
+    JSON can hold: keys of objects are text, tuples are lists. Some of these outputs are wrapped in a list of length 1.
     """
 
     problem_id: str  # the folder's name, such as 0000
     question: str
-    starter_code: str  # "" where there is none
-    solutions: tuple[str, ...]  # none in some test problems
-    inputs: tuple[Any, ...]  # as many as outputs; none in some problems
-    outputs: tuple[Any, ...]
+    starter_code: str  # may be ""
+    solutions: tuple[str, ...]  # some test problems have none
+    inputs: tuple[Any, ...]  # some problems have none
+    outputs: tuple[Any, ...]  # as many as inputs
     fn_name: str
     difficulty: str  # one of DIFFICULTIES
     url: str
 
 
-def read_apps(folder: Path, difficulties: tuple[str, ...] = DIFFICULTIES) -> Iterator[AppsProblem]:
-    """The problems of APPS/train or APPS/test in order; InputError where it is neither, or a file is broken."""
+@dataclass(frozen=True)
+class AppsProblem(Problem):
+    """A problem whose tests stay on disk until they run: all of APPS's tests are a gigabyte."""
+
+    folder: Path = field(default=Path(), repr=False)
+    digest: str = ""  # SHA-256 of the tests
+
+    def test_suites(self) -> tuple[TestSuite, ...]:
+        """The test suites, read from the folder."""
+        return _read_suites(self.folder)
+
+
+def read_apps(folder: Path) -> Iterator[AppsRecord]:
+    """The problems of APPS/train or APPS/test in order; InputError if it is another folder or a file is broken."""
     try:
-        names = sorted(path.name for path in folder.iterdir() if (path / "question.txt").is_file())
+        folders = sorted(path for path in folder.iterdir() if (path / "question.txt").is_file())
     except OSError as error:
         raise InputError(f"cannot read {folder}: {error.strerror}: {ADVICE}") from None
-    if not names:
+    if not folders:
         raise InputError(f"{folder} has no NNNN/question.txt: {ADVICE}")
-    return _problems(folder, names, difficulties)
+    return map(read_record, folders)
 
 
-def _problems(folder: Path, names: list[str], difficulties: tuple[str, ...]) -> Iterator[AppsProblem]:
-    for name in names:
-        problem = read_problem(folder / name)
-        if problem.difficulty in difficulties:
-            yield problem
-
-
-def read_problem(folder: Path) -> AppsProblem:
-    """The problem in APPS/SPLIT/NNNN; InputError names the file that is broken."""
-    metadata = _json(folder / "metadata.json", dict)
-    if metadata is None:
-        raise InputError(f"no file {folder / 'metadata.json'}: unpack the release again")
-    _check(folder / "metadata.json", metadata.get("difficulty") in DIFFICULTIES, f"difficulty is not in {DIFFICULTIES}")
-    solutions = _json(folder / "solutions.json", list) or []
-    _check(folder / "solutions.json", all(isinstance(text, str) for text in solutions), "a solution is not text")
-    question = _text(folder / "question.txt")
-    if question is None:
-        raise InputError(f"no file {folder / 'question.txt'}: unpack the release again")
-    tests = _json(folder / "input_output.json", dict) or {}
-    inputs, outputs, fn_name = _tests(folder / "input_output.json", tests)
-    return AppsProblem(
+def read_record(folder: Path) -> AppsRecord:
+    """The problem in APPS/SPLIT/NNNN; InputError names a broken file."""
+    path = folder / "metadata.json"
+    metadata = _json(path, dict)
+    _check(path, metadata is not None, "missing or empty")
+    _check(path, metadata.get("difficulty") in DIFFICULTIES, f"difficulty is not in {DIFFICULTIES}")
+    path = folder / "solutions.json"
+    solutions = _json(path, list) or []
+    _check(path, all(isinstance(text, str) for text in solutions), "a solution is not text")
+    inputs, outputs, fn_name = _tests(folder / "input_output.json")
+    return AppsRecord(
         problem_id=folder.name,
-        question=question,
+        question=_text(folder / "question.txt") or "",
         starter_code=_text(folder / "starter_code.py") or "",
         solutions=tuple(solutions),
         inputs=inputs,
@@ -113,8 +115,9 @@ def read_problem(folder: Path) -> AppsProblem:
     )
 
 
-def _tests(path: Path, tests: dict[str, Any]) -> tuple[tuple[Any, ...], tuple[Any, ...], str]:
-    """(inputs, outputs, fn_name): lists of lines, as some of those for stdin and stdout are, become text."""
+def _tests(path: Path) -> tuple[tuple[Any, ...], tuple[Any, ...], str]:
+    """(inputs, outputs, fn_name). Some inputs and outputs for stdin and stdout are lists of lines: they become text."""
+    tests = _json(path, dict) or {}
     inputs, outputs, fn_name = tests.get("inputs", []), tests.get("outputs", []), tests.get("fn_name") or ""
     _check(path, isinstance(inputs, list) and isinstance(outputs, list), "inputs or outputs is not a list")
     _check(path, len(inputs) == len(outputs), f"there are {len(inputs)} inputs and {len(outputs)} outputs")
@@ -133,7 +136,7 @@ def _joined(value: str | list[str]) -> str:
 
 
 def _text(path: Path) -> str | None:
-    """The text of a file, or None where there is none."""
+    """The text of a file, or None if there is no such file."""
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -143,7 +146,7 @@ def _text(path: Path) -> str | None:
 
 
 def _json(path: Path, kind: type) -> Any:
-    """A file's JSON, which must be of this kind; None where the file is missing or empty."""
+    """The JSON value of a file, which must be of this type; None if the file is missing or empty."""
     text = _text(path)
     if text is None or not text.strip():
         return None
@@ -152,7 +155,7 @@ def _json(path: Path, kind: type) -> Any:
             value = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON ({error}): unpack the release again") from None
-    _check(path, isinstance(value, kind), f"it is no JSON {'list' if kind is list else 'object'}")
+    _check(path, isinstance(value, kind), f"not a JSON {'list' if kind is list else 'object'}")
     return value
 
 
@@ -161,77 +164,62 @@ def _check(path: Path, good: bool, fault: str) -> None:
         raise InputError(f"{path}: {fault}: unpack the release again, or leave the problem's folder out")
 
 
-@dataclass(frozen=True)
-class Contest(Task):
-    """A task whose tests, a gigabyte for all of APPS, stay on disk until they are run."""
-
-    folder: Path = field(default=Path(), repr=False)
-    digest: str = ""  # of the tests
-
-    def checks(self) -> tuple[Part, ...]:
-        """As of any task."""
-        return _parts(self.folder)
-
-
-def load(folder: Path) -> list[Task]:
-    """The problems of APPS/train or APPS/test that have tests."""
-    return [_task(folder, problem) for problem in read_apps(folder) if problem.inputs]
-
-
-def _task(folder: Path, problem: AppsProblem) -> Task:
-    with long_integers():
-        tests = json.dumps([problem.inputs, problem.outputs])
-    name = problem.fn_name
-    return Contest(
-        task_id=f"apps/{problem.problem_id}",
-        prompt=prompt(problem),
-        entry_point="call" if name else "run",
-        parts=(),
-        reference=problem.solutions[0] if problem.solutions else "",
-        opening=problem.starter_code,
-        host=CALL_HOST.format(prelude=PRELUDE, name=name) if name else stdio.HOST,
-        stops=STOPS,
-        group=problem.difficulty,
-        folder=folder / problem.problem_id,
-        digest=hashlib.sha256(tests.encode()).hexdigest(),
-    )
+def problems_with_tests(folder: Path) -> Iterator[Problem]:
+    """The problems of APPS/train or APPS/test that have tests; InputError as for read_apps."""
+    for record in read_apps(folder):
+        if record.inputs:
+            name = record.fn_name
+            yield AppsProblem(
+                task_id=f"apps/{record.problem_id}",
+                prompt=prompt(record),
+                entry_point="call" if name else "run",
+                suites=(),
+                reference=record.solutions[0] if record.solutions else "",
+                opening=record.starter_code,
+                host=CALL_HOST.format(prelude=PRELUDE, name=name) if name else stdio.HOST,
+                stops=STOPS,
+                group=record.difficulty,
+                folder=folder / record.problem_id,
+                digest=hashlib.sha256(_dumps([record.inputs, record.outputs]).encode()).hexdigest(),
+            )
 
 
-def prompt(problem: AppsProblem) -> str:
-    """The statement as a docstring with one of its examples once more, as in the paper, and the function's head."""
-    lines = [problem.question.strip().replace('"""', "'''"), ""]
-    for index in _examples(problem)[:1]:
-        given, expected = problem.inputs[index], problem.outputs[index]
-        if problem.fn_name:
-            with long_integers():
-                given, expected = ", ".join(map(json.dumps, given)), json.dumps(expected)
-        lines += ["Example input:", given.strip(), "Example output:", expected.strip(), ""]
+def prompt(record: AppsRecord) -> str:
+    """A docstring of the statement and one of its examples, as in the paper, then the starter code."""
+    lines = [record.question.strip().replace('"""', "'''"), ""]
+    for index in _public_examples(record)[:1]:
+        test_input, output = record.inputs[index], record.outputs[index]
+        if record.fn_name:
+            test_input, output = ", ".join(map(_dumps, test_input)), _dumps(output)
+        lines += ["Example input:", test_input.strip(), "Example output:", output.strip(), ""]
     lines.append(
-        f"The function {problem.fn_name} returns the answer."
-        if problem.fn_name
+        f"The function {record.fn_name} returns the answer."
+        if record.fn_name
         else "The program reads standard input and writes standard output."
     )
-    return '"""\n' + "\n".join(lines) + '\n"""\n' + problem.starter_code
+    return '"""\n' + "\n".join(lines) + '\n"""\n' + record.starter_code
 
 
-def _examples(problem: AppsProblem) -> list[int]:
-    return public(problem.question, problem.inputs, problem.outputs, bool(problem.fn_name))
+def _public_examples(record: AppsRecord) -> list[int]:
+    return public_examples(record.question, record.inputs, record.outputs, bool(record.fn_name))
 
 
 @functools.lru_cache(maxsize=64)
-def _parts(folder: Path) -> tuple[Part, ...]:
-    problem = read_problem(folder)
-    shown = set(_examples(problem))
-    pairs = list(zip(problem.inputs, problem.outputs, strict=True))
-    examples, rest = (
-        tuple(_case(problem, *pair) for n, pair in enumerate(pairs) if (n in shown) == wanted)
-        for wanted in (True, False)
-    )
-    return Part("examples", examples, gate=True), Part("test", rest)
+def _read_suites(folder: Path) -> tuple[TestSuite, ...]:
+    record = read_record(folder)
+    cases = [_case(record, *pair) for pair in zip(record.inputs, record.outputs, strict=True)]
+    public = set(_public_examples(record))
+    examples = tuple(case for number, case in enumerate(cases) if number in public)
+    others = tuple(case for number, case in enumerate(cases) if number not in public)
+    return TestSuite("examples", examples, gate=True), TestSuite("test", others)
 
 
-def _case(problem: AppsProblem, given: Any, expected: Any) -> str:
-    if not problem.fn_name:
-        return stdio.CASE.format(given=given, expected=expected)
+def _case(record: AppsRecord, test_input: Any, output: Any) -> str:
+    if record.fn_name:
+        return CALL_CASE.format(arguments=_dumps(test_input), expected=_dumps(output))
+    return stdio.CASE.format(test_input=test_input, expected=output)
+
+
+def _dumps(value: Any) -> str:
     with long_integers():
-        return CALL_CASE.format(given=json.dumps(given), expected=json.dumps(expected))
+        return json.dumps(value)

@@ -2,29 +2,23 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
-from codex_jax.problems import humaneval
+from codex_jax.problems.humaneval import humaneval_problem
 from codex_jax.problems.problem import Problem
-from codex_jax.problems.task import Task
 
-Chain = tuple[int, ...]
-NAME = "building blocks"
+Chain = tuple[int, ...]  # indices into BLOCKS
 
 
 @dataclass(frozen=True)
 class Block:
-    """One operation: its bullet, its line of code on the variable s, and what it does."""
+    """One operation on a string."""
 
-    description: str
-    code: str
+    description: str  # its bullet in the docstring
+    code: str  # its line in the solution, on the variable s
     apply: Callable[[str], str]
-
-
-def _upper_every_other(s: str) -> str:
-    return "".join(char.upper() if index % 2 == 0 else char for index, char in enumerate(s))
 
 
 BLOCKS = (
@@ -58,7 +52,7 @@ BLOCKS = (
     Block(
         "make every other character uppercase",
         's = "".join(char.upper() if i % 2 == 0 else char for i, char in enumerate(s))',
-        _upper_every_other,
+        lambda s: "".join(char.upper() if i % 2 == 0 else char for i, char in enumerate(s)),
     ),
     Block(
         "delete all exclamation points, question marks and periods",
@@ -69,26 +63,27 @@ BLOCKS = (
 
 INTRODUCTION = "Takes a string and returns the result of these manipulations, in this order:"
 LETTERS = np.array(list("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" + "eaio" * 4 + " " * 20 + "!?.,"))
-CHECKS = 6  # inputs a problem is tested on
-# So that a chain can be trained on more than once without a repeated document.
+CHECKS = 6  # inputs that a problem is tested on
+# Function names. A chain can occur in training more than once without a duplicate document.
 NAMES = tuple(
     f"{verb}_{noun}"
     for verb in ("transform", "process", "convert", "modify", "rewrite", "edit", "change", "update", "prepare", "fix")
     for noun in ("string", "text", "sentence", "line", "words", "message", "title", "paragraph", "note", "phrase")
 )
-# As in HumanEval, a function may stand below imports. So a solution may start at many places of a context, and a model
-# does not tie a block to some of them.
+# As in HumanEval, a function may follow imports. Solutions then start at many positions of the context, so that a model
+# does not tie a block to certain positions.
 MODULES = ("collections", "functools", "itertools", "math", "random", "re", "string", "typing")
-MOST_IMPORTS = 4
-# Of the training problems. There are but 13 single blocks, and a larger share of them would be learnt by heart.
+MAX_IMPORTS = 4
+# Shares of the training problems by length. There are only 13 single blocks; with a larger share of them, a model would
+# learn them by heart.
 LENGTH_SHARES = (0.05, 0.35, 0.35, 0.25)
 
 
 def make_problem(chain: Chain, rng: np.random.Generator, name: str = "string_manipulation") -> Problem:
-    """The problem of a chain, in HumanEval's form; the expected values are computed here, not by the solution."""
+    """The problem of a chain. The tests' expected values are computed with Block.apply, not with the solution."""
     blocks = [BLOCKS[n] for n in chain]
     bullets = "".join(f"    -{block.description}\n" for block in blocks)
-    modules = sorted(rng.choice(MODULES, int(rng.integers(MOST_IMPORTS + 1)), replace=False))
+    modules = sorted(rng.choice(MODULES, int(rng.integers(MAX_IMPORTS + 1)), replace=False))
     imports = "".join(f"import {module}\n" for module in modules) + "\n\n" * bool(modules)
     prompt = f'{imports}def {name}(s: str):\n    """\n    {INTRODUCTION}\n{bullets}    """\n'
     solution = "".join(f"    {block.code}\n" for block in blocks) + "    return s\n"
@@ -100,49 +95,45 @@ def make_problem(chain: Chain, rng: np.random.Generator, name: str = "string_man
             result = block.apply(result)
         asserts.append(f"    assert candidate({text!r}) == {result!r}\n")
     task_id = f"building_blocks/{'-'.join(map(str, chain))}/{name}"
-    return Problem(task_id, prompt, name, solution, "def check(candidate):\n" + "".join(asserts), len(chain))
+    test = "def check(candidate):\n" + "".join(asserts)
+    return humaneval_problem(task_id, prompt, name, solution, test, len(chain))
 
 
 def make_problems(chains: Iterable[Chain], rng: np.random.Generator) -> Iterator[Problem]:
-    """A problem a chain; one that comes again has another function name, from a random first one on."""
-    first: dict[Chain, int] = {}
+    """One problem per chain. A chain that occurs again gets the next function name; its first one is random."""
+    latest: dict[Chain, int] = {}
     for chain in chains:
-        first[chain] = first.get(chain, int(rng.integers(len(NAMES)))) + 1
-        yield make_problem(chain, rng, NAMES[first[chain] % len(NAMES)])
+        latest[chain] = latest.get(chain, int(rng.integers(len(NAMES)))) + 1
+        yield make_problem(chain, rng, NAMES[latest[chain] % len(NAMES)])
 
 
 def split_chains(
     seed: int, train: int = 12_000, heldout: tuple[int, ...] = (4, 12, 12, 12)
 ) -> tuple[list[Chain], list[Chain]]:
-    """(training, held-out) ordered chains of 1 to 4 blocks, heldout[k - 1] of length k and of different blocks.
+    """(training chains, held-out chains), each of 1 to 4 blocks in order; heldout[k - 1] held-out chains have length k.
 
-    No training chain is made of the same blocks, in any order, as a held-out one; parts of longer chains are free, or
-    single blocks could not be held out. A training chain may hold a block twice, by which a block is met in every
-    place. Training chains are drawn by LENGTH_SHARES and come again where there are too few, but no more often than
-    there are NAMES: there may then be fewer than `train`.
+    A held-out chain has no block twice, and no training chain has the same set of blocks in any order. It may be a part
+    of a longer training chain; otherwise single blocks could not be held out. A training chain may have a block twice.
+    Training chains are sampled by LENGTH_SHARES. They repeat where there are too few, but at most len(NAMES) times, so
+    there may be fewer than `train`.
     """
     rng = np.random.default_rng(seed)
-    held: list[Chain] = []
+    heldout_chains: list[Chain] = []
     for length, count in enumerate(heldout, 1):
         sets = list(itertools.combinations(range(len(BLOCKS)), length))
         for n in rng.choice(len(sets), count, replace=False):
-            held.append(tuple(int(block) for block in rng.permutation(sets[n])))
-    held_sets = {frozenset(chain) for chain in held}
-    chosen: list[Chain] = []
+            heldout_chains.append(tuple(int(block) for block in rng.permutation(sets[n])))
+    heldout_sets = {frozenset(chain) for chain in heldout_chains}
+    training: list[Chain] = []
     for length, share in enumerate(LENGTH_SHARES, 1):
         every = itertools.product(range(len(BLOCKS)), repeat=length)
-        chains = [chain for chain in every if frozenset(chain) not in held_sets]
+        chains = [chain for chain in every if frozenset(chain) not in heldout_sets]
         order = rng.permutation(len(chains))
         count = min(round(share * train), len(NAMES) * len(chains))
-        chosen += [chains[order[n % len(chains)]] for n in range(count)]
-    return [chosen[n] for n in rng.permutation(len(chosen))], held
+        training += [chains[order[n % len(chains)]] for n in range(count)]
+    return [training[n] for n in rng.permutation(len(training))], heldout_chains
 
 
 def heldout_problems(seed: int = 0) -> list[Problem]:
-    """The problems of split_chains' held-out chains; names and checks may differ from those of another run."""
+    """The problems of the held-out chains of this seed."""
     return list(make_problems(split_chains(seed)[1], np.random.default_rng(seed)))
-
-
-def load() -> list[Task]:
-    """The held-out problems of seed 0 as tasks."""
-    return [humaneval.task_of(asdict(problem)) for problem in heldout_problems()]

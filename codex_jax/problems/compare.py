@@ -1,4 +1,4 @@
-"""How answers are compared with what a benchmark expects; runs in the checker, on plain values alone."""
+"""How answers are compared with what a benchmark expects. This runs in the checker, on plain values only."""
 
 import functools
 import json
@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from codex_jax.problems.assertions import Kinds, restore
+from codex_jax.problems.assertions import ArgumentTypes, restore_types
 
-TOLERANCE = 1e-6  # of numbers in APPS's outputs, absolute or relative, as most contests allow
-LEAST_ATOL, RTOL = 1e-6, 1e-7  # EvalPlus's tolerance where floats are expected and none is given; its relative one
+TOLERANCE = 1e-6  # for numbers in APPS's outputs, absolute or relative, as most contests allow
+MIN_ATOL, RTOL = 1e-6, 1e-7  # EvalPlus: the absolute tolerance for floats if none is given, and the relative one
 INTEGER = re.compile(r"[+-]?[0-9]+")
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @contextmanager
 def long_integers() -> Iterator[None]:
-    """Within, integers of any length are read and written; some tests' are longer than Python's limit, 4300 digits."""
+    """Lifts Python's limit of 4300 digits for reading and writing integers, which some tests exceed."""
     limit = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(0)
     try:
@@ -35,25 +35,25 @@ def read(text: str) -> Any:
 
 
 def close(actual: float, expected: float, atol: float, rtol: float) -> bool:
-    """Whether |actual - expected| <= atol + rtol |expected|; equal infinities and two NaNs are close."""
+    """Whether |actual - expected| <= atol + rtol |expected|. Equal infinities are close, and so are two NaNs."""
     if actual == expected:
         return True
     try:
         if math.isnan(actual) and math.isnan(expected):
             return True
         return abs(actual - expected) <= atol + rtol * abs(expected) < math.inf
-    except OverflowError:  # an integer that no float can hold
+    except OverflowError:  # an integer that is too large for a float
         return False
 
 
 def same_output(actual: str, expected: str) -> bool:
-    """Whether two outputs have the same tokens between white space, in order.
+    """Whether two outputs have the same tokens, split at white space, in the same order.
 
-    Tokens are the same as text or, where at least one of them is written as a number that is no integer, as numbers
-    within TOLERANCE.
+    Two tokens are the same if they are the same text. Two numbers of which at least one is not written as an integer
+    are also the same if they differ by at most TOLERANCE.
     """
-    ours, theirs = actual.split(), expected.split()
-    return len(ours) == len(theirs) and all(map(_same_token, ours, theirs))
+    actual_tokens, expected_tokens = actual.split(), expected.split()
+    return len(actual_tokens) == len(expected_tokens) and all(map(_same_token, actual_tokens, expected_tokens))
 
 
 def _same_token(actual: str, expected: str) -> bool:
@@ -67,50 +67,49 @@ def _same_token(actual: str, expected: str) -> bool:
 
 
 def same_return(actual: Any, expected: Any) -> bool:
-    """Whether a call's value is the one that APPS expects, in JSON's types; some are wrapped in a list of one."""
-    actual = plain(actual)
+    """Whether a function's value is the one that APPS expects. APPS wraps some values in a list of length 1."""
+    actual = _as_json(actual)
     wrapped = isinstance(expected, list) and len(expected) == 1
-    return same_value(actual, expected) or (wrapped and same_value(actual, expected[0]))
+    return _same_value(actual, expected) or (wrapped and _same_value(actual, expected[0]))
 
 
-def plain(value: Any) -> Any:
-    """The value as JSON would have it: tuples are lists, keys are text; sets stay, as no JSON value is equal to one."""
+def _as_json(value: Any) -> Any:
+    """The value as JSON has it: tuples become lists, keys become text. A set stays one, and equals no JSON value."""
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [_as_json(item) for item in value]
     if isinstance(value, dict):
-        return {key if isinstance(key, str) else json.dumps(plain(key)): plain(item) for key, item in value.items()}
+        keys = (key if isinstance(key, str) else json.dumps(_as_json(key)) for key in value)
+        return dict(zip(keys, map(_as_json, value.values()), strict=True))
     return value
 
 
-def same_value(actual: Any, expected: Any) -> bool:
-    """Whether two plain values are equal, where numbers of which one is a float may differ by TOLERANCE."""
+def _same_value(actual: Any, expected: Any) -> bool:
+    """Whether two JSON values are equal; two numbers of which one is a float may differ by TOLERANCE."""
     if isinstance(expected, list):
-        if not isinstance(actual, list) or len(actual) != len(expected):
-            return False
-        return all(map(same_value, actual, expected))
+        return isinstance(actual, list) and len(actual) == len(expected) and all(map(_same_value, actual, expected))
     if isinstance(expected, dict):
         if not isinstance(actual, dict) or actual.keys() != expected.keys():
             return False
-        return all(same_value(actual[key], item) for key, item in expected.items())
-    if _number(actual) and _number(expected) and float in (type(actual), type(expected)):
+        return all(_same_value(actual[key], item) for key, item in expected.items())
+    if _is_number(actual) and _is_number(expected) and float in (type(actual), type(expected)):
         return close(actual, expected, TOLERANCE, TOLERANCE)
     return bool(actual == expected)
 
 
-def _number(value: Any) -> bool:
+def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def like_reference(actual: Any, expected: Any, atol: float) -> bool:
-    """EvalPlus's rule: equal; or, where a tolerance applies, of the same type and length with all numbers close.
+    """EvalPlus's rule: equal; or, if a tolerance applies, of the same type and length with all numbers close.
 
-    A tolerance applies where the problem gives one, and where a float or a list of floats alone is expected.
+    A tolerance applies if the problem has one, and if the expected value is a float or consists of floats.
     """
     if actual == expected:
         return True
     items = expected if isinstance(expected, (list, tuple)) else [expected]
     if not atol and items and all(isinstance(item, float) for item in items):
-        atol = LEAST_ATOL
+        atol = MIN_ATOL
     return bool(atol) and type(actual) is type(expected) and _all_close(actual, expected, atol)
 
 
@@ -119,29 +118,31 @@ def _all_close(actual: Any, expected: Any, atol: float) -> bool:
         if not isinstance(actual, (list, tuple)) or len(actual) != len(expected):
             return False
         return all(_all_close(one, other, atol) for one, other in zip(actual, expected, strict=True))
-    if _number(actual) and _number(expected):
+    if _is_number(actual) and _is_number(expected):
         return close(actual, expected, atol, RTOL)
     return bool(actual == expected)
 
 
-def _root(scope: dict[str, Any], arguments: list[Any], answer: Any, _expected: Any, atol: float) -> bool:
-    return abs(scope["poly"](*arguments, answer)) <= max(atol, LEAST_ATOL)
+def _is_root(scope: dict[str, Any], arguments: list[Any], answer: Any, atol: float) -> bool:
+    return abs(scope["poly"](*arguments, answer)) <= max(atol, MIN_ATOL)
 
 
-# Functions with more than one right answer, which is looked at itself: any zero of a polynomial (HumanEval/32).
-Oracle = Callable[[dict[str, Any], list[Any], Any, Any, float], bool]
-ORACLES: dict[str, Oracle] = {"find_zero": _root}
+# Functions with several right answers, which are verified instead of compared: any zero of a polynomial (HumanEval/32).
+# The arguments are the names that the reference solution defines, the function's arguments, its answer, and atol.
+VERIFIERS: dict[str, Callable[[dict[str, Any], list[Any], Any, float], bool]] = {"find_zero": _is_root}
 
 
 @functools.lru_cache(maxsize=64)
-def _reference(source: str, name: str, inputs: str, use: str, kinds: Kinds) -> tuple[dict[str, Any], list[Any]]:
-    """(the reference's names, its values for the inputs)."""
+def _reference_values(
+    source: str, name: str, inputs: str, use: str, types: ArgumentTypes
+) -> tuple[dict[str, Any], list[Any]]:
+    """(the names that the reference solution defines, its values for the inputs)."""
     scope: dict[str, Any] = {"__name__": "reference"}
     exec(compile(source, "reference.py", "exec"), scope)
     values = []
     for number, arguments in enumerate(read(inputs)):
         try:
-            value = scope[name](*restore(arguments, kinds))
+            value = scope[name](*restore_types(arguments, types))
             values.append(bool(value) if use == "truth" else value if use == "value" else list(value))
         except Exception as error:
             raise RuntimeError(f"the reference solution fails on input {number}: {error!r}") from None
@@ -149,19 +150,20 @@ def _reference(source: str, name: str, inputs: str, use: str, kinds: Kinds) -> t
 
 
 def check_against(
-    candidate: Callable[..., Any], source: str, name: str, inputs: str, atol: float, use: str, kinds: Kinds
+    candidate: Callable[..., Any], source: str, name: str, inputs: str, atol: float, use: str, types: ArgumentTypes
 ) -> None:
-    """AssertionError where the candidate and the reference solution differ on one of the inputs, a JSON list.
+    """AssertionError if the candidate and the reference solution differ on an input.
 
-    use, kinds: how the values are used, and the types of the arguments; see assertions.
+    source, name: the reference solution and its function. inputs: JSON, a list of lists of arguments. use, types: from
+    assertions.value_use and assertions.argument_types.
     """
-    scope, values = _reference(source, name, inputs, use, kinds)
-    oracle = ORACLES.get(name)
-    for number, (given, expected) in enumerate(zip(read(inputs), values, strict=True)):
-        arguments = restore(given, kinds)
+    scope, values = _reference_values(source, name, inputs, use, types)
+    verify = VERIFIERS.get(name)
+    for number, (arguments, expected) in enumerate(zip(read(inputs), values, strict=True)):
+        arguments = restore_types(arguments, types)
         answer = candidate(*arguments)
-        if oracle:
-            same = oracle(scope, arguments, answer, expected, atol)
+        if verify:
+            same = verify(scope, arguments, answer, atol)
         elif use == "truth":
             same = bool(answer) == expected
         elif use == "set":

@@ -1,7 +1,7 @@
-"""EvalPlus's form (Liu et al., 2023): the sample and the reference solution are called with the same inputs.
+"""EvalPlus's format (Liu et al., 2023): a sample must answer given inputs as the reference solution does.
 
-base_input are the inputs of HumanEval's or MBPP's own tests, plus_input more of them. A sample passes where it passes
-both. Where there are MBPP's assertions, they tell what JSON cannot: which arguments are tuples, and what is compared.
+base_input holds the inputs of HumanEval's or MBPP's own tests, plus_input more of them; a sample must pass both. Where
+a row has MBPP's assertions, they tell what JSON cannot: which arguments are tuples, and how answers are compared.
 """
 
 import ast
@@ -9,66 +9,58 @@ import json
 
 from codex_jax.errors import InputError
 from codex_jax.problems import mbpp
-from codex_jax.problems.assertions import Kinds, kinds, parse, use
+from codex_jax.problems.assertions import ArgumentTypes, argument_types, parse, value_use
 from codex_jax.problems.compare import long_integers
-from codex_jax.problems.task import Part, Task
-from codex_jax.sampling.stops import PAPER_STOPS
+from codex_jax.problems.problem import PAPER_STOPS, Problem, TestSuite
 from codex_jax.storage.jsonl import Json
 
-NAME = "EvalPlus"
-FIELDS = ("task_id", "prompt", "entry_point", "canonical_solution")  # text that every problem has
-MARK = "base_input"  # the field by which such a problem is recognised
+FIELDS = ("task_id", "prompt", "entry_point", "canonical_solution")  # all text
 CASE = """\
 from codex_jax.problems.compare import check_against
 
 
 def check(candidate):
-    check_against(candidate, {reference!r}, {name!r}, {inputs!r}, {atol!r}, {use!r}, {kinds!r})
+    check_against(candidate, {reference!r}, {name!r}, {inputs!r}, {atol!r}, {use!r}, {types!r})
 """
 
 
-def task_of(row: Json) -> Task:
-    """A problem; its "contract", which says what inputs are allowed, is for those who make inputs."""
-    inputs = {part: row.get(f"{part}_input") for part in ("base", "plus")}
-    for part, value in inputs.items():
-        if not isinstance(value, list) or not all(isinstance(arguments, list) for arguments in value):
-            raise InputError(f"{part}_input of {row['task_id']!r} is not a list of lists of arguments")
+def problem_of(row: Json) -> Problem:
+    """The problem of a row that has FIELDS; InputError if another field is wrong."""
+    task_id, name, reference = row["task_id"], row["entry_point"], row["prompt"] + row["canonical_solution"]
     atol = row.get("atol", 0)
     if isinstance(atol, bool) or not isinstance(atol, (int, float)) or not 0 <= atol < 1e300:
-        raise InputError(f"atol of {row['task_id']!r} is not a number of at least 0")
-    name, reference = row["entry_point"], row["prompt"] + row["canonical_solution"]
-    assertion = row.get("assertion")
-    how: str = "value"
-    types: Kinds = ()
-    if isinstance(assertion, str):
-        tree = parse(assertion, f"the assertion of {row['task_id']!r}")
-        how, types = use(tree, name), kinds(tree, name)
-    whole = _only_says(row["prompt"])
-    return Task(
-        task_id=row["task_id"],
+        raise InputError(f"atol of {task_id!r} is not a number of at least 0")
+    use: str = "value"
+    types: ArgumentTypes = ()
+    if isinstance(row.get("assertion"), str):
+        tree = parse(row["assertion"], f"the assertion of {task_id!r}")
+        use, types = value_use(tree, name), argument_types(tree, name)
+    suites = []
+    for suite in ("base", "plus"):
+        inputs = row.get(f"{suite}_input")
+        if not isinstance(inputs, list) or not all(isinstance(arguments, list) for arguments in inputs):
+            raise InputError(f"{suite}_input of {task_id!r} is not a list of lists of arguments")
+        with long_integers():
+            text = json.dumps(inputs)
+        case = CASE.format(reference=reference, name=name, inputs=text, atol=atol, use=use, types=types)
+        suites.append(TestSuite(suite, (case,) if inputs else (), scaled_timeout=True))
+    whole = _is_docstring(row["prompt"])
+    return Problem(
+        task_id=task_id,
         prompt=row["prompt"],
         entry_point="_call" if whole else name,
-        parts=tuple(
-            Part(part, (_case(reference, name, value, atol, how, types),) if value else (), scaled_timeout=True)
-            for part, value in inputs.items()
-        ),
+        suites=tuple(suites),
         reference=reference,
         opening="" if whole else row["prompt"],
-        host=mbpp.HOST + mbpp.caller(name, how, made=False) if whole else "",
+        host=mbpp.HOST + mbpp.caller(name, use, stand_ins=False) if whole else "",
         stops=mbpp.STOPS if whole else PAPER_STOPS,
     )
 
 
-def _only_says(prompt: str) -> bool:
-    """Whether it is a docstring alone, as MBPP's is, which shows some tests: then it is no part of the program."""
+def _is_docstring(prompt: str) -> bool:
+    """Whether the prompt is a docstring alone, as MBPP's are. Then a completion is a whole program."""
     try:
         body = parse(prompt, "the prompt").body
-    except InputError:  # a function's head, which has no body yet
+    except InputError:  # the head of a function, which has no body yet
         return False
     return all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body)
-
-
-def _case(reference: str, name: str, inputs: list, atol: float, how: str, types: Kinds) -> str:
-    with long_integers():
-        text = json.dumps(inputs)
-    return CASE.format(reference=reference, name=name, inputs=text, atol=atol, use=how, kinds=types)

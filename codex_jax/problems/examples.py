@@ -1,7 +1,7 @@
-"""Which tests of an APPS problem are its public examples: those that its statement shows.
+"""Finds the public examples of an APPS problem: the tests that its statement shows.
 
-The release has no list of them, and statements show them in many layouts. So each test is looked for in the statement:
-it is an example where its input stands there with its output behind it, and no number stands beside either.
+The release does not list them, and statements show them in many layouts. So each test is searched for in the statement.
+It is an example if its input occurs there with its output after it, and with no other number next to either.
 """
 
 import json
@@ -10,56 +10,57 @@ from typing import Any
 
 from codex_jax.problems.compare import NUMBER, long_integers
 
-# Before the first of these, numbers are those of the story.
-HEADING = re.compile(r"\b(?:examples?|samples?)\b", re.IGNORECASE)
-# "Sample Input 2" alone on a line: its number is no part of the input, as that of "Input: 2" is.
+HEADING = re.compile(
+    r"\b(?:examples?|samples?)\b", re.IGNORECASE
+)  # numbers before the first heading belong to the story
+# "Sample Input 2" alone on a line: its number is not a part of the input, unlike that of "Input: 2".
 LABEL = r"(?:samples?|examples?|test|case|input|output)"
 NUMBERED = re.compile(rf"^([^\w\n]*(?:{LABEL}[ \t#-]+)+)\d+[^\w\n]*$", re.IGNORECASE | re.MULTILINE)
-EXPLAINED = re.compile(r"^\W*(?:explanation|note)\b.*$", re.IGNORECASE | re.MULTILINE)
+EXPLANATION = re.compile(r"^\W*(?:explanation|note)\b.*$", re.IGNORECASE | re.MULTILINE)
 # What may stand between the arguments of a call, and before its value, in text without white space.
 BETWEEN = r"(?:(?!input|explanation|example|note)[^0-9]){0,40}?"
 
 
-def public(question: str, inputs: tuple[Any, ...], outputs: tuple[Any, ...], call: bool) -> list[int]:
-    """The indices of the tests that the statement shows; call: inputs are lists of arguments, not text."""
+def public_examples(question: str, inputs: tuple[Any, ...], outputs: tuple[Any, ...], call: bool) -> list[int]:
+    """The indices of the tests that the statement shows. call: inputs are lists of arguments instead of text."""
     heading = HEADING.search(question)
-    shown = NUMBERED.sub(r"\1", question[heading.start() :] if heading else question)
+    statement = NUMBERED.sub(r"\1", question[heading.start() :] if heading else question)
     tests = enumerate(zip(inputs, outputs, strict=True))
     if call:
-        text = _squeezed(EXPLAINED.sub("", shown))
-        return [index for index, (given, expected) in tests if _shows_call(text, given, expected)]
-    words = shown.split()
-    return [index for index, (given, expected) in tests if _shows_text(words, given.split(), expected.split())]
+        text = _normalized(EXPLANATION.sub("", statement))
+        return [index for index, (arguments, value) in tests if _shows_call(text, arguments, value)]
+    words = statement.split()
+    return [index for index, (given, output) in tests if _shows_text(words, given.split(), output.split())]
 
 
-def _shows_text(words: list[str], given: list[str], expected: list[str]) -> bool:
-    place = _find(words, given, 0)
-    return place >= 0 and _find(words, expected, place + len(given)) >= 0
+def _shows_text(words: list[str], given: list[str], output: list[str]) -> bool:
+    start = _find(words, given, 0)
+    return start >= 0 and _find(words, output, start + len(given)) >= 0
 
 
 def _find(words: list[str], sought: list[str], start: int) -> int:
-    """Where these words stand in a row, with no number beside them; -1 where nowhere."""
-    for place in range(start, len(words) - len(sought) + 1 if sought else start):
-        if words[place] == sought[0] and words[place : place + len(sought)] == sought:
-            beside = [*words[max(0, place - 1) : place], *words[place + len(sought) : place + len(sought) + 1]]
-            if not any(map(NUMBER.fullmatch, beside)):
-                return place
+    """The index from `start` on at which the sought words occur in a row with no number next to them, or -1."""
+    for index in range(start, len(words) - len(sought) + 1 if sought else start):
+        if words[index] == sought[0] and words[index : index + len(sought)] == sought:
+            neighbours = [*words[max(0, index - 1) : index], *words[index + len(sought) : index + len(sought) + 1]]
+            if not any(map(NUMBER.fullmatch, neighbours)):
+                return index
     return -1
 
 
-def _shows_call(text: str, given: list[Any], expected: Any) -> bool:
-    bare = expected[0] if isinstance(expected, list) and len(expected) == 1 else expected
-    # A number is no part of a longer one; a word may stand beside it, as the text has no white space.
-    pieces = [rf"(?<![0-9.-]){re.escape(_value(value))}(?![0-9]|\.[0-9])" for value in [*given, bare]]
-    longest = sum(map(len, pieces)) > 4 * len(text) + 1000  # in no way there, and slow to look for
-    return bool(given) and not longest and re.search("(?<!output:)" + BETWEEN.join(pieces), text) is not None
+def _shows_call(text: str, arguments: list[Any], value: Any) -> bool:
+    unwrapped = value[0] if isinstance(value, list) and len(value) == 1 else value
+    # A number may not be a part of a longer one. A word may touch it, as the text has no white space.
+    pieces = [rf"(?<![0-9.-]){re.escape(_json_text(each))}(?![0-9]|\.[0-9])" for each in [*arguments, unwrapped]]
+    too_long = sum(map(len, pieces)) > 4 * len(text) + 1000  # cannot occur, and would be slow to search for
+    return bool(arguments) and not too_long and re.search("(?<!output:)" + BETWEEN.join(pieces), text) is not None
 
 
-def _squeezed(text: str) -> str:
-    """Without white space and in one kind of quotes: arguments are written in many ways."""
+def _normalized(text: str) -> str:
+    """The text without white space, in lower case and with one kind of quotes, as statements vary in these."""
     return "".join(text.split()).replace("'", '"').lower()
 
 
-def _value(value: Any) -> str:
+def _json_text(value: Any) -> str:
     with long_integers():
-        return _squeezed(json.dumps(value, ensure_ascii=False))
+        return _normalized(json.dumps(value, ensure_ascii=False))

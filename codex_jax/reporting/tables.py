@@ -1,107 +1,120 @@
-"""The values of a summary as tables, which score prints and report prints and writes."""
-
-from collections.abc import Iterable
+"""Tables of summaries, which score prints, and which report prints and writes."""
 
 from codex_jax.reporting.statistics import RESAMPLES
 from codex_jax.storage.jsonl import Json
 
-Table = tuple[str, list[list[str]]]  # title, rows with the header first
-RANKED = {
+Table = tuple[str, list[list[str]]]  # title, rows; the first row is the header
+RANKING_LABELS = {
     "random": "random",
     "mean_logp": "mean log p",
     "sum_logp": "sum log p",
     "back_translation": "back-translation",
     "oracle": "oracle",
 }
+RATE_TITLES = {
+    "": "Pass rates",
+    "base_": "Pass rates of the base tests alone",
+    "challenge_": "Pass rates of the further tests",
+    "filtered_": "Pass rates of the samples that pass the examples in the statement",
+}
 NOTE = f"In brackets: the 95% interval of {RESAMPLES:,} resamples of the problems."
 
 
+def model_tables(models: dict[str, Json]) -> list[Table]:
+    """All tables of summaries by model."""
+    return [*pass_rates(models), *rankings(models), *groups(models), *blocks(models)]
+
+
 def percent(value: float | None, interval: list[float] | None = None) -> str:
-    """0.1234 as 12.3%, with its interval where there is one."""
+    """0.1234 as 12.3%, with the interval if there is one; "" for None."""
     if value is None:
         return ""
     ends = f" ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})" if interval else ""
     return f"{100 * value:.1f}%{ends}"
 
 
-def told(values: Json, name: str) -> str:
-    """A measure's cell."""
-    return percent(values.get(name), values.get("intervals_95", {}).get(name))
+def measure(summary: Json, name: str) -> str:
+    """The cell of a measure: its value and interval."""
+    return percent(summary.get(name), summary.get("intervals_95", {}).get(name))
 
 
 def pass_rates(models: dict[str, Json]) -> list[Table]:
-    """pass@k by model; for APPS raw and filtered, with time-outs as passes in a column of their own."""
-    kinds = {
-        "": "Pass rates",
-        "base_": "Pass rates of the base tests alone",
-        "challenge_": "Pass rates of the further tests",
-        "filtered_": "Pass rates of the samples that pass the examples in the statement",
-    }
-    found = []
-    for prefix, title in kinds.items():
-        names = _in_order(key for values in models.values() for key in values if key.startswith(f"{prefix}pass@"))
+    """pass@k by model; for APPS raw and filtered, with columns that count timeouts as passes."""
+    tables = []
+    for prefix, title in RATE_TITLES.items():
+        names = list(dict.fromkeys(key for each in models.values() for key in each if key.startswith(f"{prefix}pass@")))
         if names:
-            shown = [name.removeprefix(prefix).replace("_timeouts", " with time-outs") for name in names]
-            rows = [[model, *(told(values, name) for name in names)] for model, values in models.items()]
-            found.append((title, [["model", *shown], *rows]))
-    return found
+            header = [name.removeprefix(prefix).replace("_timeouts", " with time-outs") for name in names]
+            rows = [[model, *(measure(summary, name) for name in names)] for model, summary in models.items()]
+            tables.append((title, [["model", *header], *rows]))
+    return tables
 
 
 def rankings(models: dict[str, Json]) -> list[Table]:
-    """Which share of the problems one sample of each solves, by the way that it is chosen."""
-    names = [name for name in RANKED if any(name in values for values in models.values())]
-    rows = [[RANKED[name], *(told(values, name) for values in models.values())] for name in names]
+    """The share of problems that one sample solves, by how it is chosen."""
+    names = [name for name in RANKING_LABELS if any(name in summary for summary in models.values())]
+    rows = [[RANKING_LABELS[name], *(measure(summary, name) for summary in models.values())] for name in names]
     return [("One sample a problem, chosen by", [["", *models], *rows])] if rows else []
 
 
 def groups(models: dict[str, Json]) -> list[Table]:
-    """pass@k by difficulty, as in the paper's table of APPS: the value with time-outs as passes behind each."""
-    found = []
-    for model, values in models.items():
-        held: dict[str, Json] = values.get("by_group", {})
-        names = _in_order(key for each in held.values() for key in each if "pass@" in key and "timeouts" not in key)
+    """pass@k by difficulty, as in the paper's table of APPS; in brackets with timeouts counted as passes."""
+    tables = []
+    for model, summary in models.items():
+        by_group: dict[str, Json] = summary.get("by_group", {})
+        keys = dict.fromkeys(key for each in by_group.values() for key in each)
         rows = []
-        for name in names:
+        for name in (key for key in keys if "pass@" in key and "timeouts" not in key):
             label = name.replace("filtered_", "filtered ") if name.startswith("filtered_") else f"raw {name}"
-            cells = (f"{percent(each.get(name))} ({percent(each.get(f'{name}_timeouts'))})" for each in held.values())
-            rows.append([label, *cells])
+            pairs = [(each.get(name), each.get(f"{name}_timeouts")) for each in by_group.values()]
+            rows.append([label, *(f"{percent(rate)} ({percent(with_timeouts)})" for rate, with_timeouts in pairs)])
         if rows:
-            header = [f"{group}, {each['problems']} problems" for group, each in held.items()]
-            found.append((f"{model} by difficulty (with time-outs as passes)", [["", *header], *rows]))
-    return found
+            header = [f"{group}, {each['problems']} problems" for group, each in by_group.items()]
+            tables.append((f"{model} by difficulty (with time-outs as passes)", [["", *header], *rows]))
+    return tables
 
 
 def blocks(models: dict[str, Json]) -> list[Table]:
     """pass@1 by the number of chained building blocks."""
-    counted = {name: values for name, values in models.items() if values.get("by_blocks")}
-    lengths = sorted({int(k) for values in counted.values() for k in values["by_blocks"]})
-    rows = [[str(k), *(percent(values["by_blocks"].get(str(k))) for values in counted.values())] for k in lengths]
-    return [("pass@1 by number of chained blocks", [["blocks", *counted], *rows])] if rows else []
+    by_model = {model: summary["by_blocks"] for model, summary in models.items() if summary.get("by_blocks")}
+    counts = sorted({int(count) for rates in by_model.values() for count in rates})
+    rows = [[str(count), *(percent(rates.get(str(count))) for rates in by_model.values())] for count in counts]
+    return [("pass@1 by number of chained blocks", [["blocks", *by_model], *rows])] if rows else []
 
 
-def best(found: dict[str, Json]) -> list[Table]:
-    """For each k the best of several files."""
-    rows = [[key, percent(entry["value"], entry["interval_95"]), entry["from"]] for key, entry in found.items()]
+def best_of_files(entries: dict[str, Json]) -> list[Table]:
+    """The best of several files for each k, from statistics.best."""
+    rows = [[key, percent(entry["value"], entry["interval_95"]), entry["from"]] for key, entry in entries.items()]
     return [("Best of the files", [["", "value", "from"], *rows])] if rows else []
 
 
-def problems(counts: dict[str, Json]) -> list[Table]:
-    """One row a problem."""
+def by_problem(counts: dict[str, Json]) -> list[Table]:
+    """One row per problem, from statistics.by_problem."""
+    names = ("samples", "passed", "timed out")
     rows = [
-        [
-            task_id,
-            *(str(each[key]) for key in ("samples", "passed", "timed out")),
-            percent(each["passed"] / each["samples"]),
-        ]
+        [task_id, *(str(each[name]) for name in names), percent(each["passed"] / each["samples"])]
         for task_id, each in counts.items()
     ]
-    return [("By problem", [["problem", "samples", "passed", "timed out", "pass@1"], *rows])]
+    return [("By problem", [["problem", *names, "pass@1"], *rows])]
 
 
-def _in_order(names: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(names))
+def run_tables(results: Json) -> list[Table]:
+    """The tables of results.json's "bits_per_byte" and "seconds"."""
+    tables = []
+    if results.get("bits_per_byte"):
+        ends = ("before", "after")
+        cells = [f"{results['bits_per_byte'][name]:.3f}" for name in ends]
+        tables.append(("Validation bits per byte of pretraining", [list(ends), cells]))
+    if results.get("seconds"):
+        rows = [[stage, f"{seconds:.0f}"] for stage, seconds in results["seconds"].items()]
+        tables.append(("Time", [["stage", "seconds"], *rows]))
+    return tables
 
 
-def of_models(models: dict[str, Json]) -> list[Table]:
-    """All that summaries hold."""
-    return [*pass_rates(models), *rankings(models), *groups(models), *blocks(models)]
+def markdown(tables: list[Table]) -> str:
+    """The tables in Markdown, each below a heading."""
+    sections = []
+    for title, (header, *rows) in tables:
+        lines = ["| " + " | ".join(cells) + " |" for cells in [header, ["---"] * len(header), *rows]]
+        sections.append(f"## {title}\n\n" + "\n".join(lines) + "\n")
+    return "\n".join(sections)

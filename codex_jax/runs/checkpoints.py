@@ -1,79 +1,47 @@
-"""A run folder: config.json, tokenizer/, checkpoints/STEP/ by Orbax. Parameters can be read without the rest."""
+"""Checkpoints of a run: trees of arrays in checkpoints/STEP/NAME, written and read by Orbax.
 
-import json
+The parameters are a tree of their own, so that they can be read without the optimizer's state.
+"""
+
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import jax
 import orbax.checkpoint as ocp
 
-from codex_jax.config import TrainConfig, from_dict, to_json
 from codex_jax.errors import InputError
-from codex_jax.training.state import TrainState
+from codex_jax.runs.folder import newest_step
 
 
 def open_manager(folder: Path, keep: int | None = None, read_only: bool = False) -> ocp.CheckpointManager:
-    """The Orbax manager of folder/checkpoints."""
+    """The Orbax manager of folder/checkpoints; keep: newest checkpoints that are not deleted (default: all)."""
     options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=not read_only, read_only=read_only)
     return ocp.CheckpointManager((folder / "checkpoints").absolute(), options=options)
 
 
-def save(manager: ocp.CheckpointManager, state: TrainState, step: int) -> None:
-    """Starts writing; manager.wait_until_finished() waits for it."""
-    rest = {"step": state.step, "optimizer": state.optimizer}
-    args = ocp.args.Composite(params=ocp.args.StandardSave(state.params), rest=ocp.args.StandardSave(rest))
-    manager.save(step, args=args)
+def save(manager: ocp.CheckpointManager, step: int, **trees: Any) -> None:
+    """Starts to write the trees in the background; manager.wait_until_finished() waits for it."""
+    manager.save(step, args=ocp.args.Composite(**{name: ocp.args.StandardSave(tree) for name, tree in trees.items()}))
 
 
-def _like(shapes: Any, placed: Any) -> Any:
-    return jax.tree.map(lambda s, p: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=p), shapes, placed)
+def restore(manager: ocp.CheckpointManager, step: int, **trees: Any) -> dict[str, Any]:
+    """Reads the named trees of a checkpoint, which may have been saved from another mesh.
+
+    trees: ShapeDtypeStructs with the shardings of the arrays to return. ValueError where shapes differ.
+    """
+    args = {name: ocp.args.StandardRestore(tree) for name, tree in trees.items()}
+    saved = manager.restore(step, args=ocp.args.Composite(**args))
+    return {name: saved[name] for name in trees}
 
 
-def restore(manager: ocp.CheckpointManager, step: int, shapes: TrainState, placed: TrainState) -> TrainState:
-    """The whole state, placed as asked whatever mesh it was saved from."""
-    like = _like(shapes, placed)
-    rest = {"step": like.step, "optimizer": like.optimizer}
-    args = ocp.args.Composite(params=ocp.args.StandardRestore(like.params), rest=ocp.args.StandardRestore(rest))
-    read = manager.restore(step, args=args)
-    return TrainState(read["rest"]["step"], read["params"], read["rest"]["optimizer"])
+def restore_params(folder: Path, abstract: Any) -> tuple[Any, int]:
+    """(parameters of the newest checkpoint, its step); abstract: ShapeDtypeStructs with their shardings.
 
-
-def restore_params(folder: Path, shapes: Any, placed: Any) -> tuple[Any, int]:
-    """(parameters of the newest checkpoint, its step); InputError where there is none or it does not fit."""
+    InputError where the run has no checkpoint, or where its shapes differ.
+    """
     step = newest_step(folder)
-    manager = open_manager(folder, read_only=True)
-    try:
-        args = ocp.args.Composite(params=ocp.args.StandardRestore(_like(shapes, placed)))
-        return manager.restore(step, args=args)["params"], step
-    except ValueError as error:
-        raise InputError(f"{folder}/checkpoints/{step} does not fit the model of config.json: {error}") from None
-    finally:
-        manager.close()
-
-
-def newest_step(folder: Path) -> int:
-    """InputError where the run has no finished checkpoint."""
-    steps = [int(path.name) for path in (folder / "checkpoints").glob("*") if path.name.isdigit()]
-    if not steps:
-        raise InputError(f"{folder} has no checkpoint: train it first, or name another run folder")
-    return max(steps)
-
-
-def write_config(folder: Path, config: TrainConfig) -> None:
-    """folder/config.json, whole or not at all."""
-    temporary = folder / "config.json.tmp"
-    temporary.write_text(to_json(config))
-    temporary.rename(folder / "config.json")
-
-
-def read_config(folder: Path) -> TrainConfig:
-    """The config a run was trained with; InputError where the folder is not a run."""
-    try:
-        values = json.loads((folder / "config.json").read_text())
-    except FileNotFoundError:
-        raise InputError(
-            f"{folder} is not a run folder (no config.json): name one written by codex_jax.train"
-        ) from None
-    except ValueError as error:
-        raise InputError(f"{folder}/config.json is broken: {error}") from None
-    return from_dict(TrainConfig, values)
+    with closing(open_manager(folder, read_only=True)) as manager:
+        try:
+            return restore(manager, step, params=abstract)["params"], step
+        except ValueError as error:
+            raise InputError(f"{folder}/checkpoints/{step} does not fit the model of config.json: {error}") from None

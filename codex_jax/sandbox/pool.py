@@ -14,11 +14,13 @@ from typing import TypeVar
 
 from codex_jax.errors import InputError
 from codex_jax.sandbox.check import STDLIB_ONLY, Check, Policy, Result
-from codex_jax.sandbox.layers import missing
-from codex_jax.sandbox.program import pack
+from codex_jax.sandbox.layers import no_layer_message
+from codex_jax.sandbox.wire import frame
 
 WALL = 8.0  # the limit on wall-clock time, as a multiple of the limit on CPU time
-GRACE = 10.0  # seconds past the wall-clock limit after which a worker counts as stuck
+# Seconds past the wall-clock limit after which a worker counts as stuck. On a busy machine it may take long to remove
+# the many files that a program left.
+GRACE = 60.0
 START = 60.0  # seconds in which a worker must start
 PATIENCE = 5.0  # seconds in which a worker must exit when asked
 # -I and an empty environment: nothing from the caller reaches the worker. -S: programs do not see installed packages.
@@ -59,7 +61,7 @@ class SandboxWorker:
         self.refused: dict[str, str] = hello["refused"]
         if not self.layer:
             self.close()
-            raise InputError(missing(self.refused))
+            raise InputError(no_layer_message(self.refused))
 
     def _read_line(self, seconds: float) -> dict | None:
         assert self._process.stdout is not None
@@ -88,7 +90,7 @@ class SandboxWorker:
             "wall_seconds": wall_seconds,
         }
         try:
-            self._process.stdin.write(pack(json.dumps(request).encode()))
+            self._process.stdin.write(frame(json.dumps(request).encode()))
             self._process.stdin.flush()
         except OSError:
             return None

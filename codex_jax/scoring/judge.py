@@ -1,81 +1,78 @@
-"""The verdict on a sample: its parts run one after another, each case in a process of its own."""
+"""Judges a sample: runs the problem's test suites one after another, each case in its own process."""
 
-import threading
 from dataclasses import dataclass, field
 
-from codex_jax.problems.task import NOT_RUN, PASSED, TIMED_OUT, Part, Task
-from codex_jax.sandbox.check import Check
+from codex_jax.problems.problem import NOT_RUN, PASSED, TIMED_OUT, Problem, TestSuite
+from codex_jax.sandbox.check import Check, Result
 from codex_jax.sandbox.pool import Run
 
-MAX_TIMEOUTS = 5  # cases of a part; a program that is late in as many is late
-PACE = 4.0  # a scaled_timeout part has this many times what the reference solution needs, as in EvalPlus
-LONGEST = 60.0  # CPU seconds of a reference solution
+MAX_TIMEOUTS = 5  # once so many cases of a suite have timed out, the rest is not run
+SLOWDOWN = 4.0  # a scaled time limit is this many times the reference solution's CPU time, as in EvalPlus
+REFERENCE_TIMEOUT = 60.0  # CPU seconds for a reference solution
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """result: "passed", "timed out" or "failed: REASON"; parts: the same by part, or "not run"."""
+    """The results of a sample."""
 
-    result: str
-    parts: dict[str, str]
+    result: str  # "passed", "timed out" or "failed: REASON"
+    suites: dict[str, str]  # the result of each test suite by its name, which may also be "not run"
 
     @property
     def passed(self) -> bool:
-        """Whether all parts that count passed."""
+        """Whether the sample passed all required suites."""
         return self.result == PASSED
 
 
 def combine(results: list[str]) -> str:
-    """Of several results the first failure, else "timed out" if there is one, else "passed"."""
-    failed = [result for result in results if result not in (PASSED, TIMED_OUT)]
-    return (failed or [TIMED_OUT if TIMED_OUT in results else PASSED])[0]
+    """The first failure among several results; without one "timed out" if it occurs, else "passed"."""
+    failures = [result for result in results if result not in (PASSED, TIMED_OUT)]
+    return (failures or [TIMED_OUT if TIMED_OUT in results else PASSED])[0]
 
 
 @dataclass
 class Judge:
-    """timeout: CPU seconds a case; judges from several threads."""
+    """Judges samples, in several threads at a time. timeout: CPU seconds per case."""
 
     timeout: float
-    failing_references: dict[str, str] = field(
-        default_factory=dict
-    )  # task_id: why its reference solution fails its own tests
-    _paces: dict[tuple[str, str], float] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    failing_references: dict[str, str] = field(default_factory=dict)  # results of reference solutions by task_id
+    _scaled: dict[tuple[str, str], float] = field(default_factory=dict)  # time limits by (task_id, suite)
 
-    def judge(self, task: Task, program: str, run: Run) -> Judgement:
-        """Runs all parts, up to a gate that is not passed."""
-        parts: dict[str, str] = {}
-        closed = False
-        checks = task.checks()
-        for part in checks:
-            parts[part.name] = NOT_RUN if closed else self._part(task, part, program, self._limit(task, part, run), run)
-            closed = closed or (part.gate and parts[part.name] not in (PASSED, TIMED_OUT))
-        counted = [parts[part.name] for part in checks if part.counts and parts[part.name] != NOT_RUN]
-        return Judgement(combine(counted), parts)
+    def judge(self, problem: Problem, program: str, run: Run) -> Judgement:
+        """Runs all suites, up to a gate that the program fails."""
+        results: dict[str, str] = {}
+        suites, closed = problem.test_suites(), False
+        for suite in suites:
+            results[suite.name] = NOT_RUN if closed else self._run_suite(problem, suite, program, run)
+            closed = closed or (suite.gate and results[suite.name] not in (PASSED, TIMED_OUT))
+        decisive = [results[suite.name] for suite in suites if suite.required and results[suite.name] != NOT_RUN]
+        return Judgement(combine(decisive), results)
 
-    def _part(self, task: Task, part: Part, program: str, limit: float, run: Run) -> str:
-        # It goes on after a time-out: whether a program would have passed with more time is told, too.
-        late = 0
-        for case in part.cases:
-            result = run(Check(program, task.entry_point, case, task.helpers, limit)).status
-            if result not in (PASSED, TIMED_OUT):
-                return result
-            late += result == TIMED_OUT
-            if late == MAX_TIMEOUTS:
+    def _run_suite(self, problem: Problem, suite: TestSuite, program: str, run: Run) -> str:
+        # It continues after a timeout, as a later case may still fail: the two are reported separately.
+        limit = self._time_limit(problem, suite, run) if suite.scaled_timeout else self.timeout
+        timeouts = 0
+        for case in suite.cases:
+            status = _run_case(problem, case, program, limit, run).status
+            if status not in (PASSED, TIMED_OUT):
+                return status
+            timeouts += status == TIMED_OUT
+            if timeouts == MAX_TIMEOUTS:
                 break
-        return TIMED_OUT if late else PASSED
+        return TIMED_OUT if timeouts else PASSED
 
-    def _limit(self, task: Task, part: Part, run: Run) -> float:
-        if not part.scaled_timeout:
-            return self.timeout
-        key = task.task_id, part.name
-        if key not in self._paces:
-            seconds, reference = 0.0, task.program({"solution": task.reference})
-            for case in part.cases:
-                result = run(Check(reference, task.entry_point, case, task.helpers, LONGEST))
+    def _time_limit(self, problem: Problem, suite: TestSuite, run: Run) -> float:
+        key = problem.task_id, suite.name
+        if key not in self._scaled:
+            program, seconds = problem.program({"solution": problem.reference}), 0.0
+            for case in suite.cases:
+                result = _run_case(problem, case, program, REFERENCE_TIMEOUT, run)
                 seconds += result.cpu_seconds
                 if not result.passed:
-                    self.failing_references[task.task_id] = result.status
-            with self._lock:
-                self._paces.setdefault(key, max(self.timeout, PACE * seconds))
-        return self._paces[key]
+                    self.failing_references[problem.task_id] = result.status
+            self._scaled.setdefault(key, max(self.timeout, SLOWDOWN * seconds))
+        return self._scaled[key]
+
+
+def _run_case(problem: Problem, case: str, program: str, cpu_seconds: float, run: Run) -> Result:
+    return run(Check(program, problem.entry_point, case, problem.setup, cpu_seconds))

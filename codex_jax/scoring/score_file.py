@@ -1,47 +1,64 @@
-"""A file of samples run against its benchmark, from where an earlier run of the same was interrupted."""
+"""Scores a file of samples; an interrupted run resumes from the journal of its judgements."""
 
 import contextlib
 import sys
 import time
 
 from codex_jax import terminal
+from codex_jax.errors import InputError
 from codex_jax.problems.load import Benchmark
-from codex_jax.problems.task import Task
+from codex_jax.problems.problem import Problem
 from codex_jax.sandbox.pool import CheckJob, run_jobs
 from codex_jax.scoring.judge import Judge, Judgement
-from codex_jax.scoring.results import Identity, open_journal, result_row, write_results
+from codex_jax.scoring.results import journal_path, result_row, write_results
 from codex_jax.scoring.sample_files import SampleFile
 from codex_jax.scoring.samples import digest
+from codex_jax.storage.journal import Journal, open_journal
 from codex_jax.storage.jsonl import Json
 
 
-def score(given: SampleFile, benchmark: Benchmark, timeout: float, workers: int, layer: str) -> list[Json]:
-    """Runs what has no verdict yet, writes given.out and returns its rows; timeout: CPU seconds.
+def score(file: SampleFile, benchmark: Benchmark, timeout: float, workers: int, layer: str) -> list[Json]:
+    """Runs the samples without a judgement, writes file.out and returns its rows. timeout: CPU seconds per case.
 
-    The journal stays, so that a run of several files resumes in any of them.
+    The journal stays, so that a run of several files can resume in any of them.
     """
-    judge, rows = Judge(timeout), given.rows
-    pairs = [(benchmark.tasks[row["task_id"]], row) for row in rows]
-    identity: Identity = {"samples": digest(rows), "problems": benchmark.digest, "timeout": timeout}
-    with open_journal(given.out, identity, len(rows)) as journal, terminal.progress("score", len(rows)) as report:
-        left = [index for index in range(len(rows)) if index not in journal.done]
-        if journal.done:
-            print(f"{journal.path}: {len(journal.done)} of {len(rows)} samples are scored already", file=sys.stderr)
-            report(len(journal.done))
-        passed = sum(judgement.passed for judgement in journal.done.values())
-        began = time.monotonic()
-        jobs = (_job(judge, *pairs[index]) for index in left)
+    judge, samples = Judge(timeout), file.samples
+    problems = [benchmark.problems[sample["task_id"]] for sample in samples]
+    header = {"samples": digest(samples), "problems": benchmark.digest, "timeout": timeout}
+    with open_journal(journal_path(file.out), header) as journal, terminal.progress("score", len(samples)) as report:
+        judgements = read_judgements(journal, len(samples))
+        todo = [index for index in range(len(samples)) if index not in judgements]
+        if judgements:
+            print(f"{journal.path}: {len(judgements)} of {len(samples)} samples are scored already", file=sys.stderr)
+            report(len(judgements))
+        passed = sum(judgement.passed for judgement in judgements.values())
+        start = time.monotonic()
+        jobs = (_job(judge, problems[index], samples[index]) for index in todo)
         with contextlib.closing(run_jobs(jobs, workers, layer)) as answers:
-            for done, (place, judgement) in enumerate(answers, 1):
-                journal.add(left[place], judgement)
+            for count, (number, judgement) in enumerate(answers, 1):
+                index = todo[number]
+                judgements[index] = judgement
+                journal.append({"index": index, "result": judgement.result, "parts": judgement.suites})
                 passed += judgement.passed
-                report(1, f"passed {passed}  {done / (time.monotonic() - began):,.0f} samples/s")
-        results = [result_row(row, task, journal.done[index]) for index, (task, row) in enumerate(pairs)]
-        write_results(given.out, results)
+                report(1, f"passed {passed}  {count / (time.monotonic() - start):,.0f} samples/s")
+        rows = [result_row(*pair, judgements[n]) for n, pair in enumerate(zip(samples, problems, strict=True))]
+        write_results(file.out, rows)
     for task_id, result in judge.failing_references.items():
         print(f"warning: the reference solution of {task_id} does not pass its own tests: {result}", file=sys.stderr)
-    return results
+    return rows
 
 
-def _job(judge: Judge, task: Task, row: Json) -> CheckJob[Judgement]:
-    return lambda run: judge.judge(task, task.program(row), run)
+def read_judgements(journal: Journal, samples: int) -> dict[int, Judgement]:
+    """An earlier run's judgements by the index of the sample; InputError for a row that is not one."""
+    judgements = {}
+    for number, row in enumerate(journal.rows, 2):
+        match row:
+            case {"index": int(index), "result": str(result), "parts": dict(suites)} if 0 <= index < samples:
+                judgements[index] = Judgement(result, suites)
+            case _:
+                raise InputError(f"{journal.path} line {number} is not a judgement: delete the file to start again")
+    return judgements
+
+
+def _job(judge: Judge, problem: Problem, sample: Json) -> CheckJob[Judgement]:
+    return lambda run: judge.judge(problem, problem.program(sample), run)

@@ -1,4 +1,4 @@
-"""tar:, zip:, wheel: and sdist:PATH: the Python files of archives."""
+"""The sources tar:, zip:, wheel: and sdist:PATH: the Python files in archives."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,26 +7,29 @@ from email.message import Message
 from email.parser import HeaderParser
 
 from codex_jax.errors import InputError
-from codex_jax.sources.files import find
-from codex_jax.sources.members import Member, UnreadableError, members, parts_of
+from codex_jax.sources.files import find_files
+from codex_jax.sources.members import Member, UnreadableError, members, path_parts
 from codex_jax.sources.source import Item, Part, Source, register
 from codex_jax.storage.paths import StoragePath, size_of
 from codex_jax.text.document import Rejected
-from codex_jax.text.encoding import MAX_BYTES, clean, python_item
+from codex_jax.text.encoding import MAX_BYTES, escape_surrogates, python_item
 from codex_jax.text.licences import combine, detect, is_licence_file, normalise
 
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
 SUFFIXES = {"tar": TARS, "zip": (".zip",), "wheel": (".whl",), "sdist": (".tar.gz", ".tgz", ".zip")}
-NOTICE_BYTES = 1 << 20  # of a licence or metadata
-SHORT_LICENCE = 100  # characters; a longer License field is the licence's text
+ALL_SUFFIXES = sorted({suffix for suffixes in SUFFIXES.values() for suffix in suffixes}, key=len, reverse=True)
+METADATA_FILES = {"wheel": "METADATA", "sdist": "PKG-INFO"}
+MAX_METADATA = 1 << 20  # bytes read of a licence or metadata file
+SHORT_LICENCE = 100  # characters; a longer License field is the licence's full text
 
 
 def _source(kind: str) -> Source:
     def source(argument: str) -> Iterator[Part]:
-        for label, path in find(kind, argument, SUFFIXES[kind]):
-            yield Part(f"{kind}:{clean(label)}", size_of(path), read, (kind, path, clean(label)))
+        for name, path in find_files(kind, argument, SUFFIXES[kind]):
+            label = escape_surrogates(name)
+            yield Part(f"{kind}:{label}", size_of(path), read, (kind, path, label))
 
-    source.__doc__ = f"{kind}:PATH: an archive, a folder of them or a glob."
+    source.__doc__ = f"{kind}:PATH: an archive, a folder of archives or a glob."
     return source
 
 
@@ -36,102 +39,110 @@ for _kind in SUFFIXES:
 
 @dataclass
 class Survey:
-    """What a first pass over an archive finds; names go by their folder."""
+    """The metadata of an archive."""
 
-    tops: set[str] = field(default_factory=set)  # first folders, two at most
-    loose: bool = False  # whether there are files beside them
-    licences: dict[str, list[str]] = field(default_factory=dict)
+    top_folders: set[str] = field(default_factory=set)  # two at most
+    files_at_top: bool = False
+    licences: dict[str, list[str]] = field(default_factory=dict)  # by top folder, "" for files at the top
     name: str = ""
     version: str = ""
     license: str = ""
 
 
 def survey(kind: str, path: StoragePath) -> Survey:
-    """Licences and metadata, which may stand behind the files that they are about; the archive is sound to its end."""
-    found = Survey()
+    """Reads an archive to its end for licences and metadata, which may follow the files they apply to.
+
+    InputError if the archive is corrupt.
+    """
+    result = Survey()
     for member in members(path):
-        names = parts_of(member.name)
+        names = path_parts(member.name)
         if not member.safe or not names:
             continue
         if len(names) == 1:
-            found.loose = True
-        elif len(found.tops) < 2:
-            found.tops.add(names[0])
-        if len(names) == 2 and names[1] == {"wheel": "METADATA", "sdist": "PKG-INFO"}.get(kind):
+            result.files_at_top = True
+        elif len(result.top_folders) < 2:
+            result.top_folders.add(names[0])
+        if len(names) == 2 and names[1] == METADATA_FILES.get(kind):
             if kind == "sdist" or names[0].endswith(".dist-info"):
-                _read_metadata(found, _notice(member))
+                _read_metadata(result, _read_text(member))
         elif is_licence_file(names[-1]) and (len(names) <= 2 or names[0].endswith(".dist-info")):
-            found.licences.setdefault("" if len(names) == 1 else names[0], []).append(detect(_notice(member)))
-    return found
+            result.licences.setdefault("" if len(names) == 1 else names[0], []).append(detect(_read_text(member)))
+    return result
 
 
-def _notice(member: Member) -> str:
+def _read_text(member: Member) -> str:
     try:
-        return member.read(NOTICE_BYTES).decode("utf-8", "replace")
+        return member.read(MAX_METADATA).decode("utf-8", "replace")
     except UnreadableError:
         return ""
 
 
-def _read_metadata(found: Survey, text: str) -> None:
+def _read_metadata(result: Survey, text: str) -> None:
     metadata = HeaderParser().parsestr(text)
-    found.name = normalised(metadata.get("Name", ""))
-    found.version = metadata.get("Version", "").strip()
-    found.license = licence_of(metadata)
+    result.name = normalise_name(metadata.get("Name", ""))
+    result.version = metadata.get("Version", "").strip()
+    result.license = licence_of_metadata(metadata)
 
 
-def licence_of(metadata: Message) -> str:
-    """The SPDX expression of a distribution's metadata, or ""; several classifiers must all hold."""
+def licence_of_metadata(metadata: Message) -> str:
+    """The SPDX expression of a distribution's metadata, or "". Several licence classifiers must all hold."""
     expression = " ".join(metadata.get("License-Expression", "").split())
     if expression:
-        return clean(expression)
+        return escape_surrogates(expression)
     text = metadata.get("License", "").strip()
     classifiers = [value for value in metadata.get_all("Classifier", []) if value.startswith("License ::")]
-    found = normalise(text) if len(text) <= SHORT_LICENCE else detect(text)
-    return found or combine(map(normalise, classifiers))
+    licence = normalise(text) if len(text) <= SHORT_LICENCE else detect(text)
+    return licence or combine(map(normalise, classifiers))
 
 
-def normalised(name: str) -> str:
-    """A distribution's name as PEP 503 compares it."""
-    return "-".join(filter(None, clean(name).strip().lower().replace("_", "-").replace(".", "-").split("-")))
+def normalise_name(name: str) -> str:
+    """A distribution's name as PEP 503 normalises it."""
+    words = escape_surrogates(name).strip().lower().replace("_", "-").replace(".", "-").split("-")
+    return "-".join(filter(None, words))
 
 
 def stem(path: StoragePath) -> str:
-    """A file's name without what says that it is an archive."""
-    known = sorted({suffix for suffixes in SUFFIXES.values() for suffix in suffixes}, key=len, reverse=True)
-    return next((path.name.removesuffix(suffix) for suffix in known if path.name.endswith(suffix)), path.stem)
+    """A file's name without the suffix of its archive format."""
+    known = (suffix for suffix in ALL_SUFFIXES if path.name.endswith(suffix))
+    return next((path.name.removesuffix(suffix) for suffix in known), path.stem)
 
 
 def read(kind: str, path: StoragePath, label: str) -> Iterator[Item]:
-    """The archive's items in its own order; InputError where it is corrupt, cut short or a bomb.
+    """Yields the archive's items in its own order. InputError if it is corrupt, truncated or an archive bomb.
 
-    repo is a distribution's name, or the first folder in other archives, or the archive's stem for what is in none.
+    repo: the distribution's name for a wheel or sdist. Otherwise the file's top folder, or the archive's name without
+    suffix for a file at the top.
     """
     found = survey(kind, path)
     if kind == "wheel" and not found.name:
-        raise InputError(f"{path} is no wheel: it has no METADATA that names it")
-    top = next(iter(found.tops)) if kind == "sdist" and len(found.tops) == 1 and not found.loose else ""
-    whole = found.name
-    if kind == "sdist" and not whole:
-        whole = normalised((top or stem(path)).rpartition("-")[0]) or stem(path)
-    # All of a distribution's licences are in its metadata's folder or at the top.
-    everything = found.license or combine(one for several in found.licences.values() for one in several)
-    seen: Counter[str] = Counter()
+        raise InputError(f"{path} is not a wheel: it has no METADATA with its name")
+    top = ""  # an sdist's only top folder, which is not part of its files' paths
+    if kind == "sdist" and len(found.top_folders) == 1 and not found.files_at_top:
+        (top,) = found.top_folders
+    distribution = found.name
+    if kind == "sdist" and not distribution:
+        distribution = normalise_name((top or stem(path)).rpartition("-")[0]) or stem(path)
+    # All licence files of a distribution apply to all of its files.
+    all_licences = found.license or combine(one for several in found.licences.values() for one in several)
+    copies: Counter[str] = Counter()
     for member in members(path):
-        names = parts_of(member.name)
+        names = path_parts(member.name)
         if not member.safe:
-            yield Rejected(f"{label}/{clean(member.name)}", "unsafe_member")
+            yield Rejected(f"{label}/{escape_surrogates(member.name)}", "unsafe_member")
             continue
         if not names or not names[-1].endswith(".py"):
             continue
         names = names[1:] if top else names
-        name = clean("/".join(names))
-        seen[name] += 1  # an archive may hold a path twice
-        id_ = f"{label}/{name}" + (f"#{seen[name]}" if seen[name] > 1 else "")
+        name = escape_surrogates("/".join(names))
+        copies[name] += 1  # an archive may hold the same path more than once
+        id_ = f"{label}/{name}" + (f"#{copies[name]}" if copies[name] > 1 else "")
         first = names[0] if len(names) > 1 else ""
-        licence = everything if whole else combine(found.licences.get(first, [])) or combine(found.licences.get("", []))
+        own_licence = combine(found.licences.get(first, [])) or combine(found.licences.get("", []))
+        repo = distribution or escape_surrogates(first) or escape_surrogates(stem(path))
         try:
             data = member.read(MAX_BYTES + 1)
         except UnreadableError:
             yield Rejected(id_, "unreadable")
             continue
-        yield python_item(id_, whole or clean(first) or clean(stem(path)), name, data, licence)
+        yield python_item(id_, repo, name, data, all_licences if distribution else own_licence)

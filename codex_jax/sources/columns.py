@@ -1,4 +1,4 @@
-"""Which columns of a table hold a document: PATH?text=content&repo=repo_name&path=path&license=license."""
+"""Column selection for tables: PATH?text=content&repo=repo_name&path=path&license=license."""
 
 import re
 from dataclasses import dataclass, fields
@@ -6,13 +6,13 @@ from urllib.parse import parse_qsl
 
 from codex_jax.errors import InputError
 
-# A ? in a glob is followed by no key=.
+# The ? of a glob is not followed by KEY=.
 QUERY = re.compile(r"(.*)\?(\w+=.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Column names; "" for one that is not there."""
+    """The names of the columns that hold a document's fields; "" if a table has no such column."""
 
     text: str = ""
     repo: str = ""
@@ -24,21 +24,21 @@ KEYS = tuple(field.name for field in fields(Columns))
 
 
 def split_argument(prefix: str, argument: str) -> tuple[str, dict[str, str]]:
-    """PATH?key=column&... -> (PATH, {key: column}); InputError for a key that is none of KEYS."""
-    found = QUERY.fullmatch(argument)
-    if not found:
+    """PATH?key=column&... -> (PATH, {key: column}). InputError for a key that is not a field of Columns."""
+    match = QUERY.fullmatch(argument)
+    if not match:
         return argument, {}
-    given = dict(parse_qsl(found[2], keep_blank_values=True))
-    for key in given:
+    columns = dict(parse_qsl(match[2], keep_blank_values=True))
+    for key in columns:
         if key not in KEYS:
-            raise InputError(f"{prefix}:{argument}: no column is called {key!r}: give {', '.join(KEYS)}")
-    if given.get("text") == "":
-        raise InputError(f"{prefix}:{argument}: text= names no column")
-    return found[1], given
+            raise InputError(f"{prefix}:{argument}: unknown column key {key!r}: give {', '.join(KEYS)}")
+    if columns.get("text") == "":
+        raise InputError(f"{prefix}:{argument}: text= must name a column")
+    return match[1], columns
 
 
 def as_text(value: object) -> str:
-    """A cell as text: a list (of licences) is joined with commas, what is neither text nor a number is ""."""
+    """A table cell as text. Lists (of licences) are joined with commas; values other than text and integers give ""."""
     if isinstance(value, list):
         return ",".join(filter(None, map(as_text, value)))
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Which files a source's argument names, and how one is opened whatever it is compressed with."""
+"""Finds the files that a source's argument names, and opens them whatever their compression."""
 
 import bz2
 import glob
@@ -15,81 +15,83 @@ from typing import Any, BinaryIO, cast
 from codex_jax.errors import InputError
 from codex_jax.storage.paths import StoragePath, find_remote, is_remote
 
-FAULTS = (OSError, EOFError, zlib.error, lzma.LZMAError)  # what reading a stream raises
+READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)  # raised by reading a damaged stream
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 SUFFIXES = {".gz": "gzip", ".tgz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
-# 2 KB of zstd can hold 64 MB: what is fed at once bounds what comes out at once.
-ZSTD_FEED = 2048
+# 2 KB of zstd can expand to 64 MB; a small input at a time bounds the output held in memory.
+ZSTD_INPUT = 2048
 
 
-def find(prefix: str, argument: str, suffixes: tuple[str, ...]) -> list[tuple[str, StoragePath]]:
-    """(name below the folder or the pattern's fixed part, file) of a file, a glob's or a folder's; sorted, never empty.
+def find_files(prefix: str, argument: str, suffixes: tuple[str, ...]) -> list[tuple[str, StoragePath]]:
+    """Finds the files of a file, folder or glob, local or remote. InputError if there are none.
 
-    Links to files are followed, since downloaded data sets are often made of them; links to folders are not.
+    Returns sorted pairs (name, path). The name is relative to the folder, or to the part of the glob without wildcards.
+    suffixes: which files of a folder to return. Links to files are followed, as downloaded data sets often consist of
+    them; links to folders are not.
     """
-    found = find_remote(argument, suffixes) if is_remote(argument) else _find_local(prefix, argument, suffixes)
-    if not found:
+    files = find_remote(argument, suffixes) if is_remote(argument) else _find_local(prefix, argument, suffixes)
+    if not files:
         raise InputError(f"no file {argument!r}: give {prefix}:PATH of a {' or '.join(suffixes)}, a folder or a glob")
-    return found
+    return files
 
 
 def _find_local(prefix: str, argument: str, suffixes: tuple[str, ...]) -> list[tuple[str, StoragePath]]:
     path = Path(argument)
     if argument and path.is_dir():
-        base, found = path, _below(path, suffixes)
+        base, files = path, _walk(path, suffixes)
     elif argument and path.is_file():
-        base, found = path.parent, [path]
+        base, files = path.parent, [path]
     else:
         parts = path.parts
         fixed = next((index for index, part in enumerate(parts) if glob.has_magic(part)), len(parts))
-        base, found = Path(*parts[:fixed]), []
+        base, files = Path(*parts[:fixed]), []
         if fixed < len(parts):
             try:
-                # Not glob.glob: its ** follows links, round and round.
-                found = list(base.glob("/".join(parts[fixed:])))
+                # The ** of glob.glob would follow links to folders, even in circles.
+                files = list(base.glob("/".join(parts[fixed:])))
             except ValueError as error:
                 raise InputError(f"{prefix}:{argument}: {error}") from None
     unique: dict[str, Path] = {}
-    for file in sorted(found):
+    for file in sorted(files):
         if file.is_file():
             unique.setdefault(os.path.realpath(file), file)
     return [(file.relative_to(base).as_posix(), file) for file in unique.values()]
 
 
-def _below(root: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    def failed(error: OSError) -> None:
+def _walk(root: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    def fail(error: OSError) -> None:
         raise InputError(f"cannot read {error.filename}: {error.strerror}")
 
-    walk = os.walk(root, onerror=failed)
+    walk = os.walk(root, onerror=fail)
     return [Path(folder, name) for folder, _, names in walk for name in names if name.lower().endswith(suffixes)]
 
 
 def compression(path: StoragePath) -> str:
-    """gzip, bzip2, xz, zstd or "", by the first bytes; InputError where the suffix promises one that is not there."""
+    """gzip, bzip2, xz, zstd or "", by the file's first bytes. InputError if they contradict its suffix."""
     try:
-        with path.open("rb", buffering=0) as file:  # of a store no more than these bytes are fetched
+        with path.open("rb", buffering=0) as file:  # unbuffered, so that a store sends only these bytes
             head = file.read(6)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
     for magic, name in MAGIC.items():
         if head.startswith(magic):
             return name
-    if head[1:4] == b"\x2a\x4d\x18" and head[0] >> 4 == 5:  # a frame to be skipped
+    if head[1:4] == b"\x2a\x4d\x18" and head[0] >> 4 == 5:  # zstd's skippable frame
         return "zstd"
     if path.suffix.lower() in SUFFIXES:
-        raise InputError(f"{path} is no {SUFFIXES[path.suffix.lower()]} file: fetch it again")
+        raise InputError(f"{path} is not a {SUFFIXES[path.suffix.lower()]} file: download it again")
     return ""
 
 
 @contextmanager
 def open_stream(path: StoragePath) -> Iterator[BinaryIO]:
-    """The file's bytes, decompressed; reading raises one of FAULTS where it is corrupt or cut short."""
+    """Opens a file and decompresses it. Reading a corrupt or truncated file raises one of READ_ERRORS."""
     kind = compression(path)
-    with path.open("rb") as file, _decompressed(kind, file) as stream:
+    with path.open("rb") as file, _decompress(kind, file) as stream:
         yield stream
 
 
-def _decompressed(kind: str, file: BinaryIO) -> Any:
+def _decompress(kind: str, file: BinaryIO) -> Any:
     if kind == "gzip":
         return gzip.open(file, "rb")
     if kind == "bzip2":
@@ -100,7 +102,7 @@ def _decompressed(kind: str, file: BinaryIO) -> Any:
 
 
 class _Zstd(io.RawIOBase):
-    """zstandard's own reader takes a file that is cut short for one that has ended."""
+    """A zstd reader that raises EOFError on a truncated file; zstandard's own reader takes that for the end."""
 
     def __init__(self, file: BinaryIO) -> None:
         import zstandard
@@ -114,7 +116,7 @@ class _Zstd(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         while not self._output:
-            data, self._input = self._input or self._file.read(ZSTD_FEED), b""
+            data, self._input = self._input or self._file.read(ZSTD_INPUT), b""
             if not data:
                 if self._frame is not None:
                     raise EOFError("it ends in the middle of a frame")

@@ -1,4 +1,4 @@
-"""git:PATH: the files that a checkout tracks."""
+"""The source git:PATH: the Python files that git checkouts track."""
 
 import os
 import subprocess
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from codex_jax.errors import InputError
-from codex_jax.sources.folders import regular_size, split
+from codex_jax.sources.folders import regular_size, split_files
 from codex_jax.sources.source import Part, register
 from codex_jax.storage.paths import only_local
 
-# A checkout is data: nothing that its configuration names may run, and nothing may be fetched.
-HARMLESS = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "safe.directory=*")
+# Checkouts are untrusted: git must not run programs named in their configuration, and must not fetch anything.
+SAFE_CONFIG = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "safe.directory=*")
 ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": "/dev/null",
@@ -25,7 +25,7 @@ ENVIRONMENT = {
 
 @register("git")
 def git(argument: str) -> Iterator[Part]:
-    """git:PATH: the tracked Python files of a checkout, or of each in a folder of them; repo is its folder's name."""
+    """git:PATH: the tracked Python files of a checkout, or of each checkout in a folder. repo: its folder's name."""
     only_local("git", argument)
     root = Path(os.path.realpath(argument))
     if argument and (root / ".git").exists():
@@ -35,31 +35,31 @@ def git(argument: str) -> Iterator[Part]:
     else:
         checkouts = []
     if not checkouts:
-        raise InputError(f"{argument!r} is no git checkout: give git:PATH of one, or of a folder of them")
+        raise InputError(f"{argument!r} is not a git checkout: give git:PATH of one, or of a folder of them")
     for checkout in checkouts:
-        yield from split("git", str(checkout), tracked(checkout), repo=checkout.name)
+        yield from split_files("git", str(checkout), tracked(checkout), repo=checkout.name)
 
 
 def tracked(checkout: Path) -> list[tuple[str, int]]:
-    """(relative path, bytes) of the tracked .py files; links and submodules are left out."""
-    # An outer GIT_DIR, as hooks set it, would name another repository.
+    """The tracked .py files as sorted pairs (relative path, bytes), without links and submodules."""
+    # Git hooks set variables such as GIT_DIR, which would select another repository.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environment |= ENVIRONMENT | {"GIT_CEILING_DIRECTORIES": str(checkout.parent)}
-    options = [word for setting in HARMLESS for word in ("-c", setting)]
+    options = [word for setting in SAFE_CONFIG for word in ("-c", setting)]
     command = ["git", "-C", str(checkout), *options, "ls-files", "-z", "--cached", "--stage"]
     try:
-        listed = subprocess.run(command, env=environment, capture_output=True, stdin=subprocess.DEVNULL, check=False)
+        listing = subprocess.run(command, env=environment, capture_output=True, stdin=subprocess.DEVNULL, check=False)
     except FileNotFoundError:
         raise InputError("git is not installed: install it, or give dir:PATH instead") from None
-    if listed.returncode:
-        reason = listed.stderr.decode("utf-8", "replace").strip().splitlines()[:1]
-        raise InputError(f"git cannot list {checkout}: {''.join(reason) or 'it gives no reason'}")
-    found: dict[str, int] = {}  # a file in conflict is listed once a side
-    for entry in listed.stdout.split(b"\0"):
+    if listing.returncode:
+        reason = listing.stderr.decode("utf-8", "replace").strip().splitlines()[:1]
+        raise InputError(f"git cannot list {checkout}: {''.join(reason) or 'no reason given'}")
+    files: dict[str, int] = {}  # a dict, because a file with merge conflicts is listed once per side
+    for entry in listing.stdout.split(b"\0"):
         mode, _, rest = entry.partition(b" ")
         name = os.fsdecode(rest.partition(b"\t")[2])
         if mode.startswith(b"100") and name.endswith(".py"):
             size = regular_size(str(checkout / name))
             if size is not None:
-                found[name] = size
-    return sorted(found.items(), key=lambda pair: pair[0].split("/"))
+                files[name] = size
+    return sorted(files.items(), key=lambda pair: pair[0].split("/"))

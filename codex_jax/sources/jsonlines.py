@@ -1,45 +1,46 @@
-"""jsonl:PATH: a document a line, in files plain or compressed."""
+"""The sources jsonl:PATH, one document per line, and problems:FILE, prompts with their solutions."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 from codex_jax.errors import InputError
 from codex_jax.sources.columns import Columns, as_text, split_argument
-from codex_jax.sources.files import FAULTS, compression, find, open_stream
+from codex_jax.sources.files import READ_ERRORS, compression, find_files, open_stream
 from codex_jax.sources.source import Item, Part, register
-from codex_jax.storage.jsonl import parse
-from codex_jax.storage.paths import StoragePath, size_of
+from codex_jax.storage.jsonl import parse, read_objects
+from codex_jax.storage.paths import StoragePath, size_of, storage_path
 from codex_jax.text.document import Document, Rejected
-from codex_jax.text.encoding import clean, is_utf8
+from codex_jax.text.encoding import escape_surrogates, is_utf8
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".json.gz")
 PART_BYTES = 64 << 20
-LONGEST_LINE = 64 << 20  # bytes: a line is held in memory whole
-SKIP = 1 << 20
+MAX_LINE = 64 << 20  # bytes; a line is held in memory
+SKIP_BYTES = 1 << 20
 
 
 @register("jsonl")
 def json_lines(argument: str) -> Iterator[Part]:
     """jsonl:PATH?text=content&repo=repo_name&path=path&license=license: a file, a folder or a glob.
 
-    A document's id is its file and the byte, decompressed, at which its line starts; one without a repo is its own.
+    A document's id is the file and the offset of its line in bytes, decompressed. It is also the repo and the path of a
+    document without them.
     """
     name, given = split_argument("jsonl", argument)
     columns = Columns(**{"text": "content", "repo": "repo_name", "path": "path", "license": "license"} | given)
-    for label, path in find("jsonl", name, SUFFIXES):
+    for label, path in find_files("jsonl", name, SUFFIXES):
         size = size_of(path)
-        # Nobody can start in the middle of a compressed file.
-        step = max(size, 1) if compression(path) else PART_BYTES
+        step = max(size, 1) if compression(path) else PART_BYTES  # a compressed file can only be read from its start
         for start in range(0, size, step):
             end = min(start + step, size)
             arguments = (path, label, columns, start, None if end == size else end)
-            yield Part(f"jsonl:{clean(label)}@{start}-{end}", end - start, read, arguments)
+            yield Part(f"jsonl:{escape_surrogates(label)}@{start}-{end}", end - start, read, arguments)
 
 
 def read(path: StoragePath, label: str, columns: Columns, start: int, end: int | None) -> Iterator[Item]:
-    """The items of the lines that start in a range of bytes, to the file's end where end is None.
+    """Yields the items of the lines that start in bytes start to end, or to the end of the file if end is None.
 
-    InputError where the file cannot be read so far.
+    InputError if the file cannot be read that far.
     """
     offset = start
     try:
@@ -48,44 +49,63 @@ def read(path: StoragePath, label: str, columns: Columns, start: int, end: int |
                 file.seek(start - 1)
                 offset = start - 1 + _skip_line(file, None if end is None else end - start + 1)
             while end is None or offset < end:
-                line = file.readline(LONGEST_LINE)
+                line = file.readline(MAX_LINE)
                 if not line:
                     return
-                place = f"{clean(label)}:{offset}"
+                id_ = f"{escape_surrogates(label)}:{offset}"
                 offset += len(line)
-                if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+                if len(line) == MAX_LINE and not line.endswith(b"\n"):
                     offset += _skip_line(file, None)
-                    yield Rejected(place, "malformed_line")
+                    yield Rejected(id_, "malformed_line")
                 elif line.strip():
-                    yield parse_line(line, place, columns)
-    except FAULTS as error:
-        raise InputError(f"cannot read {path} after byte {offset} of its text: {error}: fetch it again") from None
+                    yield parse_line(line, id_, columns)
+    except READ_ERRORS as error:
+        raise InputError(f"cannot read {path} after byte {offset} of its text: {error}: download it again") from None
 
 
 def _skip_line(file: BinaryIO, limit: int | None) -> int:
-    """Bytes up to the next line's start, or to limit if that is sooner."""
+    """Skips to the start of the next line, or at least `limit` bytes if the line is longer -> bytes skipped."""
     skipped = 0
     while limit is None or skipped < limit:
-        line = file.readline(SKIP)
+        line = file.readline(SKIP_BYTES)
         skipped += len(line)
         if not line or line.endswith(b"\n"):
             break
     return skipped
 
 
-def parse_line(line: bytes, place: str, columns: Columns) -> Item:
-    """The document on a line, or why there is none; place stands in for what it does not name."""
+def parse_line(line: bytes, id_: str, columns: Columns) -> Item:
+    """The document on a line, or why it is rejected."""
     try:
         decoded = line.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return Rejected(place, "not_decodable")
+        return Rejected(id_, "not_decodable")
     fault, row = parse(decoded)
     if fault:
-        return Rejected(place, "malformed_line")
+        return Rejected(id_, "malformed_line")
     text = row.get(columns.text)
     if not isinstance(text, str):
-        return Rejected(place, "missing_text")
+        return Rejected(id_, "missing_text")
     if not is_utf8(text):
-        return Rejected(place, "not_decodable")
-    repo, path, license_ = (clean(as_text(row.get(name))) for name in (columns.repo, columns.path, columns.license))
-    return Document(place, repo or place, path or place, text, license=license_)
+        return Rejected(id_, "not_decodable")
+    names = (columns.repo, columns.path, columns.license)
+    repo, path, license_ = (escape_surrogates(as_text(row.get(name))) for name in names)
+    return Document(id_, repo or id_, path or id_, text, license=license_)
+
+
+@register("problems")
+def problems(argument: str) -> Iterator[Part]:
+    """problems:FILE.jsonl[.gz]: HumanEval's format. Only the solutions are trained on. repo: the task id."""
+    path = storage_path(argument)
+    if isinstance(path, Path) and not path.is_file():
+        raise InputError(f"no problems file {argument!r}: give problems:FILE.jsonl or problems:FILE.jsonl.gz")
+    yield Part(f"problems:{path.name}", size_of(path), read_problems, (path,))
+
+
+def read_problems(path: StoragePath) -> Iterator[Item]:
+    """Yields problems as documents. InputError names the first bad line."""
+    for row in read_objects(path, ("task_id", "prompt", "canonical_solution")):
+        task, prompt, solution = row["task_id"], row["prompt"], row["canonical_solution"]
+        if not all(map(is_utf8, (task, prompt, solution))):
+            raise InputError(f"{path}: problem {task!r} is not UTF-8 text")
+        yield Document(task, task, task, solution, prompt)

@@ -1,4 +1,4 @@
-"""The members of an untrusted tar or zip: nothing is ever extracted to disk, and what is decompressed is bounded."""
+"""Reads the members of untrusted tar and zip archives. Nothing is extracted to disk, and decompression is bounded."""
 
 import io
 import re
@@ -13,58 +13,71 @@ from functools import partial
 from typing import BinaryIO, cast
 
 from codex_jax.errors import InputError
-from codex_jax.sources.files import FAULTS, open_stream
+from codex_jax.sources.files import READ_ERRORS, open_stream
 from codex_jax.storage.paths import StoragePath, size_of
 
-RATIO, LARGEST, ALWAYS = 200, 64 << 30, 4 << 20  # a tiny archive of blank headers is no bomb
-LONGEST_HEADER = 1 << 20  # bytes of a tar's long names and attributes, which are held in memory
-BROKEN = (*FAULTS, tarfile.TarError, zipfile.BadZipFile, struct.error, ValueError, OverflowError, NotImplementedError)
-# Python decompresses the other methods without a bound.
-METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+# An archive may unpack to MAX_RATIO times its size, or MIN_LIMIT if that is more, but to at most MAX_UNPACKED bytes.
+MAX_RATIO, MAX_UNPACKED, MIN_LIMIT = 200, 64 << 30, 4 << 20
+MAX_HEADER = 1 << 20  # bytes; tarfile holds the headers with long names and attributes in memory
+ARCHIVE_ERRORS = (
+    *READ_ERRORS,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    struct.error,
+    ValueError,
+    OverflowError,
+    NotImplementedError,
+)
+METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # zipfile decompresses the others without a bound on memory
 
 
 class UnreadableError(Exception):
-    """A member that is encrypted or compressed in a way that is not read."""
+    """A member that is encrypted or uses an unsupported compression."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """One entry that is not a folder; read gives its first bytes, before the next entry is asked for."""
+    """An archive member that is not a folder.
+
+    read(size) returns its first bytes, and must be called before the next member is requested. It raises
+    UnreadableError, or InputError for a corrupt archive.
+    """
 
     name: str
-    safe: bool  # a plain file with a path below the archive's own root
-    read: Callable[[int], bytes]  # raises UnreadableError
+    safe: bool  # a regular file with a path inside the archive
+    read: Callable[[int], bytes]
 
 
-class Budget:
-    """How much an archive may still decompress to; InputError once it is spent."""
+class DecompressionLimit:
+    """Counts decompressed bytes; InputError once an archive exceeds its limit."""
 
     def __init__(self, path: StoragePath) -> None:
         self.path = path
-        self.left = min(LARGEST, max(RATIO * size_of(path), ALWAYS))
+        self.remaining = min(MAX_UNPACKED, max(MAX_RATIO * size_of(path), MIN_LIMIT))
 
-    def spend(self, data: bytes) -> bytes:
-        self.left -= len(data)
-        if self.left < 0:
-            size = f"{RATIO} times its size or {LARGEST >> 30} GiB"
-            raise InputError(f"{self.path} looks like an archive bomb: it unpacks to over {size}")
+    def count(self, data: bytes) -> bytes:
+        """Returns the data after counting it."""
+        self.remaining -= len(data)
+        if self.remaining < 0:
+            limit = f"{MAX_RATIO} times its size or {MAX_UNPACKED >> 30} GiB"
+            raise InputError(f"{self.path} looks like an archive bomb: it unpacks to over {limit}")
         return data
 
 
-def parts_of(name: str) -> list[str]:
-    """A member's path, folder by folder."""
+def path_parts(name: str) -> list[str]:
+    """The folders and the file name of a member's path."""
     return [part for part in name.split("/") if part not in ("", ".")]
 
 
 def is_inside(name: str) -> bool:
-    """Whether a name stays below the archive's root, on any system."""
+    """Whether a member's path stays inside the archive, on Unix and on Windows."""
     name = name.replace("\\", "/")
     return not name.startswith("/") and not re.match(r"[A-Za-z]:", name) and ".." not in name.split("/")
 
 
 def members(path: StoragePath) -> Iterator[Member]:
-    """A zip's or a tar's entries in their order; InputError where it is corrupt, cut short or a bomb."""
-    with _faults(path):
+    """Yields the members of a zip or tar in order. InputError if it is corrupt, truncated or an archive bomb."""
+    with _archive_errors(path):
         with path.open("rb", buffering=0) as file:
             is_zip = file.read(4) in (b"PK\3\4", b"PK\5\6")
         for member in _zip(path) if is_zip else _tar(path):
@@ -72,55 +85,55 @@ def members(path: StoragePath) -> Iterator[Member]:
 
 
 def _read(path: StoragePath, read: Callable[[int], bytes], size: int) -> bytes:
-    # The caller reads outside of the generator, whose handler does not see this.
-    with _faults(path):
+    # Called outside the generator above, where its error handler does not apply.
+    with _archive_errors(path):
         return read(size)
 
 
 @contextmanager
-def _faults(path: StoragePath) -> Iterator[None]:
+def _archive_errors(path: StoragePath) -> Iterator[None]:
     try:
         yield
-    except BROKEN as error:
+    except ARCHIVE_ERRORS as error:
         reason = str(error) or type(error).__name__
-        raise InputError(f"cannot read {path}: {reason}: fetch it again") from None
+        raise InputError(f"cannot read {path}: {reason}: download it again") from None
 
 
-class _Header(tarfile.TarInfo):
-    """tarfile takes a header that is broken or cut short for the archive's end."""
+class _TarHeader(tarfile.TarInfo):
+    """Raises ReadError for a broken or truncated header, which tarfile would take for the archive's end."""
 
     @classmethod
-    def fromtarfile(cls, tar: tarfile.TarFile) -> "_Header":
+    def fromtarfile(cls, tar: tarfile.TarFile) -> "_TarHeader":
         try:
             return super().fromtarfile(tar)
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
             raise
         except tarfile.EmptyHeaderError:  # type: ignore[attr-defined]
-            raise tarfile.ReadError("it has no end mark, so it is cut short or no archive") from None
+            raise tarfile.ReadError("it has no end mark: it is truncated or not an archive") from None
         except tarfile.HeaderError as error:
             raise tarfile.ReadError(f"a broken header: {error}") from None
 
     def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo | None:
-        # The hook that tarfile's source offers to subclasses.
-        if self.type in b"LKxgX" and self.size > LONGEST_HEADER:
+        # tarfile offers this method to subclasses.
+        if self.type in b"LKxgX" and self.size > MAX_HEADER:
             raise tarfile.ReadError(f"a header of {self.size} bytes")
         return super()._proc_member(tar)  # type: ignore[misc]
 
 
-class _Counted(io.RawIOBase):
-    def __init__(self, file: BinaryIO, budget: Budget) -> None:
-        self._file, self._budget = file, budget
+class _CountedFile(io.RawIOBase):
+    def __init__(self, file: BinaryIO, limit: DecompressionLimit) -> None:
+        self._file, self._limit = file, limit
 
     def read(self, size: int = -1) -> bytes:
-        return self._budget.spend(self._file.read(size))
+        return self._limit.count(self._file.read(size))
 
 
 def _tar(path: StoragePath) -> Iterator[Member]:
     with open_stream(path) as file:
-        counted = cast(BinaryIO, _Counted(file, Budget(path)))
-        with tarfile.open(fileobj=counted, mode="r|", tarinfo=_Header, encoding="utf-8") as tar:
+        counted = cast(BinaryIO, _CountedFile(file, DecompressionLimit(path)))
+        with tarfile.open(fileobj=counted, mode="r|", tarinfo=_TarHeader, encoding="utf-8") as tar:
             while (info := tar.next()) is not None:
-                tar.members.clear()  # type: ignore[attr-defined]  # it would keep all of them
+                tar.members.clear()  # type: ignore[attr-defined]  # otherwise it would keep all of them
 
                 def read(size: int, info: tarfile.TarInfo = info) -> bytes:
                     opened = tar.extractfile(info)
@@ -128,13 +141,13 @@ def _tar(path: StoragePath) -> Iterator[Member]:
 
                 if not info.isdir():
                     yield Member(info.name, info.isreg() and is_inside(info.name), read)
-            # The checksum stands at the very end.
+            # Read on to the compressed stream's checksum at the very end.
             while counted.read(1 << 20):
                 pass
 
 
 def _zip(path: StoragePath) -> Iterator[Member]:
-    budget = Budget(path)
+    limit = DecompressionLimit(path)
     with path.open("rb") as file, zipfile.ZipFile(file) as archive:
         for info in archive.infolist():
 
@@ -142,7 +155,7 @@ def _zip(path: StoragePath) -> Iterator[Member]:
                 if info.flag_bits & 1 or info.compress_type not in METHODS:
                     raise UnreadableError
                 with archive.open(info) as opened:
-                    return budget.spend(opened.read(size))
+                    return limit.count(opened.read(size))
 
             if not info.is_dir():
                 kind = stat.S_IFMT(info.external_attr >> 16) if info.create_system == 3 else 0

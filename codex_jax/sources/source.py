@@ -1,4 +1,4 @@
-"""Sources by prefix: a spec such as dir:PATH becomes parts, and each part is read by one worker."""
+"""The registry of sources. A specification such as dir:PATH becomes parts, each of which one worker reads."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -10,30 +10,30 @@ from codex_jax.errors import InputError
 from codex_jax.text.document import Document, Rejected
 
 Item = Document | Rejected
-BUILT_IN = ("folders", "git", "jsonlines", "parquet", "archives", "pypi", "problem_files")
-ENTRY_POINTS = "codex_jax.sources"  # a third party's: its name is the prefix, its object the source
+BUILT_IN = ("folders", "git", "jsonlines", "parquet", "archives", "pypi")
+ENTRY_POINTS = "codex_jax.sources"  # other packages' sources: the entry point's name is the prefix
 
 
 @dataclass(frozen=True)
 class Part:
     """A piece of a source that one worker reads."""
 
-    name: str  # stable, and unique within the spec
-    size: int  # bytes, an estimate, for progress
-    read: Callable[..., Iterator[Item]]  # a module's own function: pickled by reference
+    name: str  # unique within the specification, and the same on every run
+    size: int  # bytes, an estimate for progress
+    read: Callable[..., Iterator[Item]]  # a module-level function, so that it can be pickled
     arguments: tuple[Any, ...]
 
     def documents(self) -> Iterator[Item]:
-        """The part's items, always in the same order; InputError where it cannot be read to its end."""
+        """Yields the part's items, always in the same order. InputError if it cannot be read to its end."""
         return self.read(*self.arguments)
 
 
-Source = Callable[[str], Iterable[Part]]
+Source = Callable[[str], Iterable[Part]]  # from the text after the prefix
 SOURCES: dict[str, Source] = {}
 
 
 def register(prefix: str) -> Callable[[Source], Source]:
-    """Makes `prefix:ARGUMENT` (or `prefix` alone) a source."""
+    """A decorator that makes a function the source of `prefix:ARGUMENT` (or of `prefix` alone)."""
 
     def add(source: Source) -> Source:
         SOURCES[prefix] = source
@@ -43,22 +43,22 @@ def register(prefix: str) -> Callable[[Source], Source]:
 
 
 def parts(spec: str) -> list[Part]:
-    """The parts of a spec such as stdlib or dir:PATH; InputError for an unknown prefix or a bad argument."""
+    """The parts of a specification such as stdlib or dir:PATH. InputError if the prefix or argument is invalid."""
     for module in BUILT_IN:
         import_module(f"codex_jax.sources.{module}")
     prefix, _, argument = spec.partition(":")
     if prefix not in SOURCES:
-        _load(prefix)
+        _load_entry_point(prefix)
     return list(SOURCES[prefix](argument))
 
 
-def _load(prefix: str) -> None:
-    # Only the one that is asked for: another package's broken source is no concern of this run.
-    found = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
-    if prefix not in found:
-        known = ", ".join(sorted({*SOURCES, *found}))
+def _load_entry_point(prefix: str) -> None:
+    # Loads only the requested source, so that a broken one of another package does no harm.
+    available = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
+    if prefix not in available:
+        known = ", ".join(sorted({*SOURCES, *available}))
         raise InputError(f"unknown source {prefix!r}: give one of {known}, such as dir:PATH")
     try:
-        SOURCES[prefix] = found[prefix].load()
+        SOURCES[prefix] = available[prefix].load()
     except Exception as error:
-        raise InputError(f"the source {prefix!r} at {found[prefix].value} cannot be loaded: {error}") from error
+        raise InputError(f"the source {prefix!r} at {available[prefix].value} cannot be loaded: {error}") from error

@@ -1,4 +1,4 @@
-"""JSON lines, plain or gzipped: errors name the file and the line; files are written whole or not at all."""
+"""JSON lines, plain or gzipped. Errors name the file and the line; files are written atomically."""
 
 import gzip
 import io
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 def read_lines(path: StoragePath, errors: str = "strict") -> Iterator[tuple[int, str]]:
     """Yields (line number from 1, line) for each line that is not blank.
 
-    errors: how to decode bytes that are not UTF-8, as in open(). InputError where the file cannot be read to its end.
+    errors: how to decode bytes that are not UTF-8, as in open(). InputError if the file cannot be read to its end.
     """
     number = 0
     try:
@@ -37,25 +37,25 @@ def read_lines(path: StoragePath, errors: str = "strict") -> Iterator[tuple[int,
 
 
 def parse(line: str, text_fields: Iterable[str] = ()) -> tuple[str, Json]:
-    """("", the object) or (reason, {}) for a line that is not a JSON object whose text_fields are strings."""
+    """Parses a JSON object whose text_fields are strings: ("", the object), or (what is wrong, {})."""
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
         return f"not JSON ({error})", {}
     if not isinstance(row, dict):
         return "not an object", {}
-    fault = lacks(row, text_fields)
+    fault = text_field_error(row, text_fields)
     return (fault, {}) if fault else ("", row)
 
 
-def lacks(row: Json, text_fields: Iterable[str]) -> str:
-    """Why a row is refused: the first of text_fields that is missing or not a string; "" where all are there."""
+def text_field_error(row: Json, text_fields: Iterable[str]) -> str:
+    """Names the first of text_fields that is missing or not a string; "" if there is none."""
     missing = (name for name in text_fields if not isinstance(row.get(name), str))
     return next((f"{name!r} is missing or not text" for name in missing), "")
 
 
 def read_objects(path: StoragePath, text_fields: Iterable[str] = ()) -> Iterator[Json]:
-    """Yields the objects of a file; InputError names the first line that parse refuses."""
+    """Yields the objects of a file. InputError names the first line that is not an object with these text_fields."""
     text_fields = tuple(text_fields)
     for number, line in read_lines(path):
         reason, row = parse(line, text_fields)
@@ -65,6 +65,6 @@ def read_objects(path: StoragePath, text_fields: Iterable[str] = ()) -> Iterator
 
 
 def write_objects(path: Path, rows: Iterable[Json]) -> None:
-    """Writes one line for each row; OSError where that fails."""
+    """Writes one line per row with write_atomic. OSError if that fails."""
     with write_atomic(path) as file:
         file.writelines(json.dumps(row).encode() + b"\n" for row in rows)

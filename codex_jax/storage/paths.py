@@ -1,6 +1,6 @@
-"""Files on an object store, gs://BUCKET/PATH or s3://BUCKET/PATH, beside local ones; file:///PATH goes the same way.
+"""Reads files on object stores (gs://BUCKET/PATH, s3://BUCKET/PATH) like local ones; file:///PATH works the same way.
 
-Names are taken as they stand, and only in file: is a % an escape. `anonymous@BUCKET` asks for no credentials.
+Names are used literally; only file:// URIs decode % escapes. `anonymous@BUCKET` reads without credentials.
 """
 
 import glob
@@ -20,18 +20,21 @@ from urllib.parse import unquote
 from codex_jax.errors import InputError
 
 URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/]*)/*(.*)", re.DOTALL)
-READ_AHEAD = 8 << 20  # bytes: every read of a store is a request
-PATIENCE = 30  # seconds of trying again before a store counts as out of reach
-CONNECT = 5  # seconds, of which there are three tries
+READ_AHEAD = 8 << 20  # bytes; large, because every read is a request to the store
+RETRY_SECONDS = 30  # how long requests are retried before the store counts as unreachable
+CONNECT_SECONDS = 5  # per attempt, of which there are three
 
 
 @dataclass(frozen=True)
 class RemotePath:
-    """A file on a store, with what is used of a Path; it holds no handle, since it is sent to workers."""
+    """A file on a store, with the part of Path's interface that readers need.
+
+    It holds no open connection, so it can be pickled and sent to worker processes.
+    """
 
     root: str  # gs://BUCKET, s3://BUCKET or file://
     key: str
-    size: int
+    size: int  # bytes
 
     def __str__(self) -> str:
         return f"{self.root}/{self.key}"
@@ -49,10 +52,10 @@ class RemotePath:
         return PurePosixPath(self.key).suffix
 
     def open(self, mode: str = "rb", buffering: int = READ_AHEAD) -> BinaryIO:
-        """Its bytes, seekable; this and reading them raise InputError where the store does not give them."""
-        store, top = connect(self.root)
-        with faults(str(self)):
-            raw = _Raw(str(self), store.open_input_file(top + self.key), self.size)
+        """Opens the file for reading bytes, seekable. Opening and reading raise InputError if the store fails."""
+        store, prefix = connect(self.root)
+        with store_errors(str(self)):
+            raw = _RemoteFile(str(self), store.open_input_file(prefix + self.key), self.size)
         return cast(BinaryIO, io.BufferedReader(raw, buffering) if buffering else raw)
 
 
@@ -60,61 +63,66 @@ StoragePath = Path | RemotePath
 
 
 def is_remote(argument: str) -> bool:
-    """Whether it is SCHEME://..., of whatever scheme."""
+    """Whether the argument is a URI, SCHEME://..., of any scheme."""
     return URI.match(argument) is not None
 
 
 def only_local(prefix: str, argument: str) -> None:
-    """InputError for what is on a store: a request for every small file would take days."""
+    """InputError for a URI. For sources of many small files, each of which would be a slow request to the store."""
     if is_remote(argument):
-        raise InputError(f"{prefix}: reads local folders only: pack {argument} and give tar:, jsonl: or parquet: of it")
+        raise InputError(
+            f"{prefix}: reads local folders only: pack {argument} into one file and give tar:, jsonl: or parquet:"
+        )
 
 
-def size_of(place: StoragePath) -> int:
-    """Bytes; OSError where a local file has gone."""
-    return place.size if isinstance(place, RemotePath) else place.stat().st_size
+def size_of(path: StoragePath) -> int:
+    """The file's size in bytes. OSError if a local file is missing."""
+    return path.size if isinstance(path, RemotePath) else path.stat().st_size
 
 
 def storage_path(argument: str) -> StoragePath:
-    """One file by its name; InputError where a store has none of it, while a local one is not looked for."""
+    """The path of one file. InputError if a remote file does not exist; a local one is not checked."""
     if not is_remote(argument):
         return Path(argument)
     root, key = split_uri(argument)
-    info = _look(root, key)
+    info = _file_info(root, key)
     if info is None or not info.is_file:
         raise InputError(f"no file {argument!r}")
     return RemotePath(root, key, info.size)
 
 
 def find_remote(argument: str, suffixes: tuple[str, ...]) -> list[tuple[str, StoragePath]]:
-    """Sorted (name below the folder or the pattern's fixed part, file) of a file, a folder or a glob; may be empty."""
+    """Finds the files of a remote file, folder or glob; the list may be empty.
+
+    Returns sorted pairs (name, path). The name is relative to the folder, or to the part of the glob without wildcards.
+    suffixes: which files of a folder to return.
+    """
     root, key = split_uri(argument)
     parts = key.split("/") if key else []
-    # Who may list a bucket may not always ask about the bucket itself.
-    info = _look(root, key) if key else None
+    # Listing a bucket may be allowed where asking about the bucket itself is not.
+    info = _file_info(root, key) if key else None
     if info is not None and info.is_file:
         return [(parts[-1], RemotePath(root, key, info.size))]
     fixed = next((index for index, part in enumerate(parts) if glob.has_magic(part)), len(parts))
     if info is not None or fixed == len(parts):
         base = key
-        found = [one for one in _list(root, base, True) if one.key.lower().endswith(suffixes)]
+        files = [file for file in _list_files(root, base, True) if file.key.lower().endswith(suffixes)]
     else:
         base, pattern = "/".join(parts[:fixed]), parts[fixed:]
-        listed = _list(root, base, len(pattern) > 1)
-        found = [one for one in listed if _matches(_below(base, one.key).split("/"), pattern)]
-    return [(_below(base, one.key), one) for one in sorted(found, key=lambda one: one.key.split("/"))]
+        listed = _list_files(root, base, len(pattern) > 1)
+        files = [file for file in listed if _matches(_relative(base, file.key).split("/"), pattern)]
+    return [(_relative(base, file.key), file) for file in sorted(files, key=lambda file: file.key.split("/"))]
 
 
 def split_uri(argument: str) -> tuple[str, str]:
-    """gs://BUCKET/A/B -> (gs://BUCKET, A/B); InputError for another scheme or a name without a bucket."""
-    found = URI.fullmatch(argument)
-    scheme, bucket, key = (found[1].lower(), found[2], found[3]) if found else ("", "", "")
+    """gs://BUCKET/A/B -> (gs://BUCKET, A/B). InputError for another scheme, a missing bucket, or credentials."""
+    match = URI.fullmatch(argument)
+    scheme, bucket, key = (match[1].lower(), match[2], match[3]) if match else ("", "", "")
     if scheme not in ("gs", "s3", "file"):
-        raise InputError(f"{argument}: files are read from gs://, s3:// and file:// only")
+        raise InputError(f"{argument}: only gs://, s3:// and file:// are supported")
     user, at, name = bucket.rpartition("@")
-    # Keys in a name would end up in the manifest.
-    if at and user != "anonymous":
-        raise InputError(f"{scheme}://...@{name}: give no credentials in a name: they are taken from the environment")
+    if at and user != "anonymous":  # credentials in a name would be copied into the manifest
+        raise InputError(f"{scheme}://...@{name}: remove the credentials: they are taken from the environment")
     if (scheme == "file") != (not name):
         raise InputError(f"{argument}: give gs://BUCKET/PATH, s3://BUCKET/PATH or file:///PATH")
     key = unquote(key) if scheme == "file" else key
@@ -123,27 +131,33 @@ def split_uri(argument: str) -> tuple[str, str]:
 
 @cache
 def connect(root: str) -> tuple[Any, str]:
-    """(pyarrow's file system, what it wants before a key) of a root, once a process; InputError if out of reach."""
+    """(pyarrow file system, what it expects before a key) for a root. InputError if the store is unreachable.
+
+    Cached: each process connects once per root.
+    """
     from pyarrow import fs
 
     scheme, _, bucket = root.partition("://")
     anonymous, bucket = "@" in bucket, bucket.rpartition("@")[2]
-    with faults(root):
+    with store_errors(root):
         if scheme == "file":
             return fs.LocalFileSystem(), "/"
         if scheme == "gs":
-            store = fs.GcsFileSystem(anonymous=anonymous, retry_time_limit=timedelta(seconds=PATIENCE))
+            store = fs.GcsFileSystem(anonymous=anonymous, retry_time_limit=timedelta(seconds=RETRY_SECONDS))
             return store, f"{bucket}/"
-        # Another server than Amazon's, as its own tools find it, has no regions to ask for.
-        address = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-        where = {"endpoint_override": address} if address else {"region": fs.resolve_s3_region(bucket)}
-        times = {"connect_timeout": CONNECT, "request_timeout": PATIENCE}
-        return fs.S3FileSystem(anonymous=anonymous, **where, **times), f"{bucket}/"
+        # The variables by which Amazon's tools find an S3-compatible server; such a server has no regions.
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        location = {"endpoint_override": endpoint} if endpoint else {"region": fs.resolve_s3_region(bucket)}
+        timeouts = {"connect_timeout": CONNECT_SECONDS, "request_timeout": RETRY_SECONDS}
+        return fs.S3FileSystem(anonymous=anonymous, **location, **timeouts), f"{bucket}/"
 
 
 @contextmanager
-def faults(name: str) -> Iterator[None]:
-    """What a store says goes into one line; that it is no OSError keeps readers from taking it for a corrupt file."""
+def store_errors(name: str) -> Iterator[None]:
+    """Turns a store's errors into an InputError of one line. name: of the file or bucket.
+
+    The error is not an OSError, so that readers do not report an unreachable file as a corrupt one.
+    """
     import pyarrow
 
     try:
@@ -152,41 +166,42 @@ def faults(name: str) -> Iterator[None]:
         raise InputError(f"no file {name!r}") from None
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         reason = " ".join(str(error).split()).partition(" error_info=")[0]
-        # What pyarrow makes of a stream of Google's that could not be opened.
-        reason = reason.replace("I/O operation on closed file", "it gives no data")
-        raise InputError(f"cannot reach {name}: {reason}: see the name, the credentials and the network") from None
+        # pyarrow's message when a Google Cloud stream could not be opened.
+        reason = reason.replace("I/O operation on closed file", "it returns no data")
+        raise InputError(f"cannot reach {name}: {reason}: check the name, the credentials and the network") from None
 
 
-def _look(root: str, key: str) -> Any:
-    store, top = connect(root)
-    with faults(f"{root}/{key}"):
-        info = store.get_file_info(top + key)
+def _file_info(root: str, key: str) -> Any:
+    store, prefix = connect(root)
+    with store_errors(f"{root}/{key}"):
+        info = store.get_file_info(prefix + key)
     return info if info.type.name != "NotFound" else None
 
 
-def _list(root: str, base: str, recursive: bool) -> list[RemotePath]:
+def _list_files(root: str, base: str, recursive: bool) -> list[RemotePath]:
     from pyarrow import fs
 
-    store, top = connect(root)
-    stepwise = root == "file://"  # there pyarrow follows links to folders, round and round
-    found, folders = [], [(top + base).rstrip("/") or "/"]
+    store, prefix = connect(root)
+    # pyarrow follows local links to folders, even in circles, so local folders are listed one by one.
+    one_by_one = root == "file://"
+    files, folders = [], [(prefix + base).rstrip("/") or "/"]
     for folder in folders:
-        selector = fs.FileSelector(folder, allow_not_found=True, recursive=recursive and not stepwise)
-        with faults(f"{root}/{base}"):
+        selector = fs.FileSelector(folder, allow_not_found=True, recursive=recursive and not one_by_one)
+        with store_errors(f"{root}/{base}"):
             listed = store.get_file_info(selector)
-        found += [RemotePath(root, info.path.removeprefix(top), info.size) for info in listed if info.is_file]
-        if recursive and stepwise:
-            inside = (info.path for info in listed if info.type == fs.FileType.Directory)
-            folders += [path for path in inside if not os.path.islink(path)]
-    return found
+        files += [RemotePath(root, info.path.removeprefix(prefix), info.size) for info in listed if info.is_file]
+        if recursive and one_by_one:
+            subfolders = (info.path for info in listed if info.type == fs.FileType.Directory)
+            folders += [path for path in subfolders if not os.path.islink(path)]
+    return files
 
 
-def _below(base: str, key: str) -> str:
+def _relative(base: str, key: str) -> str:
     return key.removeprefix(f"{base}/") if base else key
 
 
 def _matches(parts: list[str], pattern: list[str]) -> bool:
-    # As Path.glob has it: ** is any number of folders, and no file.
+    # As in Path.glob, ** matches any number of folders but not the file.
     if not pattern:
         return not parts
     if pattern[0] == "**":
@@ -194,11 +209,11 @@ def _matches(parts: list[str], pattern: list[str]) -> bool:
     return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])
 
 
-class _Raw(io.RawIOBase):
-    """pyarrow's file by Python's protocol: a place before the start is an OSError, one behind the end is not."""
+class _RemoteFile(io.RawIOBase):
+    """A pyarrow file with the interface of Python's own. Seeking before the start is an OSError, as on a local file."""
 
     def __init__(self, name: str, file: Any, size: int) -> None:
-        self._name, self._file, self._place, self._size = name, file, 0, size
+        self._name, self._file, self._position, self._size = name, file, 0, size
 
     def readable(self) -> bool:
         return True
@@ -207,25 +222,25 @@ class _Raw(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        return self._place
+        return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
-        if place < 0:
-            raise OSError(f"{place} is before the start")
-        self._place = place
-        return place
+        position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        if position < 0:
+            raise OSError(f"{position} is before the start")
+        self._position = position
+        return position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        count = min(len(buffer), self._size - self._place)
+        count = min(len(buffer), self._size - self._position)
         if count <= 0:
             return 0
-        with faults(self._name):
-            data = self._file.read_at(count, self._place)
+        with store_errors(self._name):
+            data = self._file.read_at(count, self._position)
         if not data:
-            raise InputError(f"{self._name} has become shorter since it was listed: start again")
+            raise InputError(f"{self._name} is shorter than when it was listed: start again")
         buffer[: len(data)] = data
-        self._place += len(data)
+        self._position += len(data)
         return len(data)
 
     def close(self) -> None:

@@ -1,70 +1,75 @@
-"""Documents that hold what a benchmark asks or answers: they would make its scores worthless.
+"""Finds documents that contain a benchmark's prompts or solutions, which would make its scores meaningless.
 
-Prompts and solutions are taken apart into runs of 10 words (see codex_jax.text.hashing: whitespace does not count). A
-document that holds at least half of the runs of one prompt, or of one solution, is contaminated. Texts of under
-20 words are not looked for alone: such a line is written by chance again and again.
+Each protected text is split into overlapping runs of 10 words (see codex_jax.text.hashing; whitespace is ignored). A
+document that contains at least half of the runs of one protected text is contaminated. Protected texts of fewer than
+20 words are skipped: lines that short recur by chance.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from codex_jax.text.hashing import ngrams, words
+from codex_jax.text.hashing import ngram_hashes, word_hashes
 
-RUN = 10  # words
-LEAST_WORDS = 20
-SHARE = 0.5
+RUN_WORDS = 10
+MIN_WORDS = 20
+MIN_SHARE = 0.5  # of a protected text's runs
 SIEVE_BITS = 22
 
 
 @dataclass(frozen=True)
-class Index:
-    """grams: uint64 [G], ascending; owners[starts[i]:starts[i + 1]]: the texts that hold gram i; needed: by text."""
+class ContaminationIndex:
+    """An inverted index from runs of words to the protected texts that contain them. Built by make_index.
+
+    names: one for each protected text.
+    runs: uint64 [R], the hashes of all runs, ascending and unique.
+    starts: int64 [R + 1]; owners[starts[i] : starts[i + 1]] are the indices of the texts that contain runs[i].
+    needed: float64 [len(names)], how many runs of a text a contaminated document contains.
+    sieve: bool [2 ** SIEVE_BITS], whether any run starts with these bits; it rules out most lookups cheaply.
+    """
 
     names: tuple[str, ...]
-    grams: np.ndarray
+    runs: np.ndarray
     starts: np.ndarray
     owners: np.ndarray
     needed: np.ndarray
     sieve: np.ndarray
 
-    def find(self, hashes: np.ndarray) -> str:
-        """The name of a text that a document of these words contains, or ""; the one it holds most runs of."""
+    def find(self, document_words: np.ndarray) -> str:
+        """The name of the protected text that a document contains the largest share of, or "" if it is clean.
+
+        document_words: uint64 [N], the document's word_hashes.
+        """
         if not self.names:
             return ""
-        runs = ngrams(hashes, RUN)
+        runs = ngram_hashes(document_words, RUN_WORDS)
         runs = np.unique(runs[self.sieve[runs >> np.uint64(64 - SIEVE_BITS)]])
-        places = np.minimum(np.searchsorted(self.grams, runs), len(self.grams) - 1)
-        hits = places[self.grams[places] == runs]
-        if not len(hits):
+        positions = np.minimum(np.searchsorted(self.runs, runs), len(self.runs) - 1)
+        matches = positions[self.runs[positions] == runs]
+        if not len(matches):
             return ""
-        owners = np.concatenate([self.owners[self.starts[hit] : self.starts[hit + 1]] for hit in hits])
-        counts = np.bincount(owners, minlength=len(self.names))
-        shares = counts / self.needed
+        owners = np.concatenate([self.owners[self.starts[match] : self.starts[match + 1]] for match in matches])
+        shares = np.bincount(owners, minlength=len(self.names)) / self.needed
         best = int(shares.argmax())
         return self.names[best] if shares[best] >= 1.0 else ""
 
 
-def make_index(texts: Iterable[tuple[str, str]]) -> Index:
-    """texts: (name, prompt or solution) pairs; names may repeat."""
+def make_index(texts: Iterable[tuple[str, str]]) -> ContaminationIndex:
+    """Builds the index of (name, prompt or solution) pairs; a name may occur more than once."""
     names: list[str] = []
-    parts: list[np.ndarray] = []
+    runs_by_text: list[np.ndarray] = []
     for name, text in texts:
-        hashes = words(text)
-        if len(hashes) >= LEAST_WORDS:
+        words = word_hashes(text)
+        if len(words) >= MIN_WORDS:
             names.append(name)
-            parts.append(np.unique(ngrams(hashes, RUN)))
-    return _index(names, parts)
-
-
-def _index(names: Sequence[str], parts: Sequence[np.ndarray]) -> Index:
-    sizes = np.array([len(part) for part in parts], np.int64)
-    every = np.concatenate([np.zeros(0, np.uint64), *parts])
-    owners = np.repeat(np.arange(len(parts)), sizes)
-    order = np.argsort(every, kind="stable")
-    grams, first = np.unique(every[order], return_index=True)
+            runs_by_text.append(np.unique(ngram_hashes(words, RUN_WORDS)))
+    sizes = np.array([len(runs) for runs in runs_by_text], np.int64)
+    all_runs = np.concatenate([np.zeros(0, np.uint64), *runs_by_text])
+    order = np.argsort(all_runs, kind="stable")
+    runs, first = np.unique(all_runs[order], return_index=True)
     sieve = np.zeros(1 << SIEVE_BITS, bool)
-    sieve[grams >> np.uint64(64 - SIEVE_BITS)] = True
-    starts = np.append(first, len(every))
-    return Index(tuple(names), grams, starts, owners[order], np.maximum(SHARE * sizes, 1.0), sieve)
+    sieve[runs >> np.uint64(64 - SIEVE_BITS)] = True
+    starts = np.append(first, len(all_runs))
+    owners = np.repeat(np.arange(len(names)), sizes)[order]
+    return ContaminationIndex(tuple(names), runs, starts, owners, np.maximum(MIN_SHARE * sizes, 1.0), sieve)

@@ -1,8 +1,9 @@
-"""Copies: exact ones whatever their whitespace, and near ones by MinHash, whose Jaccard similarity is then verified.
+"""Duplicate detection: exact copies (ignoring whitespace) by hash, near copies by MinHash.
 
-A near copy shares at least THRESHOLD of its 5-word shingles (Jaccard) with an earlier document. Sketches propose
-whom to compare: one-permutation MinHash with optimal densification (Shrivastava 2017), 21 bands of 6 values. Two
-documents of similarity s meet in a band with probability 1 - (1 - s^6)^21: 99.8% at 0.8, 93% at 0.7, 28% at 0.5.
+Two documents are near copies if the Jaccard similarity of their sets of 5-word shingles is at least THRESHOLD. MinHash
+bands propose the pairs to compare, and the similarity of each pair is then computed exactly. The sketch is
+one-permutation MinHash with optimal densification (Shrivastava 2017), in 21 bands of 6 values. Two documents of
+similarity s share a band with probability 1 - (1 - s^6)^21: 99.8% at 0.8, 93% at 0.7, 28% at 0.5.
 """
 
 import hashlib
@@ -10,67 +11,67 @@ import hashlib
 import numpy as np
 
 from codex_jax.text.document import Document
-from codex_jax.text.hashing import BASE, mix, ngrams, words
+from codex_jax.text.hashing import BASE, mix, ngram_hashes, word_hashes
 
-SHINGLE = 5  # words
+SHINGLE_WORDS = 5
 BINS, BANDS, ROWS = 128, 21, 6
+BIN_SHIFT = np.uint64(57)  # the upper 7 bits of a hash select one of the 128 bins
 THRESHOLD = 0.8
 PROBES = 64
 
 
 def content_hash(document: Document) -> bytes:
-    """16 bytes: documents that differ in whitespace alone share it."""
+    """A 16-byte hash; documents that differ only in whitespace have the same one."""
     joined = "\0".join("".join(text.split()) for text in (document.prompt, document.text))
     return hashlib.blake2b(joined.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def shingles(text: str) -> np.ndarray:
-    """uint64 [N], ascending and unique: the hashes of all runs of 5 words; a shorter text is one shingle."""
-    return word_shingles(words(text))
+    """The shingles of a text as hashes: uint64 [N], ascending and unique. A shorter text is a single shingle."""
+    return word_shingles(word_hashes(text))
 
 
-def word_shingles(hashes: np.ndarray) -> np.ndarray:
-    """shingles() of a text's words."""
-    found = np.sort(ngrams(hashes, min(SHINGLE, max(len(hashes), 1))))
-    return found[np.append(True, found[1:] != found[:-1])] if len(found) else found
+def word_shingles(words: np.ndarray) -> np.ndarray:
+    """The shingles of a text given its word_hashes."""
+    ordered = np.sort(ngram_hashes(words, min(SHINGLE_WORDS, max(len(words), 1))))
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
 
 
 def jaccard(one: np.ndarray, other: np.ndarray) -> float:
-    """Shared over all shingles; two texts without words are alike."""
+    """The Jaccard similarity of two sets of shingles (uint64, ascending, unique); 1.0 if both are empty."""
     if not len(one) or not len(other):
         return float(len(one) == len(other))
-    places = np.searchsorted(one, other)
-    shared = int(np.count_nonzero(one[np.minimum(places, len(one) - 1)] == other))
+    positions = np.searchsorted(one, other)
+    shared = int(np.count_nonzero(one[np.minimum(positions, len(one) - 1)] == other))
     return shared / (len(one) + len(other) - shared)
 
 
-def _probes() -> np.ndarray:
-    # int64 [PROBES, BINS]: the bins that an empty bin borrows from, in turn; the same for every document.
+def _probe_order() -> np.ndarray:
+    # int64 [PROBES, BINS]: the bins that an empty bin tries to borrow from, in turn; the same for every document.
     codes = np.arange(1, PROBES * BINS + 1, dtype=np.uint64) * np.uint64(BASE)
-    return (mix(codes) >> np.uint64(57)).astype(np.int64).reshape(PROBES, BINS)
+    return (mix(codes) >> BIN_SHIFT).astype(np.int64).reshape(PROBES, BINS)
 
 
-ORDER = _probes()
+PROBE_ORDER = _probe_order()
 
 
 def bands(shingle_hashes: np.ndarray) -> np.ndarray:
-    """uint64 [BANDS] of ascending shingles: documents that share a value in a place are candidates for a comparison."""
+    """uint64 [BANDS], the sketch of ascending shingles. Documents with an equal band are candidates for comparison."""
     if not len(shingle_hashes):
         return np.zeros(BANDS, np.uint64)
-    # The upper seven bits choose the bin; in ascending order the first of each bin is its minimum.
-    first = np.searchsorted(shingle_hashes, np.arange(BINS + 1, dtype=np.uint64)[:-1] << np.uint64(57))
-    own = (shingle_hashes >> np.uint64(57)).astype(np.int64)
+    # The hashes are ascending, so the first one in each bin is that bin's minimum.
+    first = np.searchsorted(shingle_hashes, np.arange(BINS, dtype=np.uint64) << BIN_SHIFT)
     filled = np.zeros(BINS, bool)
-    filled[own] = True
+    filled[(shingle_hashes >> BIN_SHIFT).astype(np.int64)] = True
     values = shingle_hashes[np.minimum(first, len(shingle_hashes) - 1)]
     if not filled.all():
-        usable = filled[ORDER]
-        lender = ORDER[usable.argmax(axis=0), np.arange(BINS)]
-        # With so few bins filled that no probe meets one, the least of all shingles stands in.
-        lent = np.where(usable.any(axis=0), values[lender], shingle_hashes[0])
-        values = np.where(filled, values, lent)
+        usable = filled[PROBE_ORDER]
+        lender = PROBE_ORDER[usable.argmax(axis=0), np.arange(BINS)]
+        # If so few bins are filled that no probe hits one, the smallest shingle is used instead.
+        borrowed = np.where(usable.any(axis=0), values[lender], shingle_hashes[0])
+        values = np.where(filled, values, borrowed)
     rows = values[: BANDS * ROWS].reshape(BANDS, ROWS)
-    out = np.arange(1, BANDS + 1, dtype=np.uint64)
+    sketch = np.arange(1, BANDS + 1, dtype=np.uint64)
     for row in range(ROWS):
-        out = mix(out * np.uint64(BASE) + rows[:, row])
-    return out
+        sketch = mix(sketch * np.uint64(BASE) + rows[:, row])
+    return sketch

@@ -1,23 +1,23 @@
-"""What a source yields: a source file or a problem, or word of one that could not be read."""
+"""The items that a source yields: documents, and records of files that could not be read."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Document:
-    """text is what the model learns to write; prompt stands before it and carries no loss."""
+    """A source file, or a problem with its solution. Training computes the loss on `text` only, not on `prompt`."""
 
     id: str  # unique within its source
-    repo: str  # what the split goes by: a repository, package or problem
+    repo: str  # repository, package or problem; all documents of a repo are in the same split
     path: str
     text: str
-    prompt: str = ""
+    prompt: str = ""  # precedes text
     license: str = ""
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """A document that is left out before any filter sees it; the reason is counted in the report."""
+    """A document that its source could not deliver. The corpus report counts these by reason."""
 
     id: str
     reason: str

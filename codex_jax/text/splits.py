@@ -1,8 +1,9 @@
-"""Train, validation and test by repository: ranked by a hash, filled to a number of tokens, stable when all grows.
+"""Assigns repositories to the train, validation and test splits; a repository keeps its split as a corpus grows.
 
-A split takes the repositories whose rank lies in its own interval. Where that ends is decided once, when the
-repositories reach the split's target, and written to the manifest; a later version of the corpus starts from there, so
-that a repository keeps its split, and a new one goes where its rank says.
+Repositories are ranked by a hash of their name and a seed. Test takes the first of the ranking until it has its target
+of tokens, validation takes the next, and train gets the rest. The ranks at which test and validation end are stored in
+the manifest. A later version of the corpus uses the same ranks, so known repositories keep their split and the rank of
+a new one decides where it goes.
 """
 
 import hashlib
@@ -13,17 +14,18 @@ import numpy as np
 
 from codex_jax.text.hashing import BASE, mix
 
-SMALL = ("test", "validation")  # in the order of their intervals
-FRACTION = 0.05  # of all tokens for each, where no target is given
-MOST_TOKENS = 10_000_000
-OVERSHOOT = 1.1  # a repository that would lead beyond this much of the target is left to train
+HELD_OUT = ("test", "validation")  # in the order of the ranking
+FRACTION = 0.05  # default target of each held-out split, of all tokens
+MAX_TOKENS = 10_000_000  # upper limit of the default target
+OVERSHOOT = 1.1  # a repository that would fill a split beyond this multiple of its target goes to train
 
 
 @dataclass(frozen=True)
 class Boundaries:
-    """Repositories go by their hash (see hash_of). ends: the rank at which a split's interval ends.
+    """Where the held-out splits end. Repositories are identified by repo_hash.
 
-    members: repository -> test or validation; exceptions: those inside an interval that train keeps.
+    ends: split -> the first rank after it. members: repository -> its held-out split.
+    exceptions: repositories that rank inside a held-out split but belong to train.
     """
 
     seed: int
@@ -32,92 +34,100 @@ class Boundaries:
     exceptions: frozenset[int] = frozenset()
 
 
-def hash_of(repo: str) -> int:
-    """64 bits of BLAKE2b of a repository's name."""
+def repo_hash(repo: str) -> int:
+    """The 64-bit BLAKE2b hash of a repository's name."""
     return int.from_bytes(hashlib.blake2b(repo.encode("utf-8", "surrogatepass"), digest_size=8).digest())
 
 
 def ranks(repos: np.ndarray, seed: int) -> np.ndarray:
-    """uint64 [R] hashes -> uint64 [R]: the order in which a seed takes them."""
+    """uint64 [R] repository hashes -> uint64 [R]: their ranks under this seed."""
     return mix(repos ^ mix(np.array([seed * 2 + 1], np.uint64) * np.uint64(BASE)))
 
 
 def may_train_tokenizer(repos: np.ndarray, seed: int, earlier: Boundaries | None = None) -> np.ndarray:
-    """bool [R]: whether a repository will surely be in train: the half that ranks last (see fill), or what was there.
+    """bool [R]: which repositories are certain to be in train, and so may train a tokenizer.
 
-    A tokenizer has to be trained before there are tokens to fill a target with.
+    The tokenizer is trained before token counts, and so boundaries, are known. The last half of the ranking is always
+    in train (see fill). earlier: boundaries of an earlier version of the corpus, which decide if given.
     """
     if earlier:
         return assign(repos, earlier) == "train"
-    own = ranks(repos, seed)
-    return own >= np.sort(own)[_last(len(repos))] if len(repos) else np.zeros(0, bool)
+    repo_ranks = ranks(repos, seed)
+    return repo_ranks >= np.sort(repo_ranks)[_held_out_limit(len(repos))] if len(repos) else np.zeros(0, bool)
 
 
-def _last(count: int) -> int:
+def _held_out_limit(count: int) -> int:
+    # How many of so many repositories may be held out: the first half of the ranking.
     return (count + 1) // 2 if count > 2 else 0
 
 
 def fill(repos: np.ndarray, tokens: np.ndarray, targets: Mapping[str, int | None], seed: int) -> Boundaries:
-    """uint64 [R] hashes and int64 [R] tokens, targets by split (None: 5% of all, at most 10M) -> where splits end.
+    """Chooses the boundaries of a new corpus.
 
-    Test may reach over the first quarter of the ranking and validation over the second. Each takes one repository
-    at least, the smallest it came by where all are too large; with fewer than three repositories all go to train.
+    repos: uint64 [R] hashes; tokens: int64 [R] of each repository; targets: tokens of each held-out split (see
+    target_tokens).
+
+    Test ends within the first quarter of the ranking, validation within the first half. Each takes at least one
+    repository: the smallest it passed over if all were too large. With fewer than three repositories all go to train.
     """
-    own = ranks(repos, seed)
-    order = np.argsort(own, kind="stable")
-    last = _last(len(repos))
-    place, ends, members = 0, {}, {}
+    repo_ranks = ranks(repos, seed)
+    order = np.argsort(repo_ranks, kind="stable")
+    limit = _held_out_limit(len(repos))
+    position, ends, members = 0, {}, {}
     exceptions: set[int] = set()
-    for number, name in enumerate(SMALL, 1):
-        target = target_of(name, int(tokens.sum()), targets)
-        stop = max(last * number // len(SMALL), min(number, last))
-        start, filled = place, 0
+    for number, split in enumerate(HELD_OUT, 1):
+        target = target_tokens(split, int(tokens.sum()), targets)
+        stop = max(limit * number // len(HELD_OUT), min(number, limit))
+        start, filled = position, 0
         taken: list[int] = []
-        while place < stop and filled < target:
-            size = int(tokens[order[place]])
+        while position < stop and filled < target:
+            size = int(tokens[order[position]])
             if size and filled + size <= OVERSHOOT * target:
                 filled += size
-                taken.append(place)
-            place += 1
-        if not taken and place > start:
-            sizes = tokens[order[start:place]]
+                taken.append(position)
+            position += 1
+        if not taken and position > start:
+            sizes = tokens[order[start:position]]
             taken = [start + int(np.argmin(np.where(sizes, sizes, sizes.max() + 1)))]
-        members.update({int(repos[order[n]]): name for n in taken})
-        exceptions.update(int(repos[order[n]]) for n in range(start, place) if n not in set(taken))
-        ends[name] = int(own[order[place]]) if place < len(order) else 0
+        members.update({int(repos[order[n]]): split for n in taken})
+        exceptions.update(int(repos[order[n]]) for n in range(start, position) if n not in set(taken))
+        ends[split] = int(repo_ranks[order[position]]) if position < len(order) else 0
     return Boundaries(seed, ends, members, frozenset(exceptions))
 
 
-def target_of(split: str, tokens: int, targets: Mapping[str, int | None]) -> int:
-    """The tokens a split is to have, of so many in all."""
-    given = targets.get(split)
-    return min(int(FRACTION * tokens), MOST_TOKENS) if given is None else given
+def target_tokens(split: str, total_tokens: int, targets: Mapping[str, int | None]) -> int:
+    """The target of a held-out split: as given, or 5% of all tokens up to 10 million if absent or None."""
+    target = targets.get(split)
+    return min(int(FRACTION * total_tokens), MAX_TOKENS) if target is None else target
 
 
 def extend(earlier: Boundaries, repos: np.ndarray, tokens: np.ndarray, targets: Mapping[str, int | None]) -> Boundaries:
-    """The boundaries for a corpus that has grown: old repositories stay, new ones that are too large go to train."""
-    found = assign(repos, earlier)
+    """The boundaries of a later version of a corpus; arguments as in fill.
+
+    Known repositories keep their split. New ones are split by rank, except that too large ones go to train.
+    """
+    splits = assign(repos, earlier)
     members, exceptions = dict(earlier.members), set(earlier.exceptions)
-    for name in SMALL:
-        most = OVERSHOOT * target_of(name, int(tokens.sum()), targets)
-        for repo, size in zip(repos[found == name].tolist(), tokens[found == name].tolist(), strict=True):
-            if repo in members or size <= most:
-                members[repo] = name
+    for split in HELD_OUT:
+        max_tokens = OVERSHOOT * target_tokens(split, int(tokens.sum()), targets)
+        for repo, size in zip(repos[splits == split].tolist(), tokens[splits == split].tolist(), strict=True):
+            if repo in members or size <= max_tokens:
+                members[repo] = split
             else:
                 exceptions.add(repo)
     return Boundaries(earlier.seed, earlier.ends, members, frozenset(exceptions))
 
 
 def assign(repos: np.ndarray, boundaries: Boundaries) -> np.ndarray:
-    """uint64 [R] hashes -> str [R]: each repository's split."""
-    own = ranks(repos, boundaries.seed)
-    out = np.full(len(repos), "train", "<U10")
-    for name in reversed(SMALL):
-        out[own < np.uint64(boundaries.ends[name])] = name
-    fixed = {**dict.fromkeys(boundaries.exceptions, "train"), **boundaries.members}
-    if fixed:
-        known = np.array(sorted(fixed), np.uint64)
-        places = np.minimum(np.searchsorted(known, repos), len(known) - 1)
-        hits = known[places] == repos
-        out[hits] = np.array([fixed[int(repo)] for repo in known[places[hits]]], "<U10")
-    return out
+    """uint64 [R] repository hashes -> str [R]: the split of each."""
+    repo_ranks = ranks(repos, boundaries.seed)
+    splits = np.full(len(repos), "train", "<U10")
+    for split in reversed(HELD_OUT):
+        splits[repo_ranks < np.uint64(boundaries.ends[split])] = split
+    known = {**dict.fromkeys(boundaries.exceptions, "train"), **boundaries.members}
+    if known:
+        known_repos = np.array(sorted(known), np.uint64)
+        positions = np.minimum(np.searchsorted(known_repos, repos), len(known_repos) - 1)
+        matches = known_repos[positions] == repos
+        splits[matches] = np.array([known[int(repo)] for repo in known_repos[positions[matches]]], "<U10")
+    return splits

@@ -1,4 +1,4 @@
-"""Codex's own byte BPE (p50k) and SentencePiece trained on the corpus; both give any text back as it was."""
+"""Two lossless tokenizers: Codex's byte-level BPE (p50k) and a SentencePiece BPE trained on the corpus."""
 
 import base64
 import hashlib
@@ -13,51 +13,53 @@ import sentencepiece
 import tiktoken
 
 from codex_jax.errors import InputError
+from codex_jax.storage.atomic import write_atomic, write_text_atomic
 
 P50K_SHA256 = "94b5ca7dff4d00767bc256fdd1b27e5b17361d7b8a5f968547f9f23eb70d2069"
-# GPT-2's pattern: contractions, letters, digits, the rest, and spaces short of the last.
+# GPT-2's pattern: contractions, letters, digits, other characters, and runs of whitespace up to the last character.
 P50K_PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
 P50K_EOT = 50256
-SPACE_MARK = "\u2581"  # SentencePiece writes a space so, and would read a literal one as a space
-LONGEST_SPACE_RUN = 24
+SPACE_MARK = "\u2581"  # SentencePiece's symbol for a space; it cannot tell a literal one from a space
+MAX_SPACE_RUN = 24
 SENTENCE_BYTES = 1 << 16
-TRAINING_BYTES = 8 << 20  # of text: enough for a vocabulary of some thousands, and seconds to train
+TRAINING_BYTES = 8 << 20  # of text: enough for a vocabulary of a few thousand, and trains within seconds
 
 
 class Tokenizer(Protocol):
-    """What the rest of the house knows of a tokenizer."""
+    """What the package requires of a tokenizer. Subclasses define encode and token_bytes."""
 
     kind: str
-    eot: int
+    eot: int  # id of end-of-text
     vocab_size: int
     sha256: str
 
     def encode(self, text: str) -> list[int]:
-        """The ids of a text; never the end-of-text, whatever the text says."""
-        ...
-
-    def decode(self, ids: list[int]) -> str:
-        """The text; bytes that are not UTF-8 become U+FFFD."""
+        """The token ids of a text, never including end-of-text, even where the text spells it."""
         ...
 
     def token_bytes(self, token: int) -> bytes:
-        """A token's bytes: those of a text's tokens, joined, are its UTF-8. Empty for end-of-text."""
+        """The bytes of a token; empty for end-of-text. Joined over the tokens of a text they are its UTF-8."""
         ...
+
+    def decode(self, ids: list[int]) -> str:
+        """The text of token ids; bytes that are not UTF-8 become U+FFFD."""
+        return b"".join(map(self.token_bytes, ids)).decode("utf-8", "replace")
 
     def save(self, folder: Path) -> None:
-        """Writes what load_tokenizer(folder) needs."""
-        ...
+        """Writes the files that load_tokenizer(folder) needs."""
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text_atomic(folder / "tokenizer.json", json.dumps({"kind": self.kind, "sha256": self.sha256}) + "\n")
 
 
-class P50k:
-    """tiktoken's p50k_base, from the rank table in this package; ids are the same."""
+class P50k(Tokenizer):
+    """tiktoken's p50k_base with the same ids, built from the rank table in this package."""
 
     kind, eot, vocab_size, sha256 = "p50k", P50K_EOT, 50_281, P50K_SHA256
 
     def __init__(self, space_runs: bool = True) -> None:
-        """InputError where the packaged table is not the published one.
+        """space_runs: False leaves out Codex's tokens for runs of spaces, as in GPT-3, for comparison.
 
-        space_runs: False leaves out the runs of spaces that Codex added, for comparison with GPT-3's tokens.
+        InputError if the packaged table differs from the published one.
         """
         data = resources.files("codex_jax.text").joinpath("assets/p50k_base.tiktoken").read_bytes()
         if hashlib.sha256(data).hexdigest() != P50K_SHA256:
@@ -78,26 +80,18 @@ class P50k:
         """See Tokenizer."""
         return self._encoding.encode_ordinary(text)
 
-    def decode(self, ids: list[int]) -> str:
-        """See Tokenizer."""
-        return b"".join(map(self.token_bytes, ids)).decode("utf-8", "replace")
-
     def token_bytes(self, token: int) -> bytes:
         """See Tokenizer."""
         return b"" if token == P50K_EOT else self._encoding.decode_single_token_bytes(token)
 
-    def save(self, folder: Path) -> None:
-        """See Tokenizer."""
-        _write_card(folder, self)
 
-
-class SentencePiece:
-    """A SentencePiece BPE model with byte fallback, made by train_sentencepiece."""
+class SentencePiece(Tokenizer):
+    """A SentencePiece BPE model with byte fallback, as train_sentencepiece makes it."""
 
     kind = "sentencepiece"
 
     def __init__(self, model: bytes) -> None:
-        """model: the serialized proto; InputError where it is none, or lacks byte fallback or end-of-text."""
+        """model: the serialized proto. InputError if it is invalid, or lacks byte fallback or end-of-text."""
         try:
             self._pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
         except RuntimeError as error:
@@ -117,27 +111,23 @@ class SentencePiece:
                 self._bytes.append(piece.replace(SPACE_MARK, " ").encode())
         if len(self._byte_ids) != 256 or self.eot < 0:
             raise InputError("the SentencePiece model must have byte fallback and an end-of-text: use train:VOCAB")
-        self._mark = [self._byte_ids[byte] for byte in SPACE_MARK.encode()]
+        self._space_mark_ids = [self._byte_ids[byte] for byte in SPACE_MARK.encode()]
 
     def encode(self, text: str) -> list[int]:
         """See Tokenizer."""
         first, *rest = text.split(SPACE_MARK)
         ids = self._encode(first)
         for part in rest:
-            ids += self._mark + self._encode(part)
+            ids += self._space_mark_ids + self._encode(part)
         return ids
 
     def _encode(self, text: str) -> list[int]:
-        # SentencePiece ends a text at a NUL in some builds; a byte token is the same everywhere.
+        # Some SentencePiece builds end a text at a NUL, so NULs are encoded as byte tokens here.
         first, *rest = text.split("\0")
         ids = self._pieces.encode(first)
         for part in rest:
             ids += [self._byte_ids[0], *self._pieces.encode(part)]
         return ids
-
-    def decode(self, ids: list[int]) -> str:
-        """See Tokenizer."""
-        return b"".join(map(self.token_bytes, ids)).decode("utf-8", "replace")
 
     def token_bytes(self, token: int) -> bytes:
         """See Tokenizer."""
@@ -145,32 +135,33 @@ class SentencePiece:
 
     def save(self, folder: Path) -> None:
         """See Tokenizer."""
-        _write_card(folder, self)
-        (folder / "tokenizer.model").write_bytes(self._model)
+        super().save(folder)
+        with write_atomic(folder / "tokenizer.model") as file:
+            file.write(self._model)
 
 
 def train_sentencepiece(
     texts: Iterable[str], vocab_size: int, training_bytes: int = TRAINING_BYTES, space_runs: bool = True
 ) -> SentencePiece:
-    """BPE on the first training_bytes of texts, with newline and runs of 2 to 24 spaces as symbols of their own.
+    """Trains BPE on the first training_bytes of the texts. Newlines and runs of 2 to 24 spaces are tokens.
 
-    space_runs: False leaves the runs out, for comparison.
-    InputError when the vocabulary is larger than the text supports, or too small for the bytes and symbols.
+    space_runs: False leaves out the tokens for runs of spaces, for comparison.
+    InputError if the vocabulary is too large for this text, or too small for the bytes and runs of spaces.
     """
-    symbols = ["\n", *(SPACE_MARK * run for run in range(2, LONGEST_SPACE_RUN + 1) if space_runs)]
-    least = 256 + len(symbols) + 2
-    if vocab_size <= least:
-        raise InputError(f"a vocabulary of {vocab_size} is too small: bytes and symbols alone take {least}")
+    symbols = ["\n", *(SPACE_MARK * run for run in range(2, MAX_SPACE_RUN + 1) if space_runs)]
+    min_vocab = 256 + len(symbols) + 2
+    if vocab_size <= min_vocab:
+        raise InputError(f"a vocabulary of {vocab_size} is too small: bytes and symbols alone take {min_vocab}")
 
     def sentences() -> Iterable[str]:
-        left = training_bytes
+        remaining = training_bytes
         for text in texts:
             for line in text.replace(SPACE_MARK, " ").replace("\0", " ").splitlines():
-                if left <= 0:
+                if remaining <= 0:
                     return
                 if line:
                     yield line[:SENTENCE_BYTES]
-                    left -= len(line)
+                    remaining -= len(line)
 
     model = io.BytesIO()
     try:
@@ -202,24 +193,19 @@ def train_sentencepiece(
 
 
 def load_tokenizer(spec: str) -> Tokenizer:
-    """spec: "p50k", PATH.model, or a folder that save() wrote; InputError where it is damaged or not there."""
+    """spec: "p50k", PATH.model, or a folder written by save(). InputError if it is missing or damaged."""
     if spec == "p50k":
         return P50k()
     path = Path(spec)
     try:
         if path.suffix == ".model":
             return SentencePiece(path.read_bytes())
-        card = json.loads((path / "tokenizer.json").read_text())
-        made: Tokenizer = P50k() if card["kind"] == "p50k" else SentencePiece((path / "tokenizer.model").read_bytes())
-        if made.sha256 != card["sha256"]:
-            raise InputError(f"{path} is not the tokenizer that its tokenizer.json names: copy the folder again")
-        return made
+        info = json.loads((path / "tokenizer.json").read_text())
+        tokenizer = P50k() if info["kind"] == "p50k" else SentencePiece((path / "tokenizer.model").read_bytes())
+        if tokenizer.sha256 != info["sha256"]:
+            raise InputError(f"{path} holds a tokenizer that does not match its tokenizer.json: copy the folder again")
+        return tokenizer
     except OSError:
         raise InputError(f"no tokenizer at {spec}: give p50k, a PATH.model or a tokenizer folder") from None
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}/tokenizer.json is broken: {error}") from None
-
-
-def _write_card(folder: Path, tokenizer: Tokenizer) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "tokenizer.json").write_text(json.dumps({"kind": tokenizer.kind, "sha256": tokenizer.sha256}) + "\n")

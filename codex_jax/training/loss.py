@@ -1,4 +1,4 @@
-"""Next-token cross-entropy in float32, summed with its weights so that parts of a batch add up exactly."""
+"""Next-token cross-entropy in float32, as sums of losses and of weights, so that parts of a batch add up exactly."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,10 @@ Batch = dict[str, jax.Array]
 
 
 def target_weights(batch: Batch, eot: int) -> jax.Array:
-    """float32 [B, T]: 1 where tokens[:, 1:] counts. An end-of-text after an end-of-text is padding."""
+    """float32 [B, T]: 1 for each of tokens[:, 1:] that is a target, else 0.
+
+    Targets are the tokens that loss_mask has, by default all, without padding: end-of-text after end-of-text.
+    """
     tokens = batch["tokens"]
     weights = ~((tokens[:, :-1] == eot) & (tokens[:, 1:] == eot))
     if "loss_mask" in batch:
@@ -25,42 +28,50 @@ def target_weights(batch: Batch, eot: int) -> jax.Array:
 
 
 def cross_entropy(logits_BTV: jax.Array, targets_BT: jax.Array) -> jax.Array:
-    """-> nats [B, T]. Only sums over the vocabulary: where it is split over a mesh, nothing is gathered."""
+    """-> nats [B, T]. It only sums over the vocabulary, so logits that are split over a mesh are not gathered."""
     largest = jax.lax.stop_gradient(logits_BTV.max(axis=-1, keepdims=True))
     shifted = logits_BTV - largest
     is_target = jax.lax.broadcasted_iota(jnp.int32, shifted.shape, 2) == targets_BT[..., None]
     return jnp.log(jnp.exp(shifted).sum(axis=-1)) - jnp.where(is_target, shifted, 0.0).sum(axis=-1)
 
 
+def map_chunks(function: Callable[..., jax.Array], chunks: int, *arrays: jax.Array) -> jax.Array:
+    """Applies the function to `chunks` equal parts of the sequences in turn -> its results, stacked along axis 0.
+
+    arrays: [B, T, ...]. Logits, by far the largest activation, then exist for one part at a time.
+    """
+
+    def split(x: jax.Array) -> jax.Array:
+        return jnp.moveaxis(x.reshape(x.shape[0], chunks, -1, *x.shape[2:]), 1, 0)
+
+    return jax.lax.map(lambda part: function(*part), tuple(map(split, arrays)))
+
+
 def summed_loss(model: GPT, params: Any, batch: Batch, eot: int, chunks: int = 1) -> tuple[jax.Array, jax.Array]:
     """batch["tokens"]: int32 [B, T + 1] -> (sum of negative log-likelihoods in nats, sum of weights).
 
-    With chunks the logits are made for so many parts of each sequence one after the other, and again in the backward
-    pass: a little time for the memory of one part's.
+    With chunks > 1 the logits of each part of a sequence are computed in turn, and again in the backward pass: it takes
+    a little more time and much less memory.
     """
     inputs, targets = batch["tokens"][:, :-1], batch["tokens"][:, 1:]
     weights = target_weights(batch, eot)
     hidden: Any = model.apply({"params": params}, inputs, pack(inputs, eot), method=GPT.hidden)
     table: Any = model.apply({"params": params}, method=GPT.unembedding)
 
-    def total(hidden: jax.Array, targets: jax.Array, weights: jax.Array, table: jax.Array) -> jax.Array:
+    def whole(hidden: jax.Array, targets: jax.Array, weights: jax.Array, table: jax.Array) -> jax.Array:
         return (cross_entropy(logits(hidden, table), targets) * weights).sum()
 
     def in_chunks(hidden: jax.Array, targets: jax.Array, weights: jax.Array, table: jax.Array) -> jax.Array:
-        def split(x: jax.Array) -> jax.Array:
-            return jnp.moveaxis(x.reshape(x.shape[0], chunks, -1, *x.shape[2:]), 1, 0)
+        return map_chunks(lambda *part: jax.checkpoint(whole)(*part, table), chunks, hidden, targets, weights).sum()
 
-        parts = split(hidden), split(targets), split(weights)
-        return jax.lax.map(lambda part: jax.checkpoint(total)(*part, table), parts).sum()
-
-    loss = total if chunks == 1 else each_alone(in_chunks)
+    loss = whole if chunks == 1 else per_device(in_chunks)
     return loss(hidden[0], targets, weights, table), weights.sum()
 
 
-def each_alone(loss: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
-    """The loss of the whole batch as the sum of its devices' own.
+def per_device(loss: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """The same loss, computed by each device for its own part of the batch and then summed over the devices.
 
-    The table's gradient is then summed over the chunks first and over the devices once, not chunk by chunk.
+    The gradient of the embedding table is then summed over the chunks first and over the devices once, not per chunk.
     """
     mesh = current_mesh()
     if mesh is None:

@@ -1,52 +1,81 @@
-"""What a step changes, made in place on the mesh."""
+"""The state that a training step updates, initialised or restored directly in its layout over the mesh."""
 
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import optax
+import orbax.checkpoint as ocp
 from jax.sharding import Mesh, NamedSharding
 
-from codex_jax.model.gpt import GPT, init_params
+from codex_jax.config import TrainConfig
+from codex_jax.model.gpt import init_params
 from codex_jax.parallel.mesh import shardings
+from codex_jax.runs import checkpoints
+from codex_jax.training.optimizer import make_optimizer
 
 
 class TrainState(NamedTuple):
-    """step: int32 []; params: float32 tree; optimizer: optax's state."""
+    """step: int32 [], the number of finished steps; params: float32 tree; optimizer: optax's state."""
 
     step: jax.Array
     params: Any
     optimizer: Any
 
 
-def _init(model: GPT, optimizer: optax.GradientTransformation, key: jax.Array) -> TrainState:
-    params = init_params(model.config, key)
-    return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params))
+def _init(config: TrainConfig, key: jax.Array) -> TrainState:
+    params = init_params(config.model, key)
+    return TrainState(jnp.zeros((), jnp.int32), params, make_optimizer(config.optimizer, config.steps).init(params))
 
 
-def state_shardings(
-    model: GPT, optimizer: optax.GradientTransformation, mesh: Mesh, offload: bool = False
-) -> tuple[TrainState, TrainState]:
-    """(shapes and dtypes, NamedShardings) of the state; nothing is allocated. offload: moments in the host's memory."""
-    boxed = jax.eval_shape(lambda: _init(model, optimizer, jax.random.key(0)))
-    shapes, placed = nn.meta.unbox(boxed), cast(Any, shardings(boxed, mesh))
-    if offload:
+def abstract_state(config: TrainConfig, mesh: Mesh) -> TrainState:
+    """The state as ShapeDtypeStructs with their NamedShardings; allocates nothing.
 
-        def on_host(leaf: jax.ShapeDtypeStruct, sharding: NamedSharding) -> NamedSharding:
-            return sharding.with_memory_kind("pinned_host") if leaf.ndim else sharding
+    With config.optimizer.offload the optimizer's arrays, except its scalars, are in host memory.
+    """
+    boxed = jax.eval_shape(lambda: _init(config, jax.random.key(0)))
 
-        placed = placed._replace(optimizer=jax.tree.map(on_host, shapes.optimizer, placed.optimizer))
-    return shapes, placed
+    def abstract(leaf: jax.ShapeDtypeStruct, sharding: NamedSharding) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+
+    def on_host(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+        return abstract(leaf, cast(Any, leaf.sharding).with_memory_kind("pinned_host")) if leaf.ndim else leaf
+
+    state = jax.tree.map(abstract, nn.meta.unbox(boxed), cast(Any, shardings(boxed, mesh)))
+    return state._replace(optimizer=jax.tree.map(on_host, state.optimizer)) if config.optimizer.offload else state
 
 
-def init_state(
-    model: GPT, optimizer: optax.GradientTransformation, mesh: Mesh, seed: int, offload: bool = False
-) -> TrainState:
-    """A fresh state; every device makes only its own part."""
-    _, placed = state_shardings(model, optimizer, mesh, offload)
+def shardings_of(abstract: Any) -> Any:
+    """The shardings of a tree of ShapeDtypeStructs."""
+    return jax.tree.map(lambda leaf: leaf.sharding, abstract)
 
-    def make(key: jax.Array) -> TrainState:
-        return nn.meta.unbox(_init(model, optimizer, key))
 
-    return jax.jit(make, out_shardings=placed)(jax.random.key(seed))
+def init_state(config: TrainConfig, mesh: Mesh) -> TrainState:
+    """The state before the first step, from config.seed; every device initialises only its own part."""
+
+    def init(key: jax.Array) -> TrainState:
+        return nn.meta.unbox(_init(config, key))
+
+    return jax.jit(init, out_shardings=shardings_of(abstract_state(config, mesh)))(jax.random.key(config.seed))
+
+
+def start_state(config: TrainConfig, mesh: Mesh, resumed: ocp.CheckpointManager | None) -> TrainState:
+    """The state to start from: the newest checkpoint of `resumed`, or a new state.
+
+    A new state has the parameters of the run config.init_from, or is initialised from config.seed.
+    """
+    abstract = abstract_state(config, mesh)
+    if resumed is not None and (step := resumed.latest_step()) is not None:
+        saved = checkpoints.restore(resumed, step, **as_trees(abstract))
+        return TrainState(saved["rest"]["step"], saved["params"], saved["rest"]["optimizer"])
+    state = init_state(config, mesh)
+    if config.init_from:
+        params, _ = checkpoints.restore_params(Path(config.init_from), abstract.params)
+        state = state._replace(params=params)
+    return state
+
+
+def as_trees(state: TrainState) -> dict[str, Any]:
+    """The trees that a checkpoint holds, by name."""
+    return {"params": state.params, "rest": {"step": state.step, "optimizer": state.optimizer}}

@@ -1,4 +1,4 @@
-"""The jitted training and evaluation steps over a mesh."""
+"""The jitted training step and evaluation step over a mesh."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,76 +9,75 @@ import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding
 
+from codex_jax.config import TrainConfig
 from codex_jax.model.gpt import GPT
 from codex_jax.model.product import precise
 from codex_jax.parallel.mesh import BATCH
 from codex_jax.training.loss import Batch, summed_loss
-from codex_jax.training.state import TrainState, state_shardings
+from codex_jax.training.optimizer import make_optimizer
+from codex_jax.training.state import TrainState, abstract_state, shardings_of
 
 Metrics = dict[str, jax.Array]
+TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 
 
 def to_global(mesh: Mesh, batch: dict[str, np.ndarray]) -> Batch:
-    """This host's rows -> arrays over the whole mesh, split along the batch."""
+    """This host's rows of a batch -> arrays over the whole mesh, split along the batch."""
     sharding = NamedSharding(mesh, BATCH)
     return {name: jax.make_array_from_process_local_data(sharding, rows) for name, rows in batch.items()}
 
 
-def make_train_step(
-    model: GPT,
-    optimizer: optax.GradientTransformation,
-    mesh: Mesh,
-    eot: int,
-    accumulation: int = 1,
-    loss_chunks: int = 1,
-    offload: bool = False,
-) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
-    """(state, batch) -> (state, {loss, gradient_norm, tokens}); the state's buffers are donated.
+def make_train_step(config: TrainConfig, mesh: Mesh, eot: int) -> TrainStep:
+    """The jitted (state, batch) -> (state, {loss, gradient_norm, tokens}); it takes over the state's buffers.
 
-    With accumulation the batch is cut into microbatches whose sums are added before one division, so the
-    result is that of the whole batch whatever the number of masked targets in each.
+    loss: nats per target; tokens: the number of targets. With config.accumulation the batch is split into microbatches.
+    Their sums are added before the one division by the number of targets, so the result is that of the whole batch,
+    however many targets each microbatch has.
     """
-    _, placed = state_shardings(model, optimizer, mesh, offload)
-    _, on_device = state_shardings(model, optimizer, mesh)
+    model, optimizer = GPT(config.model), make_optimizer(config.optimizer, config.steps)
+    shardings = shardings_of(abstract_state(config, mesh))
 
     def gradients(params: Any, batch: Batch) -> tuple[Any, jax.Array, jax.Array]:
         def loss(params: Any) -> tuple[jax.Array, jax.Array]:
-            return summed_loss(model, params, batch, eot, loss_chunks)
+            return summed_loss(model, params, batch, eot, config.loss_chunks)
 
         (total, weight), grads = jax.value_and_grad(loss, has_aux=True)(params)
         return grads, total, weight
 
     def accumulated(params: Any, batch: Batch) -> tuple[Any, jax.Array, jax.Array]:
         def split(rows: jax.Array) -> jax.Array:
-            # Strided, so that each device keeps the rows it has.
-            return rows.reshape(-1, accumulation, *rows.shape[1:]).swapaxes(0, 1)
+            # A microbatch takes every n-th row, so that each row stays on its device.
+            return rows.reshape(-1, config.accumulation, *rows.shape[1:]).swapaxes(0, 1)
 
-        def add(carry: Any, micro: Batch) -> tuple[Any, None]:
-            return jax.tree.map(jnp.add, carry, gradients(params, micro)), None
+        def add(sums: Any, microbatch: Batch) -> tuple[Any, None]:
+            return jax.tree.map(jnp.add, sums, gradients(params, microbatch)), None
 
-        zero = (jax.tree.map(jnp.zeros_like, params), jnp.zeros(()), jnp.zeros(()))
-        return jax.lax.scan(add, zero, jax.tree.map(split, batch))[0]
+        zeros = (jax.tree.map(jnp.zeros_like, params), jnp.zeros(()), jnp.zeros(()))
+        return jax.lax.scan(add, zeros, jax.tree.map(split, batch))[0]
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        grads, total, weight = (gradients if accumulation == 1 else accumulated)(state.params, batch)
+        grads, total, weight = (gradients if config.accumulation == 1 else accumulated)(state.params, batch)
         grads = jax.tree.map(lambda g: g / jnp.maximum(weight, 1.0), grads)
-        moments = jax.device_put(state.optimizer, on_device.optimizer) if offload else state.optimizer
-        updates, opt = optimizer.update(grads, moments, state.params)
+        moments = state.optimizer
+        if config.optimizer.offload:
+            moments = jax.device_put(moments, jax.tree.map(lambda s: s.with_memory_kind("device"), shardings.optimizer))
+        updates, moments = optimizer.update(grads, moments, state.params)
         params = optax.apply_updates(state.params, updates)
         metrics = {
             "loss": total / jnp.maximum(weight, 1.0),
             "gradient_norm": optax.tree.norm(grads),
             "tokens": weight,
         }
-        return TrainState(state.step + 1, params, opt), metrics
+        return TrainState(state.step + 1, params, moments), metrics
 
-    return jax.jit(precise(model.config, step), donate_argnums=0, out_shardings=(placed, None))
+    return jax.jit(precise(config.model, step), donate_argnums=0, out_shardings=(shardings, None))
 
 
-def make_eval_step(model: GPT, eot: int, loss_chunks: int = 1) -> Callable[[Any, Batch], tuple[jax.Array, jax.Array]]:
-    """(params, batch) -> (summed loss in nats, summed weights)."""
+def make_eval_step(config: TrainConfig, eot: int) -> Callable[[Any, Batch], tuple[jax.Array, jax.Array]]:
+    """The jitted (params, batch) -> (sum of the losses in nats, number of targets)."""
+    model = GPT(config.model)
 
     def summed(params: Any, batch: Batch) -> tuple[jax.Array, jax.Array]:
-        return summed_loss(model, params, batch, eot, loss_chunks)
+        return summed_loss(model, params, batch, eot, config.loss_chunks)
 
-    return jax.jit(precise(model.config, summed))
+    return jax.jit(precise(config.model, summed))

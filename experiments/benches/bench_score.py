@@ -24,14 +24,16 @@ from rich.console import Console
 from rich.table import Table
 
 from codex_jax import cli
-from codex_jax.problems.problem import Problem, load_problems
+from codex_jax.problems.humaneval import humaneval_problem, write_problems
+from codex_jax.problems.load import load_problems
+from codex_jax.problems.problem import Problem
 from codex_jax.sandbox.check import Check
 from codex_jax.sandbox.pool import SandboxWorker, run_checks
 from codex_jax.storage.jsonl import read_objects, write_objects
 
 LIMIT = 3.0  # seconds a sample
 ROUNDS = 10  # of which the first is not yet the state to keep
-BUSY = Problem(
+BUSY = humaneval_problem(
     "busy",
     "def f(x):\n",
     "f",
@@ -95,8 +97,8 @@ def ours(problems: list[Problem], workers: int, layer: str) -> int:
 
 def to_check(problem: Problem, completion: str) -> Check:
     """The check of one completion, whose test may use the reference solution."""
-    setup = problem.prompt + problem.canonical_solution
-    return Check(problem.prompt + completion, problem.entry_point, problem.test, setup, LIMIT)
+    program = problem.program({"completion": completion})
+    return Check(program, problem.entry_point, problem.suites[0].cases[0], problem.setup, LIMIT)
 
 
 def theirs(problems: list[Problem], workers: int) -> int:
@@ -104,7 +106,7 @@ def theirs(problems: list[Problem], workers: int) -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         known = {problem.task_id: problem for problem in problems}
-        write_objects(folder / "problems.jsonl", map(vars, known.values()))
+        write_problems(folder / "problems.jsonl", known.values())
         rows = ({"task_id": problem.task_id, "completion": problem.canonical_solution} for problem in problems)
         write_objects(folder / "samples.jsonl", rows)
         command = [sys.executable, "-c", THEIRS, name, str(workers), str(LIMIT)]
@@ -135,7 +137,9 @@ def state(worker: SandboxWorker) -> dict[str, int]:
 
 def leak(worker: SandboxWorker, samples: int) -> list[dict[str, int]]:
     """The states after each round of samples."""
-    problem = Problem("t", "def f(x):\n", "f", KINDS[0], "def check(candidate):\n    assert candidate(1) == 1\n")
+    problem = humaneval_problem(
+        "t", "def f(x):\n", "f", KINDS[0], "def check(candidate):\n    assert candidate(1) == 1\n"
+    )
     states = []
     for number in range(1, samples + 1):
         if worker.run(to_check(problem, KINDS[number % len(KINDS)])) is None:
@@ -164,7 +168,7 @@ def main(args: Args) -> int:
     worker = SandboxWorker(args.layer)
     rows = {}
     for name, problems, workers in (
-        ("references", load_problems("humaneval") * args.repeat, args.workers),
+        ("references", list(load_problems("humaneval").problems.values()) * args.repeat, args.workers),
         (f"1.5 CPU seconds, {args.busy_workers} workers", [BUSY] * args.busy, args.busy_workers),
     ):
         if problems:

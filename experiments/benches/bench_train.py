@@ -58,31 +58,28 @@ def work(settings: dict[str, Any]) -> None:
     """Ours, in a process of its own: a line of facts when compiled; then, for each line read, its times."""
     import jax
 
-    from codex_jax.config import MeshConfig, ModelConfig, OptimizerConfig
-    from codex_jax.model.gpt import GPT
+    from codex_jax.config import MeshConfig, ModelConfig, OptimizerConfig, TrainConfig
     from codex_jax.parallel.mesh import make_mesh
-    from codex_jax.training.optimizer import make_optimizer
     from codex_jax.training.state import init_state
     from codex_jax.training.step import make_train_step, to_global
 
     mesh = make_mesh(MeshConfig())
-    model = GPT(
-        ModelConfig(
-            layers=settings["layers"],
-            width=settings["width"],
-            heads=settings["heads"],
-            context=settings["length"],
-            vocab_size=settings["vocab"],
-            compute_dtype=settings["dtype"],
-            unroll=settings["layers"],
-        )
+    model = ModelConfig(
+        layers=settings["layers"],
+        width=settings["width"],
+        heads=settings["heads"],
+        context=settings["length"],
+        vocab_size=settings["vocab"],
+        compute_dtype=settings["dtype"],
+        unroll=settings["layers"],
     )
-    optimizer = make_optimizer(OptimizerConfig(warmup_steps=0), 1_000_000)
+    optimizer = OptimizerConfig(warmup_steps=0)
+    config = TrainConfig(model=model, optimizer=optimizer, steps=1_000_000, accumulation=settings["accumulation"])
     tokens = np.random.default_rng(0).integers(1, settings["vocab"], (settings["batch_size"], settings["length"] + 1))
     with jax.set_mesh(mesh):
-        state = init_state(model, optimizer, mesh, 0)
+        state = init_state(config, mesh)
         parameters = sum(leaf.size for leaf in jax.tree.leaves(state.params))
-        run = make_train_step(model, optimizer, mesh, 0, settings["accumulation"])
+        run = make_train_step(config, mesh, 0)
         batch = to_global(mesh, {"tokens": tokens.astype(np.int32)})
         losses = []
         for _ in range(settings["warmup"]):

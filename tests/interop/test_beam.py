@@ -5,7 +5,8 @@ import pytest
 
 from codex_jax import cli, corpus
 from codex_jax.problems.building_blocks import heldout_problems
-from codex_jax.problems.problem import load_problems, write_problems
+from codex_jax.problems.humaneval import write_problems
+from codex_jax.problems.load import load_problems
 from tests.corpus_build.sources import write_lines, write_repositories
 
 
@@ -26,7 +27,7 @@ def same_folders(one, other):
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sources")
-    problem = load_problems("humaneval")[0]
+    problem = load_problems("humaneval").problems["HumanEval/0"]
     repositories = write_repositories(folder / "src")
     (repositories / "r1" / "leak.py").write_text("import os\n\n" + problem.prompt + problem.canonical_solution)
     lines = write_lines(folder / "lines.jsonl", 60)

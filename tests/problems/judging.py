@@ -1,35 +1,36 @@
-"""Samples judged in the sandbox, and problems in EvalPlus's form made of HumanEval's own."""
+"""Judges samples in the sandbox, and makes problems in EvalPlus's format from HumanEval's."""
 
 import copy
 import json
 from collections.abc import Iterable
 
-from codex_jax.problems.problem import load_problems
-from codex_jax.problems.task import Task
+from codex_jax.problems.humaneval import row_of
+from codex_jax.problems.load import load_problems
+from codex_jax.problems.problem import Problem
 from codex_jax.sandbox.pool import run_jobs
 from codex_jax.scoring.judge import Judge, Judgement
 from codex_jax.storage.jsonl import Json, write_objects
 
 
-def judge_all(pairs: Iterable[tuple[Task, Json]], timeout: float = 20.0) -> list[Judgement]:
-    """The judgements on (task, sample) pairs, in their order."""
+def judge_all(pairs: Iterable[tuple[Problem, Json]], timeout: float = 20.0) -> list[Judgement]:
+    """The judgements on (problem, sample) pairs, in their order. timeout: CPU seconds per case."""
     judge = Judge(timeout)
 
-    def job(task, sample):
-        return lambda run: judge.judge(task, task.program(sample), run)
+    def job(problem, sample):
+        return lambda run: judge.judge(problem, problem.program(sample), run)
 
     answers = run_jobs((job(*pair) for pair in pairs), workers=2)
     return [judgement for _, judgement in sorted(answers, key=lambda answer: answer[0])]
 
 
 def evalplus_rows(count: int) -> list[Json]:
-    """HumanEval's first problems in EvalPlus's form: what their tests call, half of it base and half of it plus."""
+    """HumanEval's first problems in EvalPlus's format: half of the inputs of their tests are base, half are plus."""
     rows = []
-    for problem in load_problems("humaneval"):
+    for problem in load_problems("humaneval").problems.values():
         if len(rows) == count:
             break
-        scope: Json = {}
-        exec(f"{problem.prompt}{problem.canonical_solution}\n{problem.test}", scope)
+        row, scope = row_of(problem), {}
+        exec(f"{problem.reference}\n{row['test']}", scope)
         function, calls = scope[problem.entry_point], []
 
         def candidate(*arguments, function=function, calls=calls):
@@ -39,15 +40,13 @@ def evalplus_rows(count: int) -> list[Json]:
         scope["check"](candidate)
         if len(calls) > 1:
             half = (len(calls) + 1) // 2
-            fields = ("task_id", "prompt", "entry_point", "canonical_solution", "test")
-            row = {name: getattr(problem, name) for name in fields}
             rows.append({**row, "contract": "", "base_input": calls[:half], "plus_input": calls[half:], "atol": 0})
     return rows
 
 
 def write_evalplus(path, count: int) -> list[Json]:
-    """Those rows, also in a file."""
+    """evalplus_rows, also written to a file."""
     rows = evalplus_rows(count)
     write_objects(path, rows)
-    assert [json.loads(line) for line in path.read_text().splitlines()] == rows  # so JSON has all of the inputs
+    assert [json.loads(line) for line in path.read_text().splitlines()] == rows  # JSON can hold all of the inputs
     return rows

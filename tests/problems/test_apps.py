@@ -4,8 +4,9 @@ import sys
 import pytest
 
 from codex_jax.errors import InputError
-from codex_jax.problems.apps import long_integers, read_apps
-from codex_jax.problems.load import load_benchmark
+from codex_jax.problems.apps import read_apps
+from codex_jax.problems.compare import long_integers
+from codex_jax.problems.load import load_problems
 from codex_jax.scoring.judge import Judgement
 from tests.problems.judging import judge_all
 
@@ -48,10 +49,6 @@ def test_the_release_is_read(release):
     assert {(p.solutions, p.inputs, p.outputs) for p in (bare, empty)} == {((), (), ())}
 
 
-def test_a_difficulty_is_chosen(release):
-    assert [problem.problem_id for problem in read_apps(release, ("introductory",))] == ["0001", "0003"]
-
-
 def test_long_integers_are_read_and_python_s_limit_stays(tmp_path):
     limit = sys.get_int_max_str_digits()
     text = '{"fn_name": "f", "inputs": [[1]], "outputs": [%s]}' % ("7" * 5000)
@@ -67,16 +64,16 @@ def test_long_integers_are_read_and_python_s_limit_stays(tmp_path):
     [
         ("input_output.json", "{", "not JSON"),
         ("input_output.json", "[" * 100_000, "not JSON"),
-        ("input_output.json", "[1]", "no JSON object"),
+        ("input_output.json", "[1]", "not a JSON object"),
         ("input_output.json", '{"inputs": ["1"], "outputs": []}', "1 inputs and 0 outputs"),
         ("input_output.json", '{"inputs": "1", "outputs": "2"}', "not a list"),
         ("input_output.json", '{"inputs": [1], "outputs": ["1"]}', "no fn_name"),
         ("input_output.json", '{"fn_name": "f", "inputs": ["1"], "outputs": [1]}', "list of arguments"),
         ("input_output.json", '{"fn_name": 3, "inputs": [], "outputs": []}', "fn_name is not text"),
-        ("solutions.json", "{}", "no JSON list"),
+        ("solutions.json", "{}", "not a JSON list"),
         ("solutions.json", "[3]", "not text"),
         ("metadata.json", '{"difficulty": "hard"}', "difficulty is not in"),
-        ("metadata.json", "", "no file"),
+        ("metadata.json", "", "missing or empty"),
         ("question.txt", b"\xff", "cannot read"),
     ],
 )
@@ -112,7 +109,7 @@ def tasks(tmp_path):
     write(tmp_path / "0001", "introductory", starter=HEAD, input_output=TOTAL)
     (tmp_path / "0001" / "question.txt").write_text(TOTAL_QUESTION)
     write(tmp_path / "0002", "competition")
-    return load_benchmark(f"apps:{tmp_path}").tasks
+    return load_problems(f"apps:{tmp_path}").problems
 
 
 def test_prompts_show_an_example_and_the_head(tasks):
@@ -124,7 +121,7 @@ def test_prompts_show_an_example_and_the_head(tasks):
     assert "Example input:\n1 2\nExample output:\n3\n" in stdin
     assert 'Example input:\n[1, 2, 3], "a"\nExample output:\n[6]\n' in call
     assert call.endswith(HEAD)
-    assert [len(part.cases) for part in tasks["apps/0000"].checks()] == [2, 3]
+    assert [len(part.cases) for part in tasks["apps/0000"].test_suites()] == [2, 3]
 
 
 RIGHT = {
@@ -220,7 +217,7 @@ print(*found)
 
 def test_no_expected_output_is_in_the_program(tmp_path):
     write(tmp_path / "0000", input_output={"inputs": ["1\n"], "outputs": ["needle-7716\n"]})
-    (task,) = load_benchmark(f"apps:{tmp_path}").tasks.values()
+    (task,) = load_problems(f"apps:{tmp_path}").problems.values()
     texts = [SEARCH, f"held = ['-'.join(['needle', str(7716)])]\n{SEARCH}"]
     absent, held = judge_all([(task, {"completion": text}) for text in texts])
     assert absent.result == "failed: AssertionError: another output"

@@ -1,7 +1,7 @@
 import pytest
 
 from codex_jax.errors import InputError
-from codex_jax.problems.assertions import called, kinds, parse, restore, use
+from codex_jax.problems.assertions import argument_types, called_names, parse, restore_types, value_use
 
 
 @pytest.mark.parametrize(
@@ -20,17 +20,17 @@ from codex_jax.problems.assertions import called, kinds, parse, restore, use
     ],
 )
 def test_how_a_value_is_used(tests, expected):
-    assert use(parse(tests, "t"), "f") == expected
+    assert value_use(parse(tests, "t"), "f") == expected
 
 
 def test_names_in_the_order_of_the_text():
-    assert called(parse("assert a.b(c(1)) == d(2)\nassert e(c(3))", "t")) == ["c", "d", "e", "c"]
+    assert called_names(parse("assert a.b(c(1)) == d(2)\nassert e(c(3))", "t")) == ["c", "d", "e", "c"]
 
 
 def test_types_that_json_lacks_are_given_back():
     tests = "assert f((1, 2), [(1, 'a'), (2, 'b')], {'k': (3,)}, [1.0], {4}, 2j, x) == 3\n"
-    found = kinds(parse(tests, "t"), "f")
-    assert restore([[5], [[6, "c"]], {"m": [7, 8]}, [9], [10], "3j", [11]], found) == [
+    found = argument_types(parse(tests, "t"), "f")
+    assert restore_types([[5], [[6, "c"]], {"m": [7, 8]}, [9], [10], "3j", [11]], found) == [
         (5,),
         [(6, "c")],
         {"m": (7, 8)},
@@ -39,9 +39,9 @@ def test_types_that_json_lacks_are_given_back():
         3j,
         [11],
     ]
-    mixed = kinds(parse("assert f((1,)) == f([1])", "t"), "f")
-    assert restore([[2]], mixed) == [[2]]
-    assert restore([[2]], ()) == [[2]]
+    mixed = argument_types(parse("assert f((1,)) == f([1])", "t"), "f")
+    assert restore_types([[2]], mixed) == [[2]]
+    assert restore_types([[2]], ()) == [[2]]
 
 
 def test_what_is_not_python():

@@ -25,13 +25,13 @@ def test_each_reference_solution_passes_its_own_check_and_no_other_block_does():
     chains = [make_problem(chain, rng) for chain in split_chains(0)[1]]
     for problem in singles + chains:
         scope: dict = {}
-        exec(problem.prompt + problem.canonical_solution + problem.test, scope)
+        exec(problem.reference + problem.suites[0].cases[0], scope)
         scope["check"](scope[problem.entry_point])
     for problem in singles:
         for other in singles:
             if other is not problem:
                 scope = {}
-                exec(other.prompt + other.canonical_solution + problem.test, scope)
+                exec(other.reference + problem.suites[0].cases[0], scope)
                 with pytest.raises(AssertionError):
                     scope["check"](scope[other.entry_point])
 

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from codex_jax.errors import InputError
-from codex_jax.problems.evalplus import task_of
-from codex_jax.problems.load import load_benchmark
+from codex_jax.problems.evalplus import problem_of
+from codex_jax.problems.load import load_problems
 from tests.problems.judging import evalplus_rows, judge_all, write_evalplus
 
 # Of a value that a function returns the next one, whatever its type.
@@ -35,15 +35,15 @@ ROW = {
 
 
 def verdicts(row, *completions):
-    task = task_of(row)
-    return [judgement.parts for judgement in judge_all([(task, {"completion": text}) for text in completions])]
+    task = problem_of(row)
+    return [judgement.suites for judgement in judge_all([(task, {"completion": text}) for text in completions])]
 
 
 def test_references_pass_and_off_by_one_ones_fail(tmp_path):
     rows = write_evalplus(tmp_path / "p.jsonl", 40)
-    benchmark = load_benchmark(str(tmp_path / "p.jsonl"))
-    assert (benchmark.name, len(benchmark.tasks)) == ("EvalPlus", 40)
-    pairs = [(benchmark.tasks[row["task_id"]], row) for row in rows]
+    benchmark = load_problems(str(tmp_path / "p.jsonl"))
+    assert (benchmark.name, len(benchmark.problems)) == ("EvalPlus", 40)
+    pairs = [(benchmark.problems[row["task_id"]], row) for row in rows]
     right = [(task, {"completion": row["canonical_solution"]}) for task, row in pairs]
     whole = [(task, {"solution": row["prompt"] + row["canonical_solution"]}) for task, row in pairs]
     wrong = [
@@ -101,15 +101,15 @@ def test_a_slow_reference_gives_more_time():
     slow = "    import time\n    while time.process_time() < began + {}:\n        pass\n    return x\nimport time\n"
     slow += "began = time.process_time()\n"
     row = {**ROW, "canonical_solution": slow.format(0.5), "plus_input": []}
-    task = task_of(row)
+    task = problem_of(row)
     found = judge_all([(task, {"completion": slow.format(seconds)}) for seconds in (1.0, 9.0)], timeout=0.2)
     assert [judgement.result for judgement in found] == ["passed", "timed out"]
 
 
 def test_a_reference_that_fails_is_told():
-    task = task_of({**ROW, "canonical_solution": "    return x / n\n"})
+    task = problem_of({**ROW, "canonical_solution": "    return x / n\n"})
     (found,) = judge_all([(task, {"completion": "    return 0\n"})])
-    assert found.parts["base"].startswith("failed: RuntimeError: the reference solution fails on input 0")
+    assert found.suites["base"].startswith("failed: RuntimeError: the reference solution fails on input 0")
 
 
 MBPP = {
@@ -124,7 +124,7 @@ MBPP = {
 
 
 def test_mbpp_s_assertions_tell_types_and_what_is_compared():
-    task = task_of(MBPP)
+    task = problem_of(MBPP)
     assert task.opening == ""  # the prompt shows a test, and is no part of the program
     right = "def shared(a, b):\n    return sorted((x for x in a if x in b), reverse=type(a) is tuple)\n"
     short = "def shared(a, b):\n    return [x for x in a if x in b][:2]\n"
@@ -158,5 +158,5 @@ def test_a_bad_problem_is_told_with_its_place(tmp_path, change, message):
     path = tmp_path / "p.jsonl"
     path.write_text(json.dumps(ROW) + "\n" + json.dumps({**ROW, **change}) + "\n")
     with pytest.raises(InputError, match=message) as caught:
-        load_benchmark(str(path))
+        load_problems(str(path))
     assert f"{path} line 2: " in str(caught.value)

@@ -1,6 +1,6 @@
 import pytest
 
-from codex_jax.problems.examples import public
+from codex_jax.problems.examples import public_examples
 
 CONTEST = """Given 10 20, and 30, add. In a story, 7 8 are 15.
 
@@ -34,16 +34,16 @@ def test_inputs_with_their_outputs_behind_them(layout):
     shown = {"1 2\n3\n": "6\n", "5 6 7": "18"}
     hidden = {"10 20\n": "30", "7 8": "15", "2 3": "6", "5 6": "18", "1": "6", "6": "5", "2": "3"}
     tests = {**hidden, **shown}
-    found = public(text, tuple(tests), tuple(tests.values()), False)
+    found = public_examples(text, tuple(tests), tuple(tests.values()), False)
     assert [list(tests)[n] for n in found] == list(shown)
-    assert public(text, ("1 2\n3",), ("7",), False) == []
+    assert public_examples(text, ("1 2\n3",), ("7",), False) == []
 
 
 def test_empty_ones_are_no_examples():
-    assert public("Example\n1\n2\n", ("", "1"), ("2", ""), False) == []
-    assert public("", (), (), False) == []
-    assert public("", ("1",), ("1",), False) == []
-    assert public("Example f() is 3", ([],), (3,), True) == []
+    assert public_examples("Example\n1\n2\n", ("", "1"), ("2", ""), False) == []
+    assert public_examples("", (), (), False) == []
+    assert public_examples("", ("1",), ("1",), False) == []
+    assert public_examples("Example f() is 3", ([],), (3,), True) == []
 
 
 CALLS = """Return the answer, as 9, 9.
@@ -81,10 +81,10 @@ def test_calls_in_any_way_of_writing():
         ([1], 2),
     ]
     inputs, outputs = zip(*shown, *hidden, strict=True)
-    assert public(CALLS, inputs, outputs, True) == [0, 1, 2, 3]
+    assert public_examples(CALLS, inputs, outputs, True) == [0, 1, 2, 3]
 
 
 def test_long_ones_are_not_there():
     long = " ".join(str(n) for n in range(200_000))
-    assert public(CONTEST.format(**LAYOUTS[0]) + "1 " * 5000, (long, "1 " * 4000), ("1", "2"), False) == []
-    assert public(CALLS + "[" * 5000, ([[1] * 200_000], [[[1]] * 900]), (1, 1), True) == []
+    assert public_examples(CONTEST.format(**LAYOUTS[0]) + "1 " * 5000, (long, "1 " * 4000), ("1", "2"), False) == []
+    assert public_examples(CALLS + "[" * 5000, ([[1] * 200_000], [[[1]] * 900]), (1, 1), True) == []

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from codex_jax.errors import InputError
-from codex_jax.problems.load import load_benchmark
+from codex_jax.problems.load import load_problems
 from tests.problems.judging import judge_all
 
 ROWS = [
@@ -57,9 +57,9 @@ def tasks(tmp_path):
     path = tmp_path / "mbpp.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     (tmp_path / "sanitized-mbpp.json").write_text(json.dumps([SANITIZED], indent=1))
-    found = load_benchmark(str(path)).tasks
-    assert load_benchmark(f"mbpp:{path}").tasks == found
-    return found | load_benchmark(f"mbpp:{tmp_path}/sanitized-mbpp.json").tasks
+    found = load_problems(str(path)).problems
+    assert load_problems(f"mbpp:{path}").problems == found
+    return found | load_problems(f"mbpp:{tmp_path}/sanitized-mbpp.json").problems
 
 
 def test_both_files_are_read(tasks):
@@ -73,7 +73,7 @@ def test_both_files_are_read(tasks):
 def test_references_pass(tasks):
     found = judge_all([(task, {"completion": task.reference}) for task in tasks.values()])
     assert {judgement.result for judgement in found} == {"passed"}
-    assert found[0].parts == {"test": "passed", "challenge": "passed"}
+    assert found[0].suites == {"test": "passed", "challenge": "passed"}
 
 
 @pytest.mark.parametrize(
@@ -100,13 +100,13 @@ def test_the_challenge_decides_nothing(tasks):
     text = "def add(a, b):\n    return 'x' if isinstance(a, str) else a + b\n"
     (found,) = judge_all([(tasks["MBPP/1"], {"completion": text})])
     assert found.passed
-    assert found.parts["challenge"].startswith("failed")
+    assert found.suites["challenge"].startswith("failed")
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"test_list": []}, "holds no test"),
+        ({"test_list": []}, "has no test"),
         ({"test_list": [3]}, "not a list of text"),
         ({"test_list": ["assert other(1)"]}, "call no function of its code"),
         ({"code": "def ("}, "the code of 'MBPP/1' is not Python"),
@@ -120,8 +120,8 @@ def test_a_bad_problem_is_told(tmp_path, change, message):
     path = tmp_path / "mbpp.jsonl"
     path.write_text(json.dumps({**ROWS[0], **change}) + "\n")
     with pytest.raises(InputError, match=message) as caught:
-        load_benchmark(str(path))
+        load_problems(str(path))
     assert f"{path} line 1: " in str(caught.value)
     (tmp_path / "s.json").write_text("{}")
-    with pytest.raises(InputError, match="no JSON list"):
-        load_benchmark(f"mbpp:{tmp_path}/s.json")
+    with pytest.raises(InputError, match="not a JSON list"):
+        load_problems(f"mbpp:{tmp_path}/s.json")

@@ -1,43 +1,22 @@
-import gzip
+from codex_jax.problems.problem import Problem
 
-import numpy as np
-import pytest
-
-from codex_jax.errors import InputError
-from codex_jax.problems.building_blocks import make_problem
-from codex_jax.problems.problem import load_problems, write_problems
+SAMPLE = {"task_id": "t", "completion": "    return 1\n"}
 
 
-def test_humaneval_has_164():
-    problems = load_problems("humaneval")
-    assert len(problems) == 164
-    assert problems[0].task_id == "HumanEval/0"
+def test_a_completion_continues_the_opening():
+    problem = Problem("t", "def f():\n", "f", (), opening="def f():\n")
+    assert problem.program(SAMPLE) == "def f():\n    return 1\n"
+    assert problem.program({"task_id": "t", "solution": "f = int\n"}) == "f = int\n"
+    assert Problem("t", "A docstring.", "f", ()).program(SAMPLE) == "    return 1\n"
 
 
-def test_written_problems_are_read_back(tmp_path):
-    problems = [make_problem(chain, np.random.default_rng(0)) for chain in ((1,), (2, 3))]
-    write_problems(tmp_path / "p.jsonl", problems)
-    assert load_problems(str(tmp_path / "p.jsonl")) == problems
-    assert [path.name for path in tmp_path.iterdir()] == ["p.jsonl"]
+def test_a_host_runs_the_sample_as_text():
+    problem = Problem("t", "", "f", (), opening="x = 2\n", host="def f():\n    exec(SOURCE, globals())\n    return y\n")
+    scope: dict = {}
+    exec(problem.program({"completion": "y = 'a\\n' * x\n"}), scope)
+    assert scope["f"]() == "a\na\n"
 
 
-def test_bad_files(tmp_path):
-    path = tmp_path / "p.jsonl"
-    write_problems(path, [make_problem((1,), np.random.default_rng(0))])
-    whole = path.read_text()
-    for text, message in (
-        ("", "no problems"),
-        (whole + "{", "line 2: not JSON"),
-        (whole + "[]\n", "line 2: not an object"),
-        (whole + whole, "twice"),
-        ('{"task_id": "a"}\n', "'prompt' is missing"),
-    ):
-        path.write_text(text)
-        with pytest.raises(InputError, match=message):
-            load_problems(str(path))
-    truncated = tmp_path / "p.jsonl.gz"
-    truncated.write_bytes(gzip.compress(whole.encode())[:-20])
-    with pytest.raises(InputError, match="cannot read"):
-        load_problems(str(truncated))
-    with pytest.raises(InputError, match="no problems file"):
-        load_problems(str(tmp_path / "none.jsonl"))
+def test_the_canonical_solution_is_the_reference_without_the_prompt():
+    assert Problem("t", "def f():\n", "f", (), reference="def f():\n    pass\n").canonical_solution == "    pass\n"
+    assert Problem("t", '"""A docstring."""\n', "f", (), reference="f = int\n").canonical_solution == "f = int\n"

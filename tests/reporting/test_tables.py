@@ -19,20 +19,20 @@ def test_of_models():
     values = summarize(
         rows("a", [True, False], mean_logp=[-1, -2]) + rows("b", [False, False], mean_logp=[-1, -1]), WHERE
     )
-    made = cells(tables.of_models({"base": values, "other": values}))
+    made = cells(tables.model_tables({"base": values, "other": values}))
     assert made["Pass rates"] == [["base", "25.0%"], ["other", "25.0%"]]
     assert made["One sample a problem, chosen by"] == [
         ["random", "25.0%", "25.0%"],
         ["mean log p", "50.0%", "50.0%"],
         ["oracle", "50.0%", "50.0%"],
     ]
-    assert tables.told(values, "pass@1") == "25.0% (0.0 to 50.0)"
+    assert tables.measure(values, "pass@1") == "25.0% (0.0 to 50.0)"
 
 
 def test_apps_as_in_the_paper():
     held = contest("a", "interview", ("passed", True), ("failed: X", False))
     held += contest("b", "competition", ("timed out", True), ("failed: X", True))
-    made = dict(tables.of_models({"m": summarize(held, WHERE, ks=(1,))}))
+    made = dict(tables.model_tables({"m": summarize(held, WHERE, ks=(1,))}))
     assert made["m by difficulty (with time-outs as passes)"] == [
         ["", "interview, 1 problems", "competition, 1 problems"],
         ["raw pass@1", "50.0% (50.0%)", "0.0% (50.0%)"],
@@ -45,8 +45,8 @@ def test_apps_as_in_the_paper():
 
 def test_problems_and_the_best():
     held = rows("a", [True, False], result=["passed", "timed out"])
-    assert tables.problems(by_problem(held))[0][1][1] == ["a", "2", "1", "1", "50.0%"]
+    assert tables.by_problem(by_problem(held))[0][1][1] == ["a", "2", "1", "1", "50.0%"]
     values = summarize(held, WHERE, ks=(1,))
-    ((title, made),) = tables.best(best({"T 0.2": values}, (1,)))
+    ((title, made),) = tables.best_of_files(best({"T 0.2": values}, (1,)))
     assert (title, made[1]) == ("Best of the files", ["pass@1", "50.0% (50.0 to 50.0)", "T 0.2"])
     assert tables.percent(None) == ""

@@ -1,6 +1,6 @@
 import pytest
 
-from codex_jax.problems.problem import load_problems
+from codex_jax.problems.load import load_problems
 from codex_jax.sandbox.check import Check
 from tests.sandbox.attacks import HERE
 from tests.sandbox.checks import problem_check, statuses
@@ -47,7 +47,7 @@ def check(body, test):
 
 @pytest.mark.parametrize("program", [FRAMES, SCAN, HEAP])
 def test_no_test_in_the_memory_of_the_program(program):
-    problem = load_problems("humaneval")[0]
+    problem = load_problems("humaneval").problems["HumanEval/0"]
     good = problem_check(problem, problem.canonical_solution)
     first, stolen, last = statuses([good, problem_check(problem, program), good], workers=1)
     assert (first, last) == ("passed", "passed")

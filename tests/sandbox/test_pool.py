@@ -8,7 +8,7 @@ import pytest
 
 from codex_jax.errors import InputError
 from codex_jax.problems.building_blocks import make_problem
-from codex_jax.problems.problem import load_problems
+from codex_jax.problems.load import load_problems
 from codex_jax.sandbox.layers import LAYERS
 from codex_jax.sandbox.pool import SandboxWorker
 from tests.sandbox.checks import ADD_TEST, RIGHT, add_check, problem_check, run_all, statuses
@@ -24,7 +24,7 @@ def test_every_humaneval_reference_passes_and_no_empty_completion_does(layer):
         SandboxWorker(layer).close()
     except InputError as error:
         pytest.skip(str(error))
-    problems = load_problems("humaneval")
+    problems = list(load_problems("humaneval").problems.values())
     checks = [problem_check(p, p.canonical_solution) for p in problems] + [problem_check(p, "") for p in problems]
     passed = [result.passed for result in run_all(checks, layer=layer)]
     assert [p.task_id for p, right in zip(problems, passed[:164], strict=True) if not right] == []

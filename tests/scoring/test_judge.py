@@ -1,43 +1,44 @@
 import pytest
 
-from codex_jax.problems.task import Part, Task
-from codex_jax.sandbox.check import Result
-from codex_jax.scoring.judge import MAX_TIMEOUTS, Judge, Judgement, combine
+from codex_jax.problems.problem import Problem, TestSuite
+from codex_jax.sandbox.check import Check, Result
+from codex_jax.scoring.judge import Judge, Judgement, combine
 
 FAILED = "failed: AssertionError"
 
 
-def judged(parts, answers, timeout=1.0):
-    """(judgement, the cases that were run with their limits), where a case's answer is looked up."""
+def judged(suites, results, timeout=1.0):
+    """(judgement, cases that ran). results: of each case, by its source."""
     ran = []
 
     def run(check):
-        ran.append((check.test, check.cpu_seconds))
-        return Result(answers[check.test], 0.5)
+        assert check == Check("program", "f", check.test, "setup", timeout)
+        ran.append(check.test)
+        return Result(results[check.test], 0.5)
 
-    task = Task("t", "", "f", tuple(parts), reference="reference")
-    return Judge(timeout).judge(task, "program", run), [case for case, _ in ran]
+    problem = Problem("t", "", "f", tuple(suites), reference="reference", setup="setup")
+    return Judge(timeout).judge(problem, "program", run), ran
 
 
 def test_cases_run_until_one_fails():
-    answers = {"a": "passed", "b": FAILED, "c": "passed"}
-    assert judged([Part("p", ("a", "b", "c"))], answers) == (Judgement(FAILED, {"p": FAILED}), ["a", "b"])
+    results = {"a": "passed", "b": FAILED, "c": "passed"}
+    assert judged([TestSuite("s", ("a", "b", "c"))], results) == (Judgement(FAILED, {"s": FAILED}), ["a", "b"])
 
 
-def test_a_time_out_does_not_hide_a_later_failure():
-    answers = {"a": "timed out", "b": "passed", "c": FAILED}
-    assert judged([Part("p", ("a", "b"))], answers)[0].result == "timed out"
-    assert judged([Part("p", ("a", "c"))], answers)[0].result == FAILED
+def test_a_timeout_does_not_hide_a_later_failure():
+    results = {"a": "timed out", "b": "passed", "c": FAILED}
+    assert judged([TestSuite("s", ("a", "b"))], results)[0].result == "timed out"
+    assert judged([TestSuite("s", ("a", "c"))], results)[0].result == FAILED
 
 
-def test_few_time_outs_are_waited_for():
-    cases = tuple(f"{n}" for n in range(MAX_TIMEOUTS + 3))
-    judgement, ran = judged([Part("p", cases)], dict.fromkeys(cases, "timed out"))
-    assert (judgement.result, len(ran)) == ("timed out", MAX_TIMEOUTS)
+def test_a_suite_ends_after_five_timeouts():
+    cases = tuple(f"{n}" for n in range(8))
+    judgement, ran = judged([TestSuite("s", cases)], dict.fromkeys(cases, "timed out"))
+    assert (judgement.result, ran) == ("timed out", ["0", "1", "2", "3", "4"])
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "result", "run"),
+    ("first", "second", "result", "ran"),
     [
         ("passed", "passed", "passed", ["a", "b"]),
         (FAILED, "passed", FAILED, ["a"]),
@@ -45,46 +46,65 @@ def test_few_time_outs_are_waited_for():
         ("timed out", FAILED, FAILED, ["a", "b"]),
     ],
 )
-def test_a_gate(first, second, result, run):
-    parts = [Part("gate", ("a",), gate=True), Part("rest", ("b",))]
-    judgement, ran = judged(parts, {"a": first, "b": second})
-    assert (judgement.result, ran) == (result, run)
-    assert judgement.parts["rest"] == (second if "b" in run else "not run")
+def test_a_failed_gate_skips_the_suites_after_it(first, second, result, ran):
+    suites = [TestSuite("gate", ("a",), gate=True), TestSuite("rest", ("b",))]
+    judgement, actually_ran = judged(suites, {"a": first, "b": second})
+    assert (judgement.result, actually_ran) == (result, ran)
+    assert judgement.suites == {"gate": first, "rest": second if "b" in ran else "not run"}
 
 
-def test_parts_that_do_not_count():
-    parts = [Part("p", ("a",)), Part("more", ("b",), counts=False)]
-    judgement, _ = judged(parts, {"a": "passed", "b": FAILED})
-    assert judgement == Judgement("passed", {"p": "passed", "more": FAILED})
+def test_only_a_gate_skips_suites():
+    suites = [TestSuite("one", ("a",)), TestSuite("two", ("b",)), TestSuite("three", ("c",))]
+    judgement, ran = judged(suites, {"a": FAILED, "b": "passed", "c": "failed: other"})
+    assert judgement == Judgement(FAILED, {"one": FAILED, "two": "passed", "three": "failed: other"})
+    assert ran == ["a", "b", "c"]
+    suites = [TestSuite("gate", ("a",), gate=True), TestSuite("two", ("b",)), TestSuite("three", ("c",))]
+    assert judged(suites, {"a": FAILED})[0].suites == {"gate": FAILED, "two": "not run", "three": "not run"}
+
+
+def test_suites_that_are_not_required():
+    suites = [TestSuite("s", ("a",)), TestSuite("more", ("b",), required=False)]
+    judgement, _ = judged(suites, {"a": "passed", "b": FAILED})
+    assert judgement == Judgement("passed", {"s": "passed", "more": FAILED})
     assert judgement.passed
+    assert not judged(suites, {"a": FAILED, "b": "passed"})[0].passed
 
 
-def test_no_case_is_a_pass():
-    assert judged([Part("p", ())], {})[0].passed
+def test_a_suite_without_cases_passes():
+    assert judged([TestSuite("s", ())], {})[0].passed
 
 
-def test_a_paced_part_has_what_the_reference_needs_and_more():
-    limits = []
+def scaled(*seconds, timeout=1.0, status="passed"):
+    """(judge, (program, CPU seconds) of each check) after a sample was judged twice. seconds: of the reference."""
+    cases = tuple(map(str, range(len(seconds))))
+    checks = []
 
     def run(check):
-        limits.append((check.program, check.cpu_seconds))
-        return Result("passed", 0.5)
+        checks.append((check.program, check.cpu_seconds))
+        return Result(status, seconds[int(check.test)])
 
-    judge, task = Judge(1.0), Task("t", "", "f", (Part("p", ("a",), scaled_timeout=True),), reference="reference")
+    judge = Judge(timeout)
+    suites = (TestSuite("s", cases, scaled_timeout=True),)
     for _ in range(2):
-        judge.judge(task, "program", run)
-    assert limits == [("reference", 60.0), ("program", 2.0), ("program", 2.0)]
-    assert not judge.failing_references
+        judge.judge(Problem("t", "", "f", suites, reference="reference"), "program", run)
+    return judge, checks
 
-    def fail(check):
-        return Result(FAILED)
 
-    judge = Judge(1.0)
-    judge.judge(task, "program", fail)
+def test_a_slow_reference_raises_the_time_limit():
+    judge, checks = scaled(0.5)
+    assert checks == [("reference", 60.0), ("program", 2.0), ("program", 2.0)]  # 4 times 0.5 s
+    assert judge.failing_references == {}
+    _, checks = scaled(0.5, 0.25)
+    assert checks == [("reference", 60.0)] * 2 + [("program", 3.0)] * 4
+    assert scaled(0.1)[1][1:] == [("program", 1.0)] * 2  # never below the timeout
+
+
+def test_a_reference_that_fails_is_reported():
+    judge, _ = scaled(0.0, status=FAILED)
     assert judge.failing_references == {"t": FAILED}
 
 
 def test_combine():
     assert combine([]) == combine(["passed"]) == "passed"
-    assert combine(["timed out", "passed"]) == "timed out"
+    assert combine(["timed out", "passed"]) == combine(["passed", "timed out"]) == "timed out"
     assert combine(["timed out", FAILED, "failed: other"]) == FAILED

@@ -3,7 +3,7 @@ from math import comb
 
 import pytest
 
-from codex_jax.scoring.pass_at_k import pass_at_k
+from codex_jax.scoring.pass_at_k import pass_at_k, supported_ks
 
 
 def test_equals_exact_combinatorics():
@@ -18,3 +18,15 @@ def test_equals_exact_combinatorics():
 def test_undefined(bad):
     with pytest.raises(ValueError, match="not defined"):
         pass_at_k(*bad)
+
+
+def test_k_needs_k_samples_of_every_problem():
+    assert supported_ks({"a": 4, "c": 2, "b": 4}, [1, 2, 3, 5]) == (
+        [1, 2],
+        {
+            "pass@3": "1 of 3 problems have fewer samples; c has 2",
+            "pass@5": "3 of 3 problems have fewer samples; c has 2",
+        },
+    )
+    assert supported_ks({"b": 3, "a": 3}, [3]) == ([3], {})
+    assert supported_ks({"b": 3, "a": 3}, [4]) == ([], {"pass@4": "2 of 2 problems have fewer samples; a has 3"})

@@ -4,13 +4,13 @@ import json
 import pytest
 
 from codex_jax.errors import InputError
-from codex_jax.problems.load import load_benchmark
-from codex_jax.scoring.samples import digest, read_samples, temperature_of, without_samples
+from codex_jax.problems.load import load_problems
+from codex_jax.scoring.samples import digest, read_samples, temperature_of
 
 
 @pytest.fixture(scope="module")
 def humaneval():
-    return load_benchmark("humaneval")
+    return load_problems("humaneval")
 
 
 ROW = {"task_id": "HumanEval/0", "completion": "    return 0\n", "sample": 0}
@@ -26,10 +26,9 @@ def test_completions_and_solutions(tmp_path, humaneval):
     rows = [ROW, {**ROW, "sample": 1}, {"task_id": "HumanEval/1", "solution": "x = '\u2028'"}]
     for name in ("s.jsonl", "s.jsonl.gz"):
         assert read_samples(write(tmp_path / name, *rows), humaneval, False) == rows
-    assert without_samples(rows, humaneval) == [f"HumanEval/{n}" for n in range(2, 164)]
-    task = humaneval.tasks["HumanEval/0"]
+    task = humaneval.problems["HumanEval/0"]
     assert task.program(rows[0]) == task.prompt + "    return 0\n"
-    assert humaneval.tasks["HumanEval/1"].program(rows[2]) == rows[2]["solution"]
+    assert humaneval.problems["HumanEval/1"].program(rows[2]) == rows[2]["solution"]
 
 
 def test_evalplus_s_folders(tmp_path, humaneval):
@@ -65,8 +64,11 @@ BAD = [
     ({"task_id": "HumanEval/0", "completion": None}, "'completion' is missing or not text"),
     ({"task_id": "HumanEval/0", "solution": 3}, "'solution' is missing or not text"),
     ({"task_id": "HumanEval/164", "completion": ""}, "unknown task_id 'HumanEval/164'"),
-    ({"task_id": "MBPP/11", "completion": ""}, "is it another benchmark's\\? This one has HumanEval/0 and the like"),
-    (ROW, "sample 0 of 'HumanEval/0' is there twice, first at .* line 1"),
+    (
+        {"task_id": "MBPP/11", "completion": ""},
+        "is it from another benchmark\\? The first of this one is 'HumanEval/0'",
+    ),
+    (ROW, "sample 0 of 'HumanEval/0' occurs twice, first at .* line 1"),
 ]
 
 

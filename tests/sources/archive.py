@@ -1,4 +1,4 @@
-"""Archives made by hand, with what tools refuse to put into them."""
+"""Builds archives by hand, including content that ordinary tools refuse to write."""
 
 import io
 import tarfile
@@ -6,7 +6,7 @@ import zipfile
 
 
 def tar_bytes(entries):
-    """(name, content) pairs, or whole TarInfos, to an uncompressed tar."""
+    """An uncompressed tar of (name, content) pairs or complete TarInfos."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for entry in entries:
@@ -28,7 +28,7 @@ def special(name, kind, target=""):
 
 
 def zip_bytes(entries, method=zipfile.ZIP_DEFLATED):
-    """(name or ZipInfo, content) pairs to a zip."""
+    """A zip of (name or ZipInfo, content) pairs."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method) as archive:
         for name, content in entries:
@@ -37,7 +37,7 @@ def zip_bytes(entries, method=zipfile.ZIP_DEFLATED):
 
 
 def wheel(folder, name="Some_Pkg", version="1.2", files=(("some_pkg/x.py", b"x = 1\n"),), metadata=""):
-    """A wheel that pip accepts -> its path."""
+    """Writes a wheel that pip accepts; returns its path."""
     info = f"{name}-{version}.dist-info"
     head = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     entries = [

@@ -1,4 +1,4 @@
-"""What every test of a source does."""
+"""Reads all of a source."""
 
 import pickle
 
@@ -7,14 +7,14 @@ from codex_jax.text.document import Document, Rejected
 
 
 def read(spec):
-    """All items of a spec, its parts having gone through pickle as they do to a worker."""
-    found = parts(spec)
-    assert len({part.name for part in found}) == len(found)
-    return [item for part in found for item in pickle.loads(pickle.dumps(part)).documents()]
+    """All items of a specification. Its parts are pickled and unpickled, as they are when sent to workers."""
+    all_parts = parts(spec)
+    assert len({part.name for part in all_parts}) == len(all_parts)
+    return [item for part in all_parts for item in pickle.loads(pickle.dumps(part)).documents()]
 
 
 def documents(spec):
-    """(documents by id, reasons by id); ids are unique."""
+    """(documents by id, reasons of rejections by id). Asserts that ids are unique."""
     items = read(spec)
     assert len({item.id for item in items}) == len(items)
     return (

@@ -33,9 +33,9 @@ FILES = [
     ("a/readme.md", b"no"),
     ("b/y.py", b"y = 2\n"),
     ("top.py", b"z = 3\n"),
-    ("a/LICENSE", MIT.encode()),  # behind the files that it is about
+    ("a/LICENSE", MIT.encode()),  # after the files it applies to
 ]
-FOUND = [
+ITEMS = [
     Document("n.EXT/a/x.py", "a", "a/x.py", "x = 1\n", license="MIT"),
     Rejected("n.EXT/a/sub/latin.py", "not_decodable"),
     Document("n.EXT/b/y.py", "b", "b/y.py", "y = 2\n"),
@@ -44,7 +44,7 @@ FOUND = [
 
 
 def expected(suffix):
-    return [type(item)(**{**vars(item), "id": item.id.replace(".EXT", suffix)}) for item in FOUND]
+    return [type(item)(**{**vars(item), "id": item.id.replace(".EXT", suffix)}) for item in ITEMS]
 
 
 @pytest.mark.parametrize("suffix", PACK)
@@ -60,7 +60,7 @@ def test_zip(tmp_path):
     assert os.listdir(tmp_path) == ["n.zip"]
 
 
-def test_several_archives_are_a_part_each(tmp_path):
+def test_each_archive_is_a_part(tmp_path):
     for name in ("a.tar", "b.tar.gz"):
         (tmp_path / name).write_bytes(PACK[name[1:]](tar_bytes(FILES)))
     found, _ = documents(f"tar:{tmp_path}")
@@ -68,7 +68,7 @@ def test_several_archives_are_a_part_each(tmp_path):
     assert documents(f"tar:{tmp_path}/*.tar*")[0] == found
 
 
-def test_a_path_that_is_there_twice(tmp_path):
+def test_a_path_that_occurs_twice(tmp_path):
     twice = [("a/x.py", b"x = 1\n"), ("a/x.py", b"x = 2\n")]
     (tmp_path / "n.tar").write_bytes(tar_bytes(twice))
     with warnings.catch_warnings():
@@ -114,14 +114,14 @@ def test_unsafe_members_of_a_zip(tmp_path):
     assert reasons == {f"n.zip/{name}": "unsafe_member" for name in [*UNSAFE, "link.py"]}
 
 
-def test_names_that_are_no_text(tmp_path):
+def test_names_that_are_not_utf8(tmp_path):
     (tmp_path / "n.tar").write_bytes(tar_bytes([("a\udcff/x.py", b"")]))
     assert read(f"tar:{tmp_path}/n.tar") == [Document("n.tar/a\\udcff/x.py", "a\\udcff", "a\\udcff/x.py", "")]
 
 
-def test_members_of_a_zip_that_cannot_be_read(tmp_path):
+def test_unreadable_members_of_a_zip(tmp_path):
     data = bytearray(zip_bytes([("secret.py", b"x = 1\n"), ("ok.py", b"")]))
-    data[6] |= 1  # encrypted: in the member's header and in the directory's
+    data[6] |= 1  # the flag for encryption, in the member's header and in the directory
     data[data.index(b"PK\1\2") + 8] |= 1
     (tmp_path / "n.zip").write_bytes(data)
     (tmp_path / "m.zip").write_bytes(zip_bytes([("x.py", b"x = 1\n")], zipfile.ZIP_BZIP2))
@@ -130,7 +130,7 @@ def test_members_of_a_zip_that_cannot_be_read(tmp_path):
     assert reasons == {"n.zip/secret.py": "unreadable", "m.zip/x.py": "unreadable"}
 
 
-def test_large_members_are_not_read_to_their_end(tmp_path, monkeypatch):
+def test_large_members_are_not_read_to_the_end(tmp_path, monkeypatch):
     large = ("large.py", b"#" * (MAX_BYTES + 10_000))
     (tmp_path / "n.zip").write_bytes(zip_bytes([large, ("x.py", b"")]))
     (tmp_path / "n.tar").write_bytes(tar_bytes([large, ("x.py", b"")]))
@@ -160,7 +160,7 @@ def test_a_zip_bomb(tmp_path):
 
 
 def test_a_zip_bomb_whose_members_overlap(tmp_path):
-    # One member's data, named by a hundred entries of the directory.
+    # A hundred directory entries refer to the data of one member.
     data = zip_bytes([("x.py", bytes(MAX_BYTES))])
     start, end = data.index(b"PK\1\2"), data.index(b"PK\5\6")
     entry, tail = data[start:end], bytearray(data[end:])
@@ -170,30 +170,30 @@ def test_a_zip_bomb_whose_members_overlap(tmp_path):
         read(f"zip:{tmp_path}/n.zip")
 
 
-def test_the_total_is_bounded_whatever_the_ratio(tmp_path, monkeypatch):
-    monkeypatch.setattr(members, "LARGEST", 5000)
+def test_the_unpacked_size_is_bounded_for_any_ratio(tmp_path, monkeypatch):
+    monkeypatch.setattr(members, "MAX_UNPACKED", 5000)
     (tmp_path / "n.tar").write_bytes(tar_bytes(FILES))
     with pytest.raises(InputError, match="archive bomb"):
         read(f"tar:{tmp_path}/n.tar")
 
 
 @pytest.mark.parametrize("suffix", PACK)
-def test_a_tar_that_is_cut_short_anywhere(tmp_path, suffix):
+def test_a_truncated_tar_is_refused(tmp_path, suffix):
     whole = PACK[suffix](tar_bytes([("a/x.py", os.urandom(3000).hex().encode()), *FILES]))
     path = tmp_path / f"n{suffix}"
-    # The zeros behind an uncompressed tar's end mark are padding.
+    # The zeros after an uncompressed tar's end mark are padding.
     end = 12 * 512 if suffix == ".tar" else len(whole) - 1
     for length in (1, 300, end // 2 // 512 * 512, end // 2, end - 700, end):
         path.write_bytes(whole[:length])
-        with pytest.raises(InputError, match=rf"n{suffix}.*: fetch it again"):
+        with pytest.raises(InputError, match=rf"n{suffix}.*: download it again"):
             read(f"tar:{path}")
 
 
 def test_corrupt_tars(tmp_path):
     data = bytearray(tar_bytes([("a/x.py", b"x" * 512), ("a/y.py", b"y" * 512), ("a/z.py", b"")]))
     path = tmp_path / "n.tar"
-    for place in (0, 1024, 2048):
-        path.write_bytes(data[:place] + b"?" * 20 + data[place + 20 :])
+    for start in (0, 1024, 2048):
+        path.write_bytes(data[:start] + b"?" * 20 + data[start + 20 :])
         with pytest.raises(InputError, match="cannot read"):
             read(f"tar:{path}")
     long = special("x", tarfile.XHDTYPE)
@@ -202,7 +202,7 @@ def test_corrupt_tars(tmp_path):
     with pytest.raises(InputError, match="a header of 1099511627776 bytes"):
         read(f"tar:{path}")
     path.write_bytes(b"")
-    with pytest.raises(InputError, match="cut short or no archive"):
+    with pytest.raises(InputError, match="truncated or not an archive"):
         read(f"tar:{path}")
 
 
@@ -213,20 +213,20 @@ def test_corrupt_zips(tmp_path):
     for broken in (
         data[:-30],
         data[:500],
-        data[:100] + b"????" + data[104:],  # the data no longer fit the checksum
+        data[:100] + b"????" + data[104:],  # the checksum no longer matches
         data[:directory] + b"????" + data[directory + 4 :],
         b"PK\3\4",
-        b"no zip",
+        b"not a zip",
         b"",
     ):
         path.write_bytes(broken)
-        with pytest.raises(InputError, match=r"cannot read .*n\.zip: .+: fetch it again") as caught:
+        with pytest.raises(InputError, match=r"cannot read .*n\.zip: .+: download it again") as caught:
             read(f"zip:{path}")
         assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", ["tar", "zip", "wheel", "sdist"])
-def test_no_file(tmp_path, kind):
+def test_a_missing_file_is_refused(tmp_path, kind):
     with pytest.raises(InputError, match=f"no file .*: give {kind}:PATH"):
         read(f"{kind}:{tmp_path}/none")
 
@@ -261,9 +261,9 @@ def test_wheel_with_only_a_licence_file(tmp_path):
     assert document.license == "MIT"
 
 
-def test_no_wheel(tmp_path):
+def test_a_zip_without_metadata_is_not_a_wheel(tmp_path):
     (tmp_path / "n.whl").write_bytes(zip_bytes(FILES))
-    with pytest.raises(InputError, match="is no wheel: it has no METADATA"):
+    with pytest.raises(InputError, match="is not a wheel: it has no METADATA"):
         read(f"wheel:{tmp_path}/n.whl")
 
 
@@ -281,7 +281,7 @@ def test_sdist(tmp_path, suffix):
         Document(f"{path.name}/src/p/x.py", "some-pkg", "src/p/x.py", "x = 1\n", license="MIT"),
         Document(f"{path.name}/setup.py", "some-pkg", "setup.py", "", license="MIT"),
     ]
-    # Without metadata the folder names it; with no folder around all, the archive does.
+    # Without metadata, the top folder gives the name, or the archive's name if there is no single top folder.
     path.write_bytes(pack([*SDIST, ("Some_Pkg-1.2/LICENSE", MIT.encode())]))
     assert {(item.repo, item.license) for item in read(f"sdist:{path}")} == {("some-pkg", "MIT")}
     path.write_bytes(pack([*SDIST, ("loose.py", b"")]))

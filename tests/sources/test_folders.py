@@ -21,7 +21,7 @@ def write(path, text="x = 1\n"):
     path.write_text(text)
 
 
-def test_stdlib_is_by_package_and_without_tests():
+def test_stdlib_is_split_by_package_and_without_tests():
     found, _ = documents("stdlib")
     assert len(found) > 300
     assert found["json/decoder.py"].repo == "json"
@@ -33,7 +33,7 @@ def test_stdlib_is_by_package_and_without_tests():
         parts("stdlib:3.12")
 
 
-def test_folder_skips_links_and_other_files(tmp_path):
+def test_a_folder_is_read_without_links_and_other_files(tmp_path):
     write(tmp_path / "a" / "x.py")
     for name in ("a/x.txt", "a/__pycache__/x.py", ".git/hook.py"):
         write(tmp_path / name)
@@ -46,7 +46,7 @@ def test_folder_skips_links_and_other_files(tmp_path):
     assert read(f"dir:{tmp_path}") == [Document("a/x.py", "a", "a/x.py", "x = 1\n")]
 
 
-def test_folder_by_first_folder_with_its_licence(tmp_path):
+def test_the_first_folder_is_the_repo_and_gives_the_licence(tmp_path):
     for name in ("a/b/x.py", "c/x.py", "top.py"):
         write(tmp_path / name)
     write(tmp_path / "a" / "LICENSE.txt", MIT)
@@ -61,7 +61,7 @@ def test_folder_by_first_folder_with_its_licence(tmp_path):
     assert [document.license for document in found.values()] == ["MIT", "Apache-2.0", "Apache-2.0"]
 
 
-def test_a_licence_behind_a_link_or_in_a_folder_is_not_read(tmp_path):
+def test_licence_files_that_are_links_or_folders_are_ignored(tmp_path):
     write(tmp_path / "elsewhere", MIT)
     write(tmp_path / "code" / "x.py")
     (tmp_path / "code" / "LICENSE").symlink_to(tmp_path / "elsewhere")
@@ -70,7 +70,7 @@ def test_a_licence_behind_a_link_or_in_a_folder_is_not_read(tmp_path):
     assert document.license == ""
 
 
-def test_bad_files_are_counted(tmp_path):
+def test_unreadable_files_are_rejected(tmp_path):
     (tmp_path / "latin.py").write_bytes(b"x = '\xe9'\n")
     (tmp_path / "large.py").write_bytes(b"#" * (MAX_BYTES + 1))
     Path(os.fsdecode(bytes(tmp_path) + b"/odd\xff.py")).write_text("x = 1\n")
@@ -99,23 +99,23 @@ def test_bad_files_are_counted(tmp_path):
     assert items["odd\\udcff.py"].repo == "odd\\udcff"
 
 
-def test_a_folder_that_cannot_be_listed_is_counted(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_listed_is_rejected(tmp_path, monkeypatch):
     write(tmp_path / "a" / "x.py")
-    write(tmp_path / "shut" / "x.py")
+    write(tmp_path / "closed" / "x.py")
     scandir = os.scandir
 
     def refuse(path):
-        if str(path).endswith("shut"):
+        if str(path).endswith("closed"):
             raise PermissionError(13, "Permission denied", path)
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
     found, reasons = documents(f"dir:{tmp_path}")
     assert list(found) == ["a/x.py"]
-    assert reasons == {"shut": "unreadable"}
+    assert reasons == {"closed": "unreadable"}
 
 
-def test_parts_are_bounded_in_files_and_bytes(tmp_path, monkeypatch):
+def test_parts_have_limited_files_and_bytes(tmp_path, monkeypatch):
     for number in range(7):
         write(tmp_path / f"{number}.py", "x" * 10 * (number == 4))
     monkeypatch.setattr(folders, "PART_FILES", 3)
@@ -126,7 +126,7 @@ def test_parts_are_bounded_in_files_and_bytes(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["", "none", "file.py"])
-def test_what_is_no_folder(tmp_path, monkeypatch, name):
+def test_an_argument_that_is_not_a_folder_is_refused(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "file.py")
     with pytest.raises(InputError, match="no folder"):

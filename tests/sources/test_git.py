@@ -64,7 +64,7 @@ def test_submodules_and_conflicts(checkout, tmp_path):
     assert [item.id for item in read(f"git:{checkout}")] == ["project/a/x.py", "project/é.py"]
 
 
-def test_what_the_worktree_lacks_or_hides_behind_a_link(checkout, tmp_path):
+def test_tracked_files_that_are_missing_or_behind_links_are_rejected(checkout, tmp_path):
     (checkout / "é.py").unlink()
     write(tmp_path / "secret" / "x.py", "secret = 1\n")
     shutil.rmtree(checkout / "a")
@@ -74,7 +74,7 @@ def test_what_the_worktree_lacks_or_hides_behind_a_link(checkout, tmp_path):
     assert reasons == {"project/a/x.py": "unreadable", "project/é.py": "unreadable"}
 
 
-def test_a_checkouts_configuration_runs_nothing(checkout, tmp_path, monkeypatch):
+def test_programs_in_a_checkouts_configuration_are_not_run(checkout, tmp_path, monkeypatch):
     ran = tmp_path / "ran"
     script = tmp_path / "script"
     write(script, f"#!/bin/sh\ntouch {ran}\n")
@@ -100,14 +100,14 @@ def test_another_users_checkout(checkout):
     assert len(read(f"git:{checkout}")) == 2
 
 
-def test_what_is_no_checkout(checkout, tmp_path, monkeypatch):
+def test_an_argument_that_is_not_a_checkout_is_refused(checkout, tmp_path, monkeypatch):
     for name in ("", tmp_path / "none", checkout / "a", checkout / "LICENSE"):
-        with pytest.raises(InputError, match="is no git checkout"):
+        with pytest.raises(InputError, match="is not a git checkout"):
             parts(f"git:{name}")
     (checkout / ".git" / "HEAD").write_text("broken")
     with pytest.raises(InputError, match="git cannot list"):
         parts(f"git:{checkout}")
-    # A broken checkout inside a sound one is not taken for the outer one.
+    # A broken checkout inside a valid one must not be read as the outer one.
     git(tmp_path, "init", tmp_path)
     with pytest.raises(InputError, match="git cannot list"):
         parts(f"git:{checkout}")

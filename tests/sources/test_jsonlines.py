@@ -13,6 +13,7 @@ from codex_jax.text.document import Document, Rejected
 from .reading import documents, read
 
 PACK = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.ZstdCompressor().compress}
+PROBLEM = json.dumps({"task_id": "t", "prompt": "def f():\n", "canonical_solution": "    return 1\n"})
 
 
 def line(text, **more):
@@ -50,7 +51,7 @@ def test_documents_and_bad_lines(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 30, 31, 64, 1000])
-def test_ids_do_not_depend_on_the_split(tmp_path, monkeypatch, size):
+def test_items_do_not_depend_on_the_parts(tmp_path, monkeypatch, size):
     lines = [line(f"x = {number}\n" * number) for number in range(12)]
     (tmp_path / "c.jsonl").write_bytes(b"\xef\xbb\xbf" + b"\n".join(lines) + b"\n")
     whole = read(f"jsonl:{tmp_path}/c.jsonl")
@@ -62,11 +63,11 @@ def test_ids_do_not_depend_on_the_split(tmp_path, monkeypatch, size):
 
 
 @pytest.mark.parametrize("size", [10, 1000])
-def test_a_lines_length_is_bounded(tmp_path, monkeypatch, size):
+def test_lines_longer_than_the_limit_are_rejected(tmp_path, monkeypatch, size):
     first, last = line("x = 1\n"), line("y = 2\n")
     long = line("z" * 500)
-    monkeypatch.setattr(jsonlines, "LONGEST_LINE", 100)
-    monkeypatch.setattr(jsonlines, "SKIP", 30)
+    monkeypatch.setattr(jsonlines, "MAX_LINE", 100)
+    monkeypatch.setattr(jsonlines, "SKIP_BYTES", 30)
     monkeypatch.setattr(jsonlines, "PART_BYTES", size)
     (tmp_path / "c.jsonl").write_bytes(b"\n".join([first, long, last]))
     found, reasons = documents(f"jsonl:{tmp_path}/c.jsonl")
@@ -96,7 +97,7 @@ def test_folders_globs_and_links(tmp_path, monkeypatch):
     assert [item.id for item in read("jsonl:b/c.json.gz")] == ["c.json.gz:0"]
 
 
-def test_frames_and_members_one_after_another(tmp_path):
+def test_concatenated_frames_and_members(tmp_path):
     lines = [line("x" * 10_000 * number) + b"\n" for number in range(20)]
     skipped = b"\x50\x2a\x4d\x18\x04\x00\x00\x00abcd"
     (tmp_path / "c.jsonl.zst").write_bytes(skipped + b"".join(map(PACK[".zst"], lines)) + skipped)
@@ -106,23 +107,23 @@ def test_frames_and_members_one_after_another(tmp_path):
         assert [len(item.text) for item in items] == [10_000 * number for number in range(20)]
 
 
-def test_the_content_says_how_it_is_compressed(tmp_path):
+def test_compression_is_detected_from_the_content(tmp_path):
     (tmp_path / "c.jsonl").write_bytes(gzip.compress(line("x")))
     (tmp_path / "d.data").write_bytes(bz2.compress(line("x")))
     assert len(read(f"jsonl:{tmp_path}/c.jsonl")) == len(read(f"jsonl:{tmp_path}/d.data")) == 1
     (tmp_path / "c.jsonl.gz").write_bytes(line("x"))
-    with pytest.raises(InputError, match=r"c\.jsonl\.gz is no gzip file"):
+    with pytest.raises(InputError, match=r"c\.jsonl\.gz is not a gzip file"):
         parts(f"jsonl:{tmp_path}/c.jsonl.gz")
     (tmp_path / "c.jsonl.zst").write_bytes(b"")
-    with pytest.raises(InputError, match=r"c\.jsonl\.zst is no zstd file"):
+    with pytest.raises(InputError, match=r"c\.jsonl\.zst is not a zstd file"):
         parts(f"jsonl:{tmp_path}/c.jsonl.zst")
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
 @pytest.mark.parametrize("fault", ["cut", "corrupt", "trailing"])
-def test_a_broken_file_is_named_with_the_place(tmp_path, suffix, fault):
+def test_a_damaged_file_is_named_with_the_offset(tmp_path, suffix, fault):
     lines = [line(f"x = {number**9}\n") + b"\n" for number in range(5000)]
-    # The two halves apart, so that what stands before the fault is certain to be read.
+    # Compressed in two halves, so that the first can be read whatever is wrong with the second.
     first, second = PACK[suffix](b"".join(lines[:100])), bytearray(PACK[suffix](b"".join(lines[100:])))
     if fault == "cut":
         del second[-12:]
@@ -135,11 +136,11 @@ def test_a_broken_file_is_named_with_the_place(tmp_path, suffix, fault):
     (part,) = parts(f"jsonl:{path}")
     items = part.documents()
     assert [next(items).text for _ in range(100)] == [f"x = {number**9}\n" for number in range(100)]
-    with pytest.raises(InputError, match=rf"cannot read .*c\.jsonl{suffix} after byte \d+ of its text: .+: fetch it"):
+    with pytest.raises(InputError, match=rf"cannot read .*c\.jsonl{suffix} after byte \d+ of its text: .+: download"):
         list(items)
 
 
-def test_a_plain_file_that_fails_midway(tmp_path, monkeypatch):
+def test_a_file_that_disappears_or_is_a_folder_is_refused(tmp_path, monkeypatch):
     (tmp_path / "c.jsonl").write_bytes(line("x"))
     (part,) = parts(f"jsonl:{tmp_path}/c.jsonl")
     (tmp_path / "c.jsonl").unlink()
@@ -157,8 +158,29 @@ def test_bad_arguments(tmp_path):
         ("jsonl:", "no file"),
         (f"jsonl:{tmp_path}/none.jsonl", "no file"),
         (f"jsonl:{tmp_path}/n*.jsonl", "no file"),
-        (f"jsonl:{tmp_path}/c.jsonl?body=x", "no column is called 'body': give text, repo, path, license"),
-        (f"jsonl:{tmp_path}/c.jsonl?text=", "names no column"),
+        (f"jsonl:{tmp_path}/c.jsonl?body=x", "unknown column key 'body': give text, repo, path, license"),
+        (f"jsonl:{tmp_path}/c.jsonl?text=", "must name a column"),
     ):
         with pytest.raises(InputError, match=message):
             parts(spec)
+
+
+@pytest.mark.parametrize("name", ["p.jsonl", "p.jsonl.gz"])
+def test_problems_are_documents_with_prompts(tmp_path, name):
+    data = PROBLEM.encode()
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+    assert read(f"problems:{tmp_path / name}") == [Document("t", "t", "t", "    return 1\n", "def f():\n")]
+
+
+def test_bad_problem_files_are_refused(tmp_path):
+    (tmp_path / "bad.jsonl").write_text(PROBLEM + "\n" + PROBLEM.replace('"t"', "5") + "\n")
+    (tmp_path / "surrogate.jsonl").write_text(PROBLEM.replace('"t"', '"\\ud800"'))
+    (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(PROBLEM.encode() * 100)[:-12])
+    for name, message in (
+        ("none", "no problems file"),
+        ("bad.jsonl", "line 2"),
+        ("surrogate.jsonl", "not UTF-8"),
+        ("cut.jsonl.gz", "cannot read"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read(f"problems:{tmp_path / name}")

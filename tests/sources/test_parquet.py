@@ -15,7 +15,7 @@ def write(file, row_group_size=None, **columns):
     write_table(pyarrow.table(columns), file, row_group_size=row_group_size, compression="snappy")
 
 
-def test_the_stacks_columns_are_found(tmp_path):
+def test_the_columns_of_the_stack_are_read_by_default(tmp_path):
     write(
         tmp_path / "d.parquet",
         content=["x = 1\n", None, "y = 2\n"],
@@ -32,7 +32,7 @@ def test_the_stacks_columns_are_found(tmp_path):
     ]
 
 
-def test_plain_columns_and_flags(tmp_path):
+def test_default_and_given_columns(tmp_path):
     write(tmp_path / "a.parquet", content=["x"], repo_name=["r"], path=["p"], license=["MIT"])
     assert read(f"parquet:{tmp_path}/a.parquet") == [Document("a.parquet:0", "r", "p", "x", license="MIT")]
     write(tmp_path / "b.parquet", code=["x"], who=[7], where=["p"], path=["q"], license=["MIT"])
@@ -42,7 +42,7 @@ def test_plain_columns_and_flags(tmp_path):
     assert read(f"parquet:{tmp_path}/c.parquet") == [Document("c.parquet:0", "c.parquet:0", "c.parquet:0", "x")]
 
 
-def test_kinds_of_text(tmp_path):
+def test_types_of_text_columns(tmp_path):
     latin = b"# coding: latin-1\nx = '\xe9'\n"
     write(tmp_path / "a.parquet", content=pyarrow.array([latin, b"\xff", None], pyarrow.binary()))
     bytes_ = read(f"parquet:{tmp_path}/a.parquet")
@@ -58,7 +58,7 @@ def test_kinds_of_text(tmp_path):
     assert read(f"parquet:{tmp_path}/c.parquet") == [Rejected("c.parquet:0", "not_decodable")]
 
 
-def test_parts_are_row_groups_and_ids_do_not_depend_on_them(tmp_path, monkeypatch):
+def test_parts_are_row_groups_and_items_do_not_depend_on_them(tmp_path, monkeypatch):
     texts = [f"x = {number}\n" * 50 for number in range(1000)]
     write(tmp_path / "d.parquet", row_group_size=100, content=texts, repo_name=list(map(str, range(1000))))
     (one,) = parts(f"parquet:{tmp_path}/d.parquet")
@@ -82,18 +82,18 @@ def test_an_empty_table(tmp_path):
     assert read(f"parquet:{tmp_path}/a.parquet") == []
 
 
-def test_bad_files(tmp_path):
+def test_bad_files_and_columns_are_refused(tmp_path):
     write(tmp_path / "a.parquet", code=["x"], size=[1])
     whole = (tmp_path / "a.parquet").read_bytes()
     (tmp_path / "cut.parquet").write_bytes(whole[:-20])
-    (tmp_path / "text.parquet").write_bytes(b"no parquet")
+    (tmp_path / "text.parquet").write_bytes(b"not parquet")
     (tmp_path / "blank.parquet").write_bytes(b"")
     for spec, message in (
         ("none.parquet", "no file"),
         ("a.parquet", r"no column 'content': give \?text=COLUMN, one of code, size"),
         ("a.parquet?text=code&repo=r", r"no column 'r': give \?repo=COLUMN, one of code, size"),
         ("a.parquet?text=size", "column 'size' holds int64, not text"),
-        ("a.parquet?column=code", "no column is called"),
+        ("a.parquet?column=code", "unknown column key"),
         ("cut.parquet", r"cannot read .*cut\.parquet as parquet"),
         ("text.parquet", "as parquet"),
         ("blank.parquet", "as parquet"),
@@ -103,12 +103,12 @@ def test_bad_files(tmp_path):
         assert "\n" not in str(caught.value)
 
 
-def test_corrupt_pages(tmp_path):
+def test_corrupt_pages_are_refused(tmp_path):
     write(tmp_path / "a.parquet", row_group_size=50, content=[f"x = {number**9}\n" * 20 for number in range(100)])
     data = bytearray((tmp_path / "a.parquet").read_bytes())
     middle = len(data) // 2
     data[middle + 200 : middle + 1500] = b"\xff" * 1300
     (tmp_path / "a.parquet").write_bytes(data)
-    with pytest.raises(InputError, match=r"cannot read .*a\.parquet as parquet: .*: fetch it again") as caught:
+    with pytest.raises(InputError, match=r"cannot read .*a\.parquet as parquet: .*: download it again") as caught:
         read(f"parquet:{tmp_path}/a.parquet")
     assert "\n" not in str(caught.value)

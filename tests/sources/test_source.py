@@ -23,7 +23,7 @@ def entry(value):
     return [EntryPoint("mine", value, source.ENTRY_POINTS)]
 
 
-def test_unknown_sources_are_refused_with_those_there_are():
+def test_an_unknown_source_is_refused_with_a_list_of_sources():
     with pytest.raises(InputError, match=r"unknown source 'nonsense': give one of .*dir.*jsonl.*parquet.*wheel"):
         parts("nonsense:x")
 
@@ -35,14 +35,14 @@ def test_an_entry_point_is_a_source(monkeypatch):
     assert [item.id for item in pickle.loads(pickle.dumps(part)).documents()] == ["a:b"]
 
 
-def test_a_broken_entry_point_is_named_and_harms_no_other(monkeypatch, tmp_path):
+def test_a_broken_entry_point_is_named_and_does_not_affect_others(monkeypatch, tmp_path):
     monkeypatch.setattr(source, "entry_points", lambda group: entry("no_such_module_anywhere:f"))
     assert parts(f"dir:{tmp_path}") == []
     with pytest.raises(InputError, match="no_such_module_anywhere:f cannot be loaded"):
         parts("mine:x")
 
 
-def test_nothing_heavy_is_imported():
+def test_heavy_packages_are_not_imported():
     code = """
 import sys
 from codex_jax.sources.source import parts

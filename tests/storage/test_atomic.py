@@ -1,16 +1,18 @@
+import os
+
 import pytest
 
 from codex_jax.storage.atomic import write_atomic, write_text_atomic
 
 
-def test_a_written_file_is_whole_and_alone(tmp_path):
+def test_a_file_is_replaced_and_no_temporary_file_is_left(tmp_path):
     write_text_atomic(tmp_path / "a.txt", "one é\n")
     write_text_atomic(tmp_path / "a.txt", "two\n")
     assert (tmp_path / "a.txt").read_bytes() == b"two\n"
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_an_error_leaves_the_old_file_and_no_temporary_one(tmp_path):
+def test_an_error_keeps_the_old_file(tmp_path):
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
 
@@ -26,6 +28,16 @@ def test_an_error_leaves_the_old_file_and_no_temporary_one(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_folder_that_is_missing_is_an_os_error(tmp_path):
+def test_a_missing_folder_is_an_os_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         write_text_atomic(tmp_path / "none/a.txt", "")
+
+
+def test_the_data_is_on_disk_before_the_file_is_replaced(tmp_path, monkeypatch):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append((os.fstat(fd).st_size, path.read_text())))
+    write_text_atomic(path, "new data")
+    assert synced == [(8, "old")]
+    assert path.read_text() == "new data"

@@ -19,13 +19,20 @@ def read(path, header=HEADER):
         return journal.rows
 
 
-def test_rows_are_there_when_it_is_opened_again(tmp_path):
+def test_appended_rows_are_read_when_opened_again(tmp_path):
     path = tmp_path / "j"
     write(path, {"index": 0}, {"index": 1, "text": "\u2028\n"})
     assert read(path) == [{"index": 0}, {"index": 1, "text": "\u2028\n"}]
 
 
-def test_every_cut_keeps_the_complete_rows_and_can_go_on(tmp_path):
+def test_a_row_is_in_the_file_when_append_returns(tmp_path):
+    path = tmp_path / "j"
+    with open_journal(path, HEADER) as journal:
+        journal.append({"index": 0})
+        assert path.read_bytes() == b'{"samples": "s1", "problems": "p1"}\n{"index": 0}\n'
+
+
+def test_a_journal_cut_anywhere_keeps_its_complete_rows(tmp_path):
     path = tmp_path / "j"
     write(path, {"index": 0}, {"index": 1})
     data = path.read_bytes()
@@ -38,7 +45,7 @@ def test_every_cut_keeps_the_complete_rows_and_can_go_on(tmp_path):
         assert read(path) == [*[{"index": 0}, {"index": 1}][:complete], {"index": 7}]
 
 
-def test_another_run_is_refused_by_what_differs_and_nothing_is_lost(tmp_path):
+def test_a_journal_of_another_run_is_refused_and_kept(tmp_path):
     path = tmp_path / "j"
     write(path, {"index": 0})
     with pytest.raises(InputError, match="belongs to a run with other problems: delete it"):
@@ -48,7 +55,7 @@ def test_another_run_is_refused_by_what_differs_and_nothing_is_lost(tmp_path):
     assert read(path) == [{"index": 0}]
 
 
-def test_a_file_that_is_no_journal_is_refused_and_kept(tmp_path):
+def test_a_file_that_is_not_a_journal_is_refused(tmp_path):
     path = tmp_path / "j"
     for text in ("notes without an end", "notes\n", "[]\n"):
         path.write_text(text)
@@ -56,21 +63,23 @@ def test_a_file_that_is_no_journal_is_refused_and_kept(tmp_path):
             read(path)
 
 
-def test_a_broken_row_is_named(tmp_path):
+def test_a_broken_line_is_named(tmp_path):
     path = tmp_path / "j"
-    write(path, {"index": 0})
-    path.write_bytes(path.read_bytes() + b"{\n")
-    with pytest.raises(InputError, match="j line 3: not JSON"):
-        read(path)
+    write(path)
+    for number in (2, 3):
+        path.write_bytes(path.read_bytes() + b"{\n")
+        with pytest.raises(InputError, match=f"j line {number}: not JSON"):
+            read(path)
+        path.write_bytes(path.read_bytes().removesuffix(b"{\n") + b"{}\n")
 
 
-def test_one_process_at_a_time(tmp_path):
+def test_a_journal_in_use_is_refused(tmp_path):
     path = tmp_path / "j"
     with open_journal(path, HEADER), pytest.raises(InputError, match="in use by another process"):
         read(path)
 
 
-def test_a_full_disk_is_one_line(tmp_path):
+def test_a_full_disk_is_an_input_error(tmp_path):
     class Full(io.BytesIO):
         def write(self, data):
             return len(data) - 1

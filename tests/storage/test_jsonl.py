@@ -15,7 +15,7 @@ def test_written_rows_are_read_back(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.jsonl", "r.jsonl.gz"]
 
 
-def test_a_failure_in_the_middle_keeps_the_old_file(tmp_path):
+def test_an_error_while_writing_keeps_the_old_file(tmp_path):
     path = tmp_path / "r.jsonl"
     write_objects(path, [{"a": 1}])
 
@@ -39,7 +39,7 @@ def test_a_failure_in_the_middle_keeps_the_old_file(tmp_path):
         ('{"a":1}', "text"),
     ],
 )
-def test_what_is_not_a_row_is_told(line, reason):
+def test_a_line_that_is_not_an_object_is_refused(line, reason):
     assert reason in parse(line, ["a"])[0]
 
 

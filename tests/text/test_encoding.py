@@ -1,7 +1,7 @@
 import pytest
 
 from codex_jax.text.document import Document, Rejected
-from codex_jax.text.encoding import MAX_BYTES, clean, decode_python, is_utf8, python_item
+from codex_jax.text.encoding import MAX_BYTES, decode_python, escape_surrogates, is_utf8, python_item
 
 
 @pytest.mark.parametrize(
@@ -19,18 +19,18 @@ from codex_jax.text.encoding import MAX_BYTES, clean, decode_python, is_utf8, py
         (b"# coding: utf-7\n+2AA-\n", None),  # a lone surrogate
     ],
 )
-def test_encoding_declarations_are_honoured(data, text):
+def test_encoding_declarations_are_followed(data, text):
     assert decode_python(data) == text
 
 
-def test_names_can_always_be_written():
-    assert clean("a/é.py") == "a/é.py"
-    assert clean("a\udcff.py") == "a\\udcff.py"
+def test_lone_surrogates_are_escaped():
+    assert escape_surrogates("a/é.py") == "a/é.py"
+    assert escape_surrogates("a\udcff.py") == "a\\udcff.py"
     assert is_utf8("é")
     assert not is_utf8("\ud800")
 
 
-def test_items():
+def test_python_item_decodes_or_rejects():
     assert python_item("i", "r", "p", b"x = 1\n", "MIT") == Document("i", "r", "p", "x = 1\n", license="MIT")
     assert python_item("i", "r", "p", b"\xff") == Rejected("i", "not_decodable")
     assert isinstance(python_item("i", "r", "p", b"#" * MAX_BYTES), Document)

@@ -29,33 +29,33 @@ def test_each_filter(text, reason):
     assert reason_to_drop(document(text)) == reason
 
 
-def test_solutions_only_have_to_be_there():
+def test_problems_only_need_a_solution():
     assert reason_to_drop(document("()[]{}", "def f():")) == ""
     assert reason_to_drop(document("", "def f():")) == "empty"
 
 
-def test_share_of_letters_and_digits_counts_every_script():
+def test_letters_of_every_script_are_alphanumeric():
     assert reason_to_drop(document("переменная = значение\n")) == ""
     assert reason_to_drop(document("→→→→⇒⇒⇒⇒ é\n")) == "few_alphanumeric"
     assert reason_to_drop(document("ab\u2003\u3000\n" + "+" * 6)) == ""
     assert reason_to_drop(document("ab\u2003\u3000\n" + "+" * 7)) == "few_alphanumeric"
 
 
-def test_filters_on_request():
+def test_optional_filters():
     assert reason_to_drop(document("def f(:\n    pass\n"), (filters.does_not_parse,)) == "does_not_parse"
     nested = "[" * 60 + "\n" + "x = 1\n" * 60
     assert reason_to_drop(document(nested * 100), (filters.does_not_parse,)) == "does_not_parse"
     assert reason_to_drop(document("x = '\\d'\n"), (filters.does_not_parse,)) == ""
     permissive = filters.licence_filter(("permissive",))
     chosen = filters.licence_filter(("MIT License", "ISC"))
-    for licence, kept in (("MIT", True), ("GPL-3.0-only", False), ("", False)):
-        one = Document("r/a.py", "r", "a.py", "x = 1\n", license=licence)
-        assert reason_to_drop(one, (permissive,)) == ("" if kept else "licence_not_allowed")
-        assert reason_to_drop(one, (chosen,)) == ("" if kept else "licence_not_allowed")
+    for licence, allowed in (("MIT", True), ("GPL-3.0-only", False), ("", False)):
+        licensed = Document("r/a.py", "r", "a.py", "x = 1\n", license=licence)
+        assert reason_to_drop(licensed, (permissive,)) == ("" if allowed else "licence_not_allowed")
+        assert reason_to_drop(licensed, (chosen,)) == ("" if allowed else "licence_not_allowed")
 
 
-def test_secrets_of_known_forms():
-    key = "AKIA" + "IOSFODNN7EXAMPL3"  # apart, so that this file is no find
+def test_secrets_of_known_formats():
+    key = "AKIA" + "IOSFODNN7EXAMPL3"  # split, so that secret scanners do not report this file
     assert reason_to_drop(document(f"key = '{key}'\n"), (filters.holds_secret,)) == "holds_secret"
     digest = document("digest = 'da39a3ee5e6b4b0d3255bfef95601890afd80709'\n")
     assert reason_to_drop(digest, (filters.holds_secret,)) == ""

@@ -1,6 +1,14 @@
 import pytest
 
-from codex_jax.text.licences import OTHERS, PERMISSIVE, combine, detect, is_licence_file, is_permissive, normalise
+from codex_jax.text.licences import (
+    NOT_PERMISSIVE,
+    PERMISSIVE,
+    combine,
+    detect,
+    is_licence_file,
+    is_permissive,
+    normalise,
+)
 
 HEADER = "Copyright (c) 2020 Somebody\n\n"
 MIT = """Permission is hereby granted, free of charge, to any person obtaining a copy
@@ -32,12 +40,12 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("spdx", TEXTS)
-def test_texts(spdx):
+def test_licence_texts_are_detected(spdx):
     assert detect(HEADER + TEXTS[spdx]) == spdx
     assert detect("\n".join(f"# {line}" for line in TEXTS[spdx].splitlines())) == spdx
 
 
-def test_notices():
+def test_licence_notices_are_detected():
     gpl = "You can redistribute it under the terms of the GNU General Public License as published by the FSF; version 2"
     assert detect(gpl) == "GPL-2.0"
     assert detect(gpl.replace("GNU", "GNU Affero").replace("version 2", "version 3")) == "AGPL-3.0"
@@ -45,7 +53,7 @@ def test_notices():
     assert detect("subject to the terms of the Mozilla Public License, v. 2.0") == "MPL-2.0"
 
 
-def test_of_several_texts_the_strictest_counts():
+def test_the_strictest_of_several_texts_is_reported():
     assert detect(TEXTS["MIT"] + TEXTS["GPL-3.0"]) == "GPL-3.0"
     assert detect(TEXTS["MIT"] + TEXTS["MPL-2.0"]) == "MPL-2.0"
 
@@ -91,13 +99,13 @@ def test_of_several_texts_the_strictest_counts():
         ("MIT" * 1000, ""),
     ],
 )
-def test_names(value, spdx):
+def test_names_are_normalised(value, spdx):
     assert normalise(value) == spdx
     assert normalise(spdx) == spdx
 
 
-def test_ids_are_their_own_names():
-    for spdx in [*PERMISSIVE, *OTHERS, "GPL-2.0", "GPL-3.0-only", "LGPL-2.1-or-later", "AGPL-3.0-only"]:
+def test_spdx_ids_normalise_to_themselves():
+    for spdx in [*PERMISSIVE, *NOT_PERMISSIVE, "GPL-2.0", "GPL-3.0-only", "LGPL-2.1-or-later", "AGPL-3.0-only"]:
         assert normalise(spdx) == spdx
         assert normalise(spdx.lower()) == spdx
 
@@ -137,11 +145,11 @@ def test_ids_are_their_own_names():
         ("(" * 10_000, False),
     ],
 )
-def test_permissive(expression, permissive):
+def test_permissive_expressions(expression, permissive):
     assert is_permissive(expression) is permissive
 
 
-def test_what_is_combined_must_all_hold():
+def test_combined_licences_must_all_hold():
     assert combine(["MIT", "", "Apache-2.0", "MIT"]) == "Apache-2.0 AND MIT"
     assert combine(["MIT OR GPL-3.0", "ISC"]) == "ISC AND (MIT OR GPL-3.0)"
     assert combine(["MIT OR GPL-3.0"]) == "MIT OR GPL-3.0"

@@ -46,7 +46,7 @@ SCRIPTS = [*map(ord, " \t\r\n\f\v\0\u2581\u2028\ufeff\u200d'\"()")], (32, 127), 
 
 
 def random_text(rng):
-    """Runs of a few kinds of characters, as texts have them; no lone surrogates."""
+    """Runs of a few kinds of characters, without lone surrogates."""
     parts = []
     for _ in range(rng.randint(1, 6)):
         kind = rng.choice(SCRIPTS)
@@ -65,19 +65,19 @@ def test_lossless_on_a_hundred_thousand_texts(name, seed):
         check(TOKENIZERS[name], random_text(rng))
 
 
-def test_p50k_is_tiktokens_own(monkeypatch):
-    # tiktoken's definition of p50k_base, with the packaged ranks in place of a download; it checks their hash too.
+def test_p50k_equals_tiktokens_p50k_base(monkeypatch):
+    # tiktoken's own p50k_base, given the packaged ranks instead of a download. It also checks their hash.
     assets = str(Path(tokenizers.__file__).parent / "assets/p50k_base.tiktoken")
     monkeypatch.setattr(openai_public, "load_tiktoken_bpe", lambda _, expected_hash: load_bpe(assets, expected_hash))
-    theirs = tiktoken.Encoding(**openai_public.p50k_base())
-    ours = P50k()
-    assert (theirs.n_vocab, theirs.eot_token) == (ours.vocab_size, ours.eot)
+    reference = tiktoken.Encoding(**openai_public.p50k_base())
+    p50k = P50k()
+    assert (reference.n_vocab, reference.eot_token) == (p50k.vocab_size, p50k.eot)
     rng = random.Random(0)
     for text in [*HARD, *TEXTS, *(random_text(rng) for _ in range(2000))]:
-        assert ours.encode(text) == theirs.encode_ordinary(text)
+        assert p50k.encode(text) == reference.encode_ordinary(text)
 
 
-def test_without_runs_of_spaces_there_are_more_tokens():
+def test_tokens_for_runs_of_spaces_save_tokens():
     text = "def f():\n        return 1\n" * 9
     for plain, full in (
         (P50k(space_runs=False), TOKENIZERS["p50k"]),
@@ -88,11 +88,11 @@ def test_without_runs_of_spaces_there_are_more_tokens():
     assert max(P50k(space_runs=False).encode(" " * 30)) < 50_256
 
 
-def test_saved_tokenizer_is_the_same(tokenizer, tmp_path):
+def test_a_saved_tokenizer_loads_unchanged(tokenizer, tmp_path):
     tokenizer.save(tmp_path)
-    again = load_tokenizer(str(tmp_path))
-    assert (again.kind, again.sha256, again.vocab_size) == (tokenizer.kind, tokenizer.sha256, tokenizer.vocab_size)
-    assert again.encode(TEXTS[1]) == tokenizer.encode(TEXTS[1])
+    loaded = load_tokenizer(str(tmp_path))
+    assert (loaded.kind, loaded.sha256, loaded.vocab_size) == (tokenizer.kind, tokenizer.sha256, tokenizer.vocab_size)
+    assert loaded.encode(TEXTS[1]) == tokenizer.encode(TEXTS[1])
 
 
 def test_space_runs_are_one_token(tokenizer):
@@ -102,11 +102,11 @@ def test_space_runs_are_one_token(tokenizer):
 
 
 def test_p50k_ids():
-    # Ids that OpenAI's table gives: the run of 2 spaces is 50257, of 4 50259, "def" is 4299.
+    # Ids from OpenAI's table: the run of 2 spaces is 50257, of 4 50259, "def" is 4299.
     assert P50k().encode("def f():\n     return") == [4299, 277, 33529, 198, 50259, 1441]
 
 
-def test_same_text_same_model():
+def test_training_is_deterministic():
     assert train_sentencepiece(TEXTS, 600).sha256 == TOKENIZERS["sentencepiece"].sha256
 
 
@@ -122,6 +122,6 @@ def test_bad_input(tmp_path):
         load_tokenizer(str(tmp_path / "x.model"))
     TOKENIZERS["sentencepiece"].save(tmp_path / "t")
     (tmp_path / "t" / "tokenizer.model").write_bytes(train_sentencepiece(TEXTS, 500)._model)
-    with pytest.raises(InputError, match="is not the tokenizer"):
+    with pytest.raises(InputError, match=r"does not match its tokenizer\.json"):
         load_tokenizer(str(tmp_path / "t"))
     assert isinstance(TOKENIZERS["sentencepiece"], SentencePiece)

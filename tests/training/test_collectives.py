@@ -16,22 +16,19 @@ PROGRAM = f"""
 import json, sys
 import jax
 from jax.sharding import NamedSharding
-from codex_jax.config import MeshConfig, ModelConfig, OptimizerConfig
-from codex_jax.model.gpt import GPT
+from codex_jax.config import MeshConfig, ModelConfig, TrainConfig
 from codex_jax.planning.hlo import read_costs
 from codex_jax.parallel.mesh import BATCH, make_mesh
-from codex_jax.training.optimizer import make_optimizer
-from codex_jax.training.state import state_shardings
+from codex_jax.training.state import abstract_state
 from codex_jax.training.step import make_train_step
 
 mesh = make_mesh(MeshConfig(**json.loads(sys.argv[1])))
 config = ModelConfig(layers={LAYERS}, width={C}, heads=8, context={T}, vocab_size={V}, remat="full")
-model, optimizer = GPT(config), make_optimizer(OptimizerConfig(), 10)
+run = TrainConfig(model=config)
 with jax.set_mesh(mesh):
-    shapes, placed = state_shardings(model, optimizer, mesh)
-    state = jax.tree.map(lambda s, p: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=p), shapes, placed)
+    state = abstract_state(run, mesh)
     batch = {{"tokens": jax.ShapeDtypeStruct(({B}, {T} + 1), "int32", sharding=NamedSharding(mesh, BATCH))}}
-    text = make_train_step(model, optimizer, mesh, 0).lower(state, batch).compile().as_text()
+    text = make_train_step(run, mesh, 0).lower(state, batch).compile().as_text()
 print(json.dumps([[c.kind, c.name, c.bytes * c.times, len(c.group)] for c in read_costs(text).collectives]))
 """
 

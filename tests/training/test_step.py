@@ -11,24 +11,25 @@ import pytest
 PROGRAM = """
 import json, sys
 import jax, numpy as np
-from codex_jax.config import MeshConfig, ModelConfig, OptimizerConfig
-from codex_jax.model.gpt import GPT
+from codex_jax.config import MeshConfig, ModelConfig, OptimizerConfig, TrainConfig
 from codex_jax.parallel.mesh import make_mesh
-from codex_jax.training.optimizer import make_optimizer
 from codex_jax.training.state import init_state
 from codex_jax.training.step import make_train_step, to_global
 
 how = json.loads(sys.argv[1])
 mesh = make_mesh(MeshConfig(**how["mesh"]))
 shape = dict(layers=2, width=64, heads=4, context=32, vocab_size=128)
-model = GPT(ModelConfig(**shape, **how.get("model", {})))
-optimizer = make_optimizer(OptimizerConfig(peak_learning_rate=1e-2, warmup_steps=2, **how.get("optimizer", {})), 6)
-offload = how.get("offload", False)
+config = TrainConfig(
+    model=ModelConfig(**shape, **how.get("model", {})),
+    optimizer=OptimizerConfig(peak_learning_rate=1e-2, warmup_steps=2, **how.get("optimizer", {})),
+    steps=6,
+    **how.get("run", {}),
+)
 rng = np.random.default_rng(0)
 losses, norms = [], []
 with jax.set_mesh(mesh):
-    state = init_state(model, optimizer, mesh, 0, offload)
-    step = make_train_step(model, optimizer, mesh, 0, how.get("accumulation", 1), how.get("chunks", 1), offload)
+    state = init_state(config, mesh)
+    step = make_train_step(config, mesh, 0)
     for _ in range(6):
         batch = {"tokens": rng.integers(0, 20, (16, 33)).astype(np.int32),
                  "loss_mask": (rng.random((16, 33)) < 0.5).astype(np.uint8)}
@@ -62,9 +63,13 @@ def alone():
     ("mesh", "how", "shard"),
     [
         ({"data": 2, "fsdp": 2, "model": 2}, {}, [2, 32, 128]),
-        ({"fsdp": 8}, {"accumulation": 2}, [2, 8, 256]),
-        ({"fsdp": 4, "sequence": 2}, {"chunks": 4, "model": {"remat": "full"}}, [2, 8, 256]),
-        ({"data": 2, "fsdp": 2, "model": 2}, {"chunks": 2, "model": {"remat": "dots_attention"}}, [2, 32, 128]),
+        ({"fsdp": 8}, {"run": {"accumulation": 2}}, [2, 8, 256]),
+        ({"fsdp": 4, "sequence": 2}, {"run": {"loss_chunks": 4}, "model": {"remat": "full"}}, [2, 8, 256]),
+        (
+            {"data": 2, "fsdp": 2, "model": 2},
+            {"run": {"loss_chunks": 2}, "model": {"remat": "dots_attention"}},
+            [2, 32, 128],
+        ),
     ],
 )
 def test_eight_devices_get_the_loss_of_one(alone, mesh, how, shard):
@@ -79,7 +84,7 @@ def test_eight_devices_get_the_loss_of_one(alone, mesh, how, shard):
 
 
 def test_moments_in_the_hosts_memory_change_nothing(alone):
-    ours = run(1, mesh={}, offload=True)
+    ours = run(1, mesh={}, optimizer={"offload": True})
     assert ours["places"] == ["pinned_host"]
     assert alone["places"] == ["device"]
     assert ours["losses"] == alone["losses"]

@@ -86,10 +86,10 @@ def test_weights_repeat_and_thin_out_training_documents_alone(tmp_path):
 
 
 def test_what_a_benchmark_holds_is_dropped_and_listed(tmp_path):
-    from codex_jax.problems.problem import load_problems
+    from codex_jax.problems.load import load_problems
 
     source = write_repositories(tmp_path / "src", 6)
-    problem = load_problems("humaneval")[0]
+    problem = load_problems("humaneval").problems["HumanEval/0"]
     (source / "r1" / "leak.py").write_text("import os\n\n" + problem.prompt + problem.canonical_solution)
     assert build([f"dir:{source}"], tmp_path / "d") == 0
     assert manifest(tmp_path / "d")["dropped"]["contaminated"] == 1
@@ -234,7 +234,7 @@ def test_bad_input(tmp_path, capsys):
     refused("no problem fits", "--seq-len", "4", sources=[f"problems:{tmp_path / 'problems.jsonl'}"])
     assert build(source, tmp_path / "d") == 0
     assert build(source, tmp_path / "d") == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "exists already" in capsys.readouterr().err
     assert build(source, tmp_path / "d" / "1.0.0") == 2
     assert cli.run(corpus.main, corpus.Args, [*source, "--out", "gs://bucket/d", *FLAGS]) == 2
     assert "--beam" in capsys.readouterr().err

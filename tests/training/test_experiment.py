@@ -10,7 +10,7 @@ from codex_jax.config import DataConfig, TrainConfig
 from codex_jax.errors import InputError
 from codex_jax.text.tokenizers import train_sentencepiece
 from codex_jax.training import experiment
-from tests.records.made import build
+from tests.records.build import build
 
 FLAGS = ["--model.layers", "1", "--model.width", "16", "--model.heads", "2", "--model.context", "16"]
 FLAGS += ["--steps", "4", "--batch-size", "4", "--log-every", "1", "--checkpoint-every", "2"]
@@ -66,7 +66,7 @@ def test_data_that_cannot_train_is_refused(root, path, split, message):
         experiment.open_data(TrainConfig(data=DataConfig(path=f"{root}/{path}", validation_split=split)))
 
 
-def test_a_missing_tokenizer_folder_is_told(tmp_path):
+def test_a_missing_tokenizer_folder_is_reported(tmp_path):
     build(tmp_path / "d")
     with pytest.raises(InputError, match="no tokenizer at"):
         experiment.open_data(TrainConfig(data=DataConfig(path=f"{tmp_path}/d", validation_split="empty")))

@@ -1,0 +1,98 @@
+"""What runs the tasks of a phase: here, processes of this machine; beam_executor.py runs the same tasks with Beam."""
+
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context
+from typing import Protocol
+
+from codex_jax import terminal
+from codex_jax.corpus_build.tasks import Marker, Task, run_task
+from codex_jax.errors import InputError
+from codex_jax.storage.remote_files import Folder
+
+
+class InterruptedBuildError(InputError):
+    """The build stopped, but the same command can resume it."""
+
+
+class Executor(Protocol):
+    """Runs independent tasks that read from and write to a work folder."""
+
+    def run(self, label: str, work: Folder, tasks: Sequence[Task]) -> Iterator[Marker]:
+        """Yields the marker of each task, in the order of the tasks. label: for the progress bar.
+
+        Raises what a task raises, or InterruptedBuildError where the workers themselves fail.
+        """
+        ...
+
+    def shutdown(self) -> None:
+        """Ends the workers; tasks that have not started are dropped."""
+        ...
+
+
+class LocalExecutor:
+    """Processes of this machine."""
+
+    def __init__(self, workers: int) -> None:
+        """workers: number of processes. Call shutdown at the end."""
+        # Processes are spawned, not forked: this process has threads.
+        self._pool = ProcessPoolExecutor(workers, get_context("spawn"), _exit_on_interrupt)
+        self._most_running = 4 * workers
+
+    def run(self, label: str, work: Folder, tasks: Sequence[Task]) -> Iterator[Marker]:
+        """See Executor."""
+        try:
+            with terminal.progress(label, sum(task.size for task in tasks), unit="bytes") as report:
+                yield from self._run(work, tasks, report)
+        except BrokenProcessPool:
+            raise InterruptedBuildError(
+                "a worker process was killed, perhaps because memory ran out: try fewer --workers; "
+                "finished work is kept"
+            ) from None
+
+    def _run(self, work: Folder, tasks: Sequence[Task], report: terminal.Report) -> Iterator[Marker]:
+        finished: dict[int, Marker] = {}
+        running: dict[Future[Marker], int] = {}
+        started = yielded = 0
+        while yielded < len(tasks):
+            # A bounded number waits in the pool, and a bounded number of markers waits for a slow task before them.
+            while (
+                len(running) < self._most_running
+                and started < len(tasks)
+                and started - yielded < 8 * self._most_running
+            ):
+                with _interrupts_blocked():
+                    running[self._pool.submit(run_task, work, tasks[started])] = started
+                started += 1
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                number = running.pop(future)
+                finished[number] = future.result()
+                report(tasks[number].size)
+            while yielded in finished:
+                yield finished.pop(yielded)
+                yielded += 1
+
+    def shutdown(self) -> None:
+        """See Executor."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    # A process that is started in this block receives Ctrl-C only after _exit_on_interrupt: while it imports modules it
+    # would print a traceback.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _exit_on_interrupt() -> None:
+    # Ctrl-C ends a worker silently: the main process prints the message.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])

@@ -1,0 +1,86 @@
+"""Reads what report is given: results files, results.json files and run folders."""
+
+import json
+from pathlib import Path
+
+from codex_jax.errors import InputError
+from codex_jax.reporting.statistics import summarize
+from codex_jax.runs.metrics import read_metrics
+from codex_jax.storage.jsonl import Json, read_objects
+
+
+def collect(inputs: tuple[str, ...], problems: Path | None, seconds: Path | None) -> Json:
+    """The object of results.json: a summary by model, "bits_per_byte" and "seconds"; InputError for bad inputs.
+
+    The arguments are those of report's flags.
+    """
+    results: Json = {}
+    blocks = read_blocks(problems) if problems else None
+    for text in inputs:
+        name, equals, rest = text.partition("=")
+        path = Path(rest if equals else text)
+        if path.is_dir():
+            bits = bits_per_byte(path)
+            if bits:
+                results.setdefault("bits_per_byte", bits)
+        elif path.suffix == ".json":
+            results |= check_results(read_json(path), path)
+        else:
+            name = (name if equals else "") or path.name.removesuffix("_results.jsonl").removesuffix(".jsonl")
+            if name in results:
+                raise InputError(f"two inputs are called {name!r}: write NAME=PATH")
+            results[name] = summarize(list(read_objects(path)), path, blocks)
+    if seconds:
+        results |= check_results({"seconds": read_json(seconds)}, seconds)
+    if not models_of(results):
+        raise InputError("no scored results: give at least one *_results.jsonl written by python -m codex_jax.score")
+    return results
+
+
+def models_of(results: Json) -> dict[str, Json]:
+    """The summaries among the entries of results.json."""
+    return {name: entry for name, entry in results.items() if isinstance(entry, dict) and "pass@1" in entry}
+
+
+def read_json(path: Path) -> Json:
+    """The JSON object in a file; InputError if there is none."""
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path}: {error}") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{path} must hold one JSON object")
+    return value
+
+
+def read_blocks(path: Path) -> dict[str, int]:
+    """The numbers of chained blocks by task_id, from a problems file."""
+    rows = read_objects(path)
+    return {row["task_id"]: row["blocks"] for row in rows if isinstance(row.get("blocks"), int) and "task_id" in row}
+
+
+def bits_per_byte(run: Path) -> dict[str, float] | None:
+    """The first and last validation bits per byte of a run folder, or None if it has none."""
+    values = [row.get("bits_per_byte") for row in read_metrics(run)]
+    numbers = [value for value in values if isinstance(value, (int, float))]
+    return {"before": numbers[0], "after": numbers[-1]} if numbers else None
+
+
+def check_results(results: Json, source: Path) -> Json:
+    """The object unchanged; InputError if it is not as report writes it: reported values are numbers."""
+    for name, entry in results.items():
+        if not isinstance(entry, dict):
+            raise InputError(f"{source}: {name!r} must be an object, as report writes it")
+        _check_numbers(f"{source}: {name}", {key: value for key, value in entry.items() if key != "omitted"})
+    return results
+
+
+def _check_numbers(place: str, entry: Json) -> None:
+    """Values are numbers, intervals [low, high], or objects of these."""
+    for key, value in entry.items():
+        if isinstance(value, dict):
+            _check_numbers(f"{place}.{key}", value)
+        elif isinstance(value, list) and len(value) == 2:
+            _check_numbers(f"{place}.{key}", {"low": value[0], "high": value[1]})
+        elif not isinstance(value, (int, float)):
+            raise InputError(f"{place}.{key} must be a number, not {value!r}")

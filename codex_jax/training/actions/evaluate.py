@@ -1,0 +1,57 @@
+"""Measures the validation loss."""
+
+import itertools
+import math
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+
+from codex_jax.config import TrainConfig
+from codex_jax.records.dataset import Dataset
+from codex_jax.records.prefetch import prefetch
+from codex_jax.runs.metrics import MetricsLog
+from codex_jax.training.loop import Step
+from codex_jax.training.step import make_eval_step, to_global
+
+
+class Evaluate:
+    """Evaluates every config.eval_every steps and after the last, and logs the values."""
+
+    def __init__(self, config: TrainConfig, data: Dataset, mesh: Mesh, log: MetricsLog) -> None:
+        """log: where the values are written."""
+        self.values: dict[str, float] = {}  # of the latest evaluation
+        self._config, self._data, self._mesh, self._log = config, data, mesh, log
+        self._eval_step = make_eval_step(config, data.manifest["tokenizer"]["eot"])
+
+    def __call__(self, step: Step) -> None:
+        """See loop.Action."""
+        if step.is_due(self._config.eval_every):
+            self.run(step.number, step.state.params)
+
+    def run(self, number: int, params: Any) -> None:
+        """Evaluates the parameters after step `number`."""
+        self.values = self._measure(params)
+        self._log.write(number, **self.values)
+
+    def _measure(self, params: Any) -> dict[str, float]:
+        # The loss in nats per target and, where every token is a target, in bits per byte of text.
+        config, name = self._config, self._config.data.validation_split
+        split = self._data.manifest["splits"].get(name)
+        if not split or not split["records"]:
+            return {}
+        total = weight = 0.0
+        batches = 0
+        rows = self._data.sequential(name, config.batch_size, jax.process_index(), jax.process_count())
+        rows = itertools.islice(rows, config.eval_batches or None)
+        with closing(prefetch(rows, partial(to_global, self._mesh))) as prefetched:
+            for batch in prefetched:
+                loss, count = self._eval_step(params, batch)
+                total, weight, batches = total + float(loss), weight + float(count), batches + 1
+        values = {"validation_loss": total / max(weight, 1.0)}
+        if "loss_mask" not in batch:
+            evaluated = min(1.0, batches * config.batch_size / split["records"])  # part of the split
+            values["bits_per_byte"] = total / evaluated / split["bytes"] / math.log(2)
+        return values

@@ -1,0 +1,76 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from codex_jax.errors import InputError
+from codex_jax.problems.building_blocks import make_problem
+from codex_jax.problems.humaneval import write_problems
+from codex_jax.problems.load import load_problems
+from codex_jax.scoring.judge import Judgement
+from codex_jax.scoring.sample_files import SampleFile
+from codex_jax.scoring.score_file import read_judgements, score
+from codex_jax.storage.journal import open_journal
+
+PROBLEM = make_problem((1, 2), np.random.default_rng(0))
+COMPLETIONS = (PROBLEM.canonical_solution, "    return 0\n", "    return (\n")
+
+
+def read(path, rows, samples=3):
+    """The judgements in a journal of these rows."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in [{"samples": "s"}, *rows]))
+    with open_journal(path, {"samples": "s"}) as journal:
+        return read_judgements(journal, samples)
+
+
+def test_judgements_are_read_by_index(tmp_path):
+    rows = [
+        {"index": 2, "result": "passed", "parts": {"test": "passed"}},
+        {"index": 0, "result": "failed: X", "parts": {"base": "passed", "plus": "failed: X"}},
+    ]
+    assert read(tmp_path / "j", rows) == {
+        2: Judgement("passed", {"test": "passed"}),
+        0: Judgement("failed: X", {"base": "passed", "plus": "failed: X"}),
+    }
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"index": 3, "result": "passed", "parts": {}},
+        {"index": -1, "result": "passed", "parts": {}},
+        {"index": "0", "result": "passed", "parts": {}},
+        {"index": 0, "result": 1, "parts": {}},
+        {"index": 0, "result": "passed", "parts": []},
+        {"result": "passed", "parts": {}},
+        {},
+    ],
+)
+def test_a_damaged_journal_is_refused(tmp_path, row):
+    good = {"index": 0, "result": "passed", "parts": {}}
+    with pytest.raises(InputError, match="line 3 is not a judgement: delete the file"):
+        read(tmp_path / "j", [good, row])
+
+
+def test_only_samples_without_a_judgement_run(tmp_path, capsys):
+    write_problems(tmp_path / "p.jsonl", [PROBLEM])
+    benchmark = load_problems(str(tmp_path / "p.jsonl"))
+    samples = [{"task_id": PROBLEM.task_id, "completion": text} for text in COMPLETIONS]
+    file = SampleFile(tmp_path / "s.jsonl", samples, tmp_path / "r.jsonl", "s")
+    results = [row["result"].split(":")[0] for row in score(file, benchmark, 5.0, 2, "auto")]
+    assert results == ["passed", "failed", "failed"]
+    journal = Path(f"{file.out}.partial")
+    header, *rows = map(json.loads, journal.read_text().splitlines())
+    assert {name: type(value) for name, value in header.items()} == {"samples": str, "problems": str, "timeout": float}
+    assert header["timeout"] == 5.0
+    assert sorted(row["index"] for row in rows) == [0, 1, 2]
+
+    # Of another result in the journal, it can be seen that the sample does not run again.
+    rows = [{"index": 1, "result": "timed out", "parts": {"test": "timed out"}}]
+    journal.write_text("".join(json.dumps(row) + "\n" for row in [header, *rows]))
+    file.out.unlink()
+    scored = score(file, benchmark, 5.0, 2, "auto")
+    assert [row["result"].split(":")[0] for row in scored] == ["passed", "timed out", "failed"]
+    assert [json.loads(line) for line in file.out.read_text().splitlines()] == scored
+    assert "1 of 3 samples are scored already" in capsys.readouterr().err
