@@ -21,6 +21,7 @@ Args = TypeVar("Args")
 T = TypeVar("T")
 Main = Callable[[Any], int | None]
 Command = tuple[Main, type]  # a function and the dataclass of its flags
+Experiment = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="EXPERIMENT")]
 Hidden = Annotated[T, tyro.conf.Fixed, tyro.conf.Suppress]  # a field that is no flag
 
 
@@ -98,9 +99,7 @@ class ExperimentArgs(TrainConfig):
     A command adds its own flags in a subclass.
     """
 
-    experiment: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="EXPERIMENT")] = (
-        ""  # EXPERIMENT.py, or EXPERIMENT.py:NAME where it has several
-    )
+    experiment: Experiment = ""  # EXPERIMENT.py, or EXPERIMENT.py:NAME where it has several
     defaults: Hidden[TrainConfig] = dataclasses.field(default_factory=TrainConfig)  # the experiment file's own config
     words: Hidden[tuple[str, ...]] = ()  # the command line: the experiment and the flags
 
