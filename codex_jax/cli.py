@@ -48,12 +48,12 @@ def parse(
 
 
 def _one_line(box: str) -> str:
-    # tyro draws a box with ruled sections below a title; sections that repeat the help are left out.
-    # Where the terminal has no box characters, the box is drawn in ASCII.
+    # The text of tyro's error box, whose sections are separated by lines, without the sections that repeat the help.
+    # The box is drawn in ASCII where the terminal has no box characters.
     inner = [line.strip("│| ") for line in box.splitlines() if not line.startswith(("╭", "╰", "+"))]
     sections = [" ".join(part.split()) for part in re.split(r"[─-]{4,}", "\n".join(inner))]
-    kept = [part for part in sections if part and not part.startswith(("Argument helptext", "For full helptext"))]
-    return "; ".join(kept)[:300] or "cannot read the arguments"
+    parts = [part for part in sections if part and not part.startswith(("Argument helptext", "For full helptext"))]
+    return "; ".join(parts)[:300] or "cannot read the arguments"
 
 
 def guarded(body: Callable[[], int | None]) -> int:

@@ -15,7 +15,7 @@ from codex_jax.corpus_build.executors import Executor, InterruptedBuildError, Lo
 from codex_jax.corpus_build.phases import Build
 from codex_jax.corpus_build.settings import Settings, check_name
 from codex_jax.errors import InputError
-from codex_jax.records.manifest import NAME, Manifest
+from codex_jax.records.manifest import MANIFEST_NAME, Manifest
 from codex_jax.storage.paths import is_remote
 from codex_jax.storage.remote_files import open_folder
 
@@ -63,7 +63,7 @@ def build_local(args: Args, executor: Executor) -> Manifest:
     """Builds in a hidden folder of this machine and renames it; a failure that can be resumed keeps that folder."""
     out = Path(args.out)
     final, staging = out / args.version, out / f".{args.version}.incomplete"
-    if (out / NAME).exists():
+    if (out / MANIFEST_NAME).exists():
         raise InputError(f"{out} is itself a version of a data set: give the folder above it, or another --out")
     if final.exists():
         raise InputError(f"{final} exists already: choose another --out or --version, or delete it")
@@ -87,7 +87,7 @@ def build_local(args: Args, executor: Executor) -> Manifest:
 def build_remote(args: Args, executor: Executor) -> Manifest:
     """Builds in place on shared storage: readers wait for the manifest, which is written last."""
     folder = open_folder(f"{args.out}/{args.version}")
-    if NAME in folder.names():
+    if MANIFEST_NAME in folder.names():
         raise InputError(f"{folder} exists already: choose another --out or --version, or delete it")
     return Build(args.settings(), folder, args.out.rsplit("/", 1)[-1], executor).run()
 

@@ -1,25 +1,14 @@
 """python -m codex_jax.plan EXPERIMENT.py --topology v5e:16x16 [flags]: what a run would take on a TPU slice.
 
-Compiles the real training step for a slice that need not be here: bytes a chip against HBM, bytes that each kind of
-collective sends, the compiler's cycles, projected step time, MFU and tokens/s. Every flag of codex_jax.train works.
-Exits 1 where it does not fit. Without --topology the experiment's own `topology` is taken; with --topology any, or
-where it has none, the smallest slice of each kind of chip that fits by estimates is listed. --search compiles the best
-guesses among meshes, remat policies and levers. Where the experiment's data is not here, sequences are as long as
---model.context and the vocabulary is p50k's. --decode plans the sampler instead, for HumanEval at 200 a problem:
-codex_jax/planning/token_step.py says how its figures are made.
+Compiles the training step for a slice that this machine does not have. Prints memory per chip, the bytes that
+collectives send, and projected step time, MFU and tokens/s. Every flag of codex_jax.train works too.
 
-- Model FLOPs: 6 for each weight of a matrix product and token, and attention's products with the causal half only;
-  nothing is added for what the backward pass computes again. MFU is these over step time and peak.
-- Compute time: the compiler's estimated cycles over the clock, copies bounded by the time HBM takes to read and write
-  them; Pallas attention kernels, which carry no estimate, at half the peak (less where heads are narrower than the
-  matrix unit), and for comparison at a fifth of it.
-- Communication: the bytes a chip sends round a ring over the published bandwidth of the torus axes its group spans,
-  halved where an axis does not close to a ring. What the compiler made asynchronous runs beside compute, everything
-  else waits for it: step = max(compute, asynchronous communication) + waiting communication.
+Without --topology, the `topology` of the experiment is used. Where it has none, or with --topology any, the smallest
+slice of each kind of chip that fits by estimates is listed. --search compiles the most promising meshes, remat policies
+and other settings. --decode plans sampling instead, for 200 samples of each HumanEval problem. Where the experiment's
+data is missing, sequences are as long as --model.context and the vocabulary is p50k's.
 
-By the same estimates a chain of bf16 matrix products runs at 88 to 97% of peak (v6e: 70%, so its MFU is a low guess),
-and a stream through HBM at 71 to 94% of its bandwidth: experiments/benches/bench_plan.py. Input, evaluation and checkpoints are
-not counted.
+Exit codes: 0 it fits, 1 it does not, 2 bad input. docs/planning.md says how every figure is computed.
 """
 
 import dataclasses
@@ -27,135 +16,130 @@ import json
 import os
 import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
 
 from codex_jax import cli, terminal
-from codex_jax.config import Dtype
 from codex_jax.errors import InputError
 from codex_jax.planning import plan_tables
-from codex_jax.planning.candidates import FREE, changes, smallest
+from codex_jax.planning.candidates import FREE, Candidate, smallest
+from codex_jax.planning.changes import differences, experiment_lines, flags, plan_command, run_arguments
 from codex_jax.planning.chips import parse_topology, prepare_environment
-from codex_jax.planning.compiling import Job, job_of, plan
-from codex_jax.planning.decode_plan import DecodeJob, plan_decoding
-from codex_jax.planning.decode_table import show_decoding
-from codex_jax.planning.search import search
-from codex_jax.sampling.params import SamplingParams
-from codex_jax.sampling.sampler import COPIES, for_decoding
-from codex_jax.sampling.stops import PAPER_STOPS
+from codex_jax.planning.decode_plan import DecodeSettings, plan_decoding
+from codex_jax.planning.search import SearchSettings, search
+from codex_jax.planning.training_plan import Job, job_of, plan_training
+from codex_jax.sampling.sampler import COPIES
 
 
 @dataclass(frozen=True)
 class PlanConfig(cli.ExperimentArgs):
     """A run, and the slice to plan it for."""
 
-    json: bool = False  # prints one JSON object
-    hlo: str = ""  # a file to write the compiled program's text to
-    search: bool = False  # finds the best mesh, remat policy and levers for the slice
-    compile: int = 6  # guesses that --search compiles
-    free: float = FREE  # part of HBM that --search leaves free
-    decode: bool = False  # plans the sampler's programs, not a training step: see the five settings below
-    batch: int = 100  # --decode: samples drawn together by each copy of the model
-    prompt: int = 285  # --decode: tokens of the longest prompt; 95% of HumanEval's are no longer
-    max_new_tokens: int = 300  # --decode: tokens a sample
-    dtype: Dtype | None = None  # --decode: of products, weights and cache; default: the run's compute dtype
-    int8: bool = False  # --decode: the layers' weights in int8
-    change_optimizer: bool = False  # --search may also store the first moment as bfloat16, and moments on the host
+    json: bool = False  # print one JSON object
+    hlo: str = ""  # file to write the compiled program's text to
+    search: bool = False  # find the best mesh, remat policy and other settings for the slice
+    decode: bool = False  # plan sampling, not training
+    search_settings: Annotated[SearchSettings, tyro.conf.arg(name="")] = field(default_factory=SearchSettings)
+    decode_settings: Annotated[DecodeSettings, tyro.conf.arg(name="")] = field(default_factory=DecodeSettings)
 
 
-def suggest(job: Job, config: PlanConfig, command: str) -> int:
-    """Lists the smallest slices that fit; 1 where none does."""
+def say(line: str) -> None:
+    """Prints a line on stderr."""
+    print(line, file=sys.stderr)
+
+
+def suggestion(job: Job, found: Candidate) -> dict[str, Any]:
+    """A slice and the flags to use there, as JSON."""
+    return {"topology": found.topology, "flags": flags(differences(job.config, found.config))}
+
+
+def command_for(job: Job, args: PlanConfig, found: Candidate) -> str:
+    """The command that plans the run as a candidate does it."""
+    return plan_command(run_arguments(args), found.topology, differences(job.config, found.config))
+
+
+def list_slices(job: Job, args: PlanConfig) -> bool:
+    """Prints the smallest slices that fit; whether there are any."""
     found = smallest(job)
-    if config.json:
-        rows = [
-            {
-                "topology": one.topology,
-                "flags": changes(job.config, one.config),
-                "estimated_bytes": one.memory.total * parse_topology(one.topology)[0].cores,
-            }
-            for one in found
-        ]
+    if args.json:
+        sizes = [one.memory.total * parse_topology(one.topology).chip.cores for one in found]
+        rows = [suggestion(job, one) | {"estimated_bytes": size} for one, size in zip(found, sizes, strict=True)]
         print(json.dumps({"fits": bool(rows), "suggestions": rows}))
     elif found:
-        plan_tables.show_suggestions(job.config, found, command)
+        plan_tables.show_suggestions(found, [command_for(job, args, one) for one in found])
     else:
-        print("no slice that is known holds this run: more --accumulation or a smaller model would", file=sys.stderr)
-    return 0 if found else 1
+        say("no known slice can hold this run: increase --accumulation or use a smaller model")
+    return bool(found)
 
 
-def one_plan(job: Job, config: PlanConfig, command: str) -> int:
-    """Compiles for the slice; 1 and what would fit where it does not."""
-    result = plan(job, config.topology, config.hlo, say=lambda line: print(line, file=sys.stderr))
-    kind = config.topology.partition(":")[0]
-    # The estimate that said so may be low: half as much again stays free.
-    better = [] if result["fits"] else smallest(job, [kind], free=1 - (1 - FREE) / 1.5)
-    if better:
-        result["suggestion"] = {"topology": better[0].topology, "flags": changes(job.config, better[0].config)}
-    if config.json:
-        print(json.dumps(result))
+def plan_step(job: Job, args: PlanConfig) -> bool:
+    """Prints the plan of training on the slice, and where it does not fit, settings that would; whether it fits."""
+    plan = plan_training(job, args.topology, args.hlo, say)
+    # If the estimate said that it fits, it was too low: leave half as much again free.
+    kind = args.topology.partition(":")[0]
+    better = [] if plan.fits else smallest(job, [kind], free=1 - (1 - FREE) / 1.5)
+    if args.json:
+        print(json.dumps(plan.to_json() | ({"suggestion": suggestion(job, better[0])} if better else {})))
     else:
-        plan_tables.show(result)
-        if better:
-            print(f"by the estimate this fits: {plan_tables.command_for(job.config, better[0], command)}")
-    return 0 if result["fits"] else 1
+        plan_tables.show(plan, f"remat {plan.remat}")
+        for one in better:
+            print(f"by the estimate this fits: {command_for(job, args, one)}")
+    return plan.fits
 
 
-def best_plan(job: Job, config: PlanConfig) -> int:
-    """Searches; 1 where nothing that was compiled fits."""
-    with terminal.progress(f"plans for {config.topology}", config.compile) as report:
-        rows, interrupted = search(job, config.topology, config.compile, config.free, config.change_optimizer, report)
-    fits = bool(rows) and rows[0]["fits"]
-    if config.json:
-        print(json.dumps({"fits": fits, "interrupted": interrupted, "plans": rows}))
+def plan_sampler(job: Job, args: PlanConfig) -> bool:
+    """Prints the plan of sampling; whether it fits."""
+    plan = plan_decoding(job.config.model, job.config.mesh, args.decode_settings, args.topology, args.hlo, say)
+    if args.json:
+        print(json.dumps(plan.to_json()))
     else:
-        plan_tables.show_search(rows)
+        plan_tables.show(plan, f"{plan.dtype}{', layers in int8' if plan.int8 else ''}")
+    return plan.fits
+
+
+def best_plan(job: Job, args: PlanConfig) -> bool:
+    """Searches, and prints the plans that were compiled; whether the best one fits."""
+    with terminal.progress(f"plans for {args.topology}", args.search_settings.compile) as report:
+        tried, interrupted = search(job, args.topology, args.search_settings, report)
+    fits = bool(tried) and tried[0].fits
+    if args.json:
+        print(json.dumps({"fits": fits, "interrupted": interrupted, "plans": [one.to_json() for one in tried]}))
+    else:
+        plan_tables.show_search(tried)
         if fits:
-            print("the best as flags:", shlex.join(rows[0]["flags"]) or "(as it is)")
+            print("the best as flags:", shlex.join(flags(tried[0].settings)) or "(none)")
             print("and in an experiment file:")
-            print("\n".join(f"    {line}" for line in plan_tables.config_lines(rows[0]["flags"])))
+            print("\n".join(f"    {line}" for line in experiment_lines(job.config, tried[0].candidate.config)))
     if interrupted:
-        print("interrupted", file=sys.stderr)
+        say("interrupted")
         sys.stdout.flush()
-        os._exit(130)  # the compiler, at work in a thread, would not let go
-    return 0 if fits else 1
+        os._exit(130)  # a normal exit would wait for the compiler, which runs in a thread
+    return fits
 
 
-def decode_plan(job: Job, config: PlanConfig) -> int:
-    """Compiles what samples; 1 where it does not fit."""
-    how = SamplingParams(max_new_tokens=config.max_new_tokens, stops=PAPER_STOPS)
-    model = for_decoding(job.config.model, config.dtype)
-    decode = DecodeJob(model, config.mesh, config.prompt, config.batch, how, config.int8)
-    result = plan_decoding(decode, config.topology, config.hlo, say=lambda line: print(line, file=sys.stderr))
-    if config.json:
-        print(json.dumps(result))
-    else:
-        show_decoding(result)
-    return 0 if result["fits"] else 1
-
-
-def main(config: PlanConfig) -> int:
+def main(args: PlanConfig) -> int:
     """The command."""
     prepare_environment()
-    experiment = config.defaults
-    if config.decode and config.mesh == experiment.mesh:
-        config = dataclasses.replace(config, mesh=COPIES)  # the experiment's is for training
-    if config.compile < 1 or not 0 <= config.free < 1:
-        raise InputError("--compile must be at least 1, and --free from 0 to below 1")
-    if config.data.path == experiment.data.path and not Path(config.data.path.partition("@")[0]).exists():
+    args.search_settings.check()
+    run = args.config()
+    if args.decode and args.mesh == args.defaults.mesh:
+        run = dataclasses.replace(run, mesh=COPIES)  # the experiment's mesh is for training
+    if args.data.path == args.defaults.data.path and not Path(args.data.path.partition("@")[0]).exists():
         # The experiment's own data need not be on the machine that plans.
-        config = dataclasses.replace(config, data=dataclasses.replace(config.data, path=""))
-    job, command = job_of(config), shlex.join(plan_tables.run_flags(list(config.words)))
-    anywhere = config.topology in ("", "any")
-    if config.search and anywhere:
+        run = dataclasses.replace(run, data=dataclasses.replace(args.data, path=""))
+    job, any_slice = job_of(run), args.topology in ("", "any")
+    if args.search and any_slice:
         raise InputError("--search needs a slice: --topology CHIP:SHAPE, such as v5e:16x16")
-    if config.decode and (anywhere or config.search):
+    if args.decode and (any_slice or args.search):
         raise InputError("--decode needs a slice, --topology CHIP:SHAPE such as v5e:2x2, and has no --search")
-    if config.decode:
-        return decode_plan(job, config)
-    if anywhere:
-        return suggest(job, config, command)
-    parse_topology(config.topology)
-    return best_plan(job, config) if config.search else one_plan(job, config, command)
+    if any_slice:
+        return 0 if list_slices(job, args) else 1
+    parse_topology(args.topology)
+    act = plan_sampler if args.decode else best_plan if args.search else plan_step
+    return 0 if act(job, args) else 1
 
 
 if __name__ == "__main__":

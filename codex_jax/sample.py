@@ -1,10 +1,10 @@
-"""python -m codex_jax.sample: completions of a benchmark's prompts, of a pipe's, or of one prompt on the terminal."""
+"""python -m codex_jax.sample: draws completions of a benchmark's prompts, of prompts from a pipe, or of one prompt."""
 
+import contextlib
 import dataclasses
 import os
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,12 +18,13 @@ from codex_jax.config import Dtype, HostsConfig, MeshConfig
 from codex_jax.errors import InputError
 from codex_jax.parallel import hosts
 from codex_jax.problems.load import Benchmark, load_problems
+from codex_jax.problems.problem import PAPER_STOPS
 from codex_jax.sampling.engine import Engine
+from codex_jax.sampling.generate import sample_all, stream_samples
 from codex_jax.sampling.params import Sample, SampleRequest, SamplingParams, check_seed
 from codex_jax.sampling.pipe import sample_lines
 from codex_jax.sampling.sampler import COPIES, load_engine, task_key
-from codex_jax.sampling.samples_file import Output, fingerprint, to_row
-from codex_jax.sampling.stops import PAPER_STOPS
+from codex_jax.sampling.samples_file import SamplesFile, open_samples_file, sample_fingerprint, to_row
 from codex_jax.storage.jsonl import Json
 
 STDOUT = Path("-")
@@ -34,155 +35,141 @@ class Args:
     """Draws completions from a trained run."""
 
     run: Path  # run folder written by codex_jax.train
-    # humaneval, FILE.jsonl[.gz] in its, EvalPlus's or MBPP's form, mbpp:FILE.json, apps:DIR, or -: lines of stdin,
-    # answered on stdout as they come
+    # humaneval; a FILE.jsonl[.gz] in the form of HumanEval, EvalPlus or MBPP; mbpp:FILE.json; apps:DIR; or -, which
+    # reads prompts from stdin and writes samples to stdout as they are done
     problems: str = ""
-    prompt: str = ""  # one prompt instead of problems; its completions stream to the terminal
-    n: int = 1  # samples a prompt
-    temperature: float = 0.8  # 0 is greedy
+    prompt: str = ""  # one prompt instead of problems; its completions are streamed to the terminal
+    n: int = 1  # samples per prompt
+    temperature: float = 0.8  # 0: greedy
     top_p: float = 0.95  # nucleus mass, above 0 and at most 1
-    top_k: int = 0  # most probable tokens that are kept, before the nucleus; 0: all
-    max_new_tokens: int = 300  # tokens a sample
-    min_new_tokens: int = 0  # the first so many tokens end no sample
+    top_k: int = 0  # keep this many most probable tokens, before top-p; 0: all
+    max_new_tokens: int = 300  # tokens per sample
+    min_new_tokens: int = 0  # no sample ends before it has this many tokens
     seed: int = 0
     batch: int = 100  # samples drawn together by each copy of the model
-    truncate_left: bool = False  # drop the beginning of a prompt that is longer than the context
-    skip_long: bool = False  # leave out problems whose prompt leaves no room in the context
-    out: Path | None = None  # samples.jsonl to write; with --problems - it is stdout
-    resume: bool = False  # go on where a killed run stopped; what is in OUT or OUT.partial is kept
-    stop: tuple[str, ...] | None = None  # strings that end a completion; by default the benchmark's, or the paper's
+    truncate_left: bool = False  # drop the beginning of prompts that do not fit in the context
+    skip_long: bool = False  # skip problems whose prompt does not fit in the context
+    out: Path | None = None  # samples.jsonl to write; with --problems - samples go to stdout
+    resume: bool = False  # keep the samples in OUT and OUT.partial and draw the missing ones
+    stop: tuple[str, ...] | None = None  # strings that end a completion; default: the benchmark's, or the paper's
     dtype: Dtype | None = None  # of products, weights and cache; default: the run's compute dtype
-    int8: bool = False  # the layers' weights in int8, a scale for each output
+    int8: bool = False  # keep the layers' weights in int8, with a scale per output
     mesh: MeshConfig = COPIES  # copies of the model, and the devices that each is split over
     hosts: HostsConfig = field(default_factory=HostsConfig)
 
-    def how(self, stops: tuple[str, ...] = PAPER_STOPS) -> SamplingParams:
-        """As the sampler takes it. stops: where none are given."""
+    def params(self, stops: tuple[str, ...] = PAPER_STOPS) -> SamplingParams:
+        """The sampling parameters. stops: used if there is no --stop."""
         stops = stops if self.stop is None else self.stop
         return SamplingParams(self.temperature, self.top_p, self.max_new_tokens, stops, self.top_k, self.min_new_tokens)
 
     @property
     def piped(self) -> bool:
-        """Whether problems come on stdin."""
+        """Whether prompts come from stdin."""
         return self.problems == "-"
 
     def check(self) -> None:
-        """InputError for flags that do not go together, and for numbers that cannot be sampled with."""
+        """Raises InputError for flags that exclude each other, and for values out of range."""
         if bool(self.problems) == bool(self.prompt):
             raise InputError("give either --problems humaneval|FILE.jsonl with --out, --problems -, or --prompt TEXT")
         if self.piped and (self.resume or self.out not in (None, STDOUT)):
-            raise InputError(
-                "--problems - writes to stdout and goes without --out FILE and --resume: redirect it, > FILE"
-            )
+            raise InputError("--problems - writes to stdout and does not take --out or --resume: redirect it, > FILE")
         if self.problems and not self.piped and self.out in (None, STDOUT):
             raise InputError("--problems needs --out samples.jsonl")
         for name in ("n", "batch"):
             if getattr(self, name) < 1:
                 raise InputError(f"--{name} must be at least 1, not {getattr(self, name)}")
-        self.how().check()
+        self.params().check()
         check_seed(self.seed)
 
 
-def settings_of(args: Args, how: SamplingParams, origin: Json) -> list[Any]:
-    """What tells a prompt's samples from others, but for the prompt."""
-    return [origin, dataclasses.asdict(how), args.seed, args.truncate_left]
+def fingerprint_settings(args: Args, params: SamplingParams, origin: Json) -> list[Any]:
+    """What a sample depends on besides its prompt and number."""
+    return [origin, dataclasses.asdict(params), args.seed, args.truncate_left]
 
 
-def encode_prompts(benchmark: Benchmark, engine: Engine, how: SamplingParams, args: Args) -> dict[str, list[int]]:
-    """The tokens of each prompt by task; InputError names the one that does not fit, unless it is to be left out."""
+def encode_prompts(benchmark: Benchmark, engine: Engine, params: SamplingParams, args: Args) -> dict[str, list[int]]:
+    """Each prompt's tokens, by task; InputError for one that does not fit in the context, without --skip-long."""
     prompts = {}
     for name, task in benchmark.problems.items():
         try:
-            prompts[name] = engine.encode(task.prompt, how, args.truncate_left)
+            prompts[name] = engine.encode(task.prompt, params, args.truncate_left)
         except InputError as error:
             if not args.skip_long:
-                raise InputError(f"{name}: {error}, or leave it out with --skip-long") from None
+                raise InputError(f"{name}: {error}, or skip it with --skip-long") from None
             if jax.process_index() == 0:
-                print(f"{name} left out: {error}", file=sys.stderr)
+                print(f"skipped {name}: {error}", file=sys.stderr)
     if not prompts:
-        raise InputError(f"no prompt of {args.problems} leaves room in the context: train a model with a longer one")
+        raise InputError(f"no prompt of {args.problems} fits in the context: train a model with a longer one")
     return prompts
 
 
 def sample_problems(args: Args, benchmark: Benchmark, engine: Engine, origin: Json) -> None:
-    """Writes args.out: line by line beside it, then whole and in order. The first of several hosts writes."""
+    """Draws samples of a benchmark and writes them to args.out. Of several hosts, the first one writes."""
     assert args.out is not None
-    out, how = args.out, args.how(benchmark.stops)
-    prompts = encode_prompts(benchmark, engine, how, args)
-    names, settings = list(prompts), settings_of(args, how, origin)
-    fingerprints = {name: fingerprint(settings, benchmark.problems[name].prompt) for name in names}
-    outputs: list[Output] = []
+    out, params = args.out, args.params(benchmark.stops)
+    prompts = encode_prompts(benchmark, engine, params, args)
+    names = list(prompts)
+    texts = {name: benchmark.problems[name].prompt for name in names}
+    settings = fingerprint_settings(args, params, origin)
+    with contextlib.ExitStack() as stack:
+        files: list[SamplesFile] = []  # empty on other hosts than the first
 
-    def open_output() -> None:
-        try:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            outputs.append(Output(out, fingerprints, args.resume))
-        except OSError as error:
-            raise InputError(f"cannot write {out}: {error.strerror}") from None
+        def open_file() -> None:
+            files.append(stack.enter_context(open_samples_file(out, settings, texts, args.resume)))
 
-    hosts.on_first(open_output)
-    there = np.zeros((len(names), args.n), bool)
-    for output in outputs:
-        there[:] = [[(name, number) in output.rows for number in range(args.n)] for name in names]
-    there = hosts.of_first(there)
-    requests = [
-        SampleRequest(tokens, task_key(name), np.flatnonzero(~own).tolist())
-        for (name, tokens), own in zip(prompts.items(), there, strict=True)
-    ]
-    began, tokens = time.monotonic(), 0
-
-    def rows() -> Iterator[Json]:
-        nonlocal tokens
-        with terminal.progress("sample", int((~there).sum()), shown=bool(outputs)) as report:
-            for request, number, sample in engine.sample(requests, how, args.seed, args.batch):
-                yield to_row(names[request], number, sample, args.temperature)
+        hosts.on_first(open_file)
+        missing = np.ones((len(names), args.n), bool)
+        for file in files:
+            missing[:] = [[(name, number) not in file.rows for number in range(args.n)] for name in names]
+        missing = hosts.of_first(missing)
+        requests = [
+            SampleRequest(prompts[name], task_key(name), np.flatnonzero(row).tolist())
+            for name, row in zip(names, missing, strict=True)
+        ]
+        start, tokens = time.monotonic(), 0
+        with terminal.progress("sample", int(missing.sum()), shown=bool(files)) as report:
+            for index, number, sample, _ in sample_all(engine, requests, params, args.seed, args.batch):
                 tokens += sample.tokens
-                report(1, f"{tokens / (time.monotonic() - began):,.0f} tokens/s")
-
-    if not outputs:
-        for _ in rows():
-            pass
-        return
-    try:
-        outputs[0].write(rows())
-        outputs[0].finish(names)
-    except OSError as error:
-        raise InputError(f"cannot write {out}: {error.strerror}") from None
-    seconds = time.monotonic() - began
-    kept = f"{len(names)} problems x {args.n} samples"
-    cache = f"{engine.bytes_a_sample(how) / 2**20:.1f} MiB of keys and values a sample"
-    print(f"{out}: {kept}, {tokens:,} tokens, {seconds:.0f} s, {cache}")
+                report(1, f"{tokens / (time.monotonic() - start):,.0f} tokens/s")
+                name = names[index]
+                for file in files:
+                    fingerprint = sample_fingerprint(settings, texts[name])
+                    file.append(to_row(name, number, sample, args.temperature, fingerprint))
+        for file in files:
+            file.publish(names)
+            seconds, mebibytes = time.monotonic() - start, engine.bytes_per_sample(params) / 2**20
+            print(
+                f"{out}: {len(names)} problems x {args.n} samples, {tokens:,} tokens, {seconds:.0f} s, "
+                f"{mebibytes:.1f} MiB of keys and values per sample"
+            )
 
 
 def sample_prompt(args: Args, engine: Engine) -> None:
-    """Prints each completion as it grows; the first of several hosts does."""
-    tokens = engine.encode(args.prompt, args.how(), args.truncate_left)
+    """Prints the completions of a prompt while they are drawn. Of several hosts, the first one prints."""
+    tokens = engine.encode(args.prompt, args.params(), args.truncate_left)
     show = partial(print, end="", flush=True) if jax.process_index() == 0 else lambda text: None
-    number = 0
     show(args.prompt)
-    for piece in engine.stream(SampleRequest(tokens, task_key(""), range(args.n)), args.how(), args.seed):
-        if isinstance(piece, str):
-            show(piece)
+    request = SampleRequest(tokens, task_key(""), range(args.n))
+    for event in stream_samples(engine, request, args.params(), args.seed):
+        if isinstance(event, str):
+            show(event)
             continue
-        note = f"sample {number}: {piece.finish}, {piece.tokens} tokens, mean log p {piece.mean_logp:.3f}"
-        number += 1
-        show(f"\n[{note}]\n\n" + (args.prompt if number < args.n else ""))
+        sample, more = event.sample, event.number + 1 < args.n
+        note = f"sample {event.number}: {sample.finish}, {sample.tokens} tokens, mean log p {sample.mean_logp:.3f}"
+        show(f"\n[{note}]\n\n" + (args.prompt if more else ""))
 
 
 def sample_stdin(args: Args, engine: Engine, origin: Json) -> None:
-    """Answers the lines of stdin on stdout as they come."""
-    how = args.how()
-    encode = partial(engine.encode, how=how, truncate_left=args.truncate_left)
-    draws = partial(engine.sample, how=how, seed=args.seed, batch=args.batch)
-    settings = settings_of(args, how, origin)
+    """Reads prompts from stdin and writes samples to stdout."""
+    params = args.params()
+    encode = partial(engine.encode, params=params, truncate_left=args.truncate_left)
+    sample = partial(sample_all, engine, params=params, seed=args.seed, batch=args.batch)
+    settings = fingerprint_settings(args, params, origin)
 
     def row(task_id: str, number: int, sample: Sample, prompt: str) -> Json:
-        return {
-            **to_row(task_id, number, sample, args.temperature),
-            "fingerprint": fingerprint(settings, prompt),
-        }
+        return to_row(task_id, number, sample, args.temperature, sample_fingerprint(settings, prompt))
 
-    sample_lines(sys.stdin.fileno(), sys.stdout, encode, draws, args.n, row)
+    sample_lines(sys.stdin.fileno(), sys.stdout, encode, sample, args.n, row)
 
 
 def main(args: Args) -> None:
@@ -191,7 +178,7 @@ def main(args: Args) -> None:
     benchmark = load_problems(args.problems) if args.problems and not args.piped else None
     hosts.join(args.hosts)
     if args.piped and jax.process_count() > 1:
-        raise InputError("--problems - is for one host: give a file, which every host can read")
+        raise InputError("--problems - works on one host only: give a file that every host can read")
     engine, origin = load_engine(args.run, args.mesh, args.dtype, args.int8)
     if args.piped:
         sample_stdin(args, engine, origin)

@@ -77,10 +77,10 @@ def check_sandbox() -> int:
     """Prints the layer and the result of each attempt to break out; returns 1 if one succeeded."""
     escapes = 0
     for name, result in self_test():
-        escapes += result.startswith("not kept in")
+        escapes += result.startswith("FAILED")
         print(f"{name}: {result}")
     if escapes:
-        print(f"{escapes} attempts were not kept in: do not score samples here", file=sys.stderr)
+        print(f"{escapes} attempts FAILED: do not score samples here", file=sys.stderr)
     return min(escapes, 1)
 
 
@@ -99,9 +99,8 @@ def show(models: dict[str, Json], ks: list[int]) -> None:
     """Prints the tables."""
     shown = tables.model_tables(models)
     if len(models) > 1:
-        shown += tables.best_of_files(best(models, ks))
-    for summary in models.values():
-        shown += tables.by_problem(summary["per_problem"]) if "per_problem" in summary else []
+        shown.append(tables.best_of_files(best(models, ks)))
+    shown += [tables.by_problem(summary["per_problem"]) for summary in models.values() if "per_problem" in summary]
     for title, rows in shown:
         terminal.show(title, rows)
     for name, summary in models.items():

@@ -1,4 +1,4 @@
-"""python -m codex_jax.serve: a run behind OpenAI's completions API, for programs on this machine."""
+"""python -m codex_jax.serve: serves a run with OpenAI's completions API, to programs on this machine."""
 
 import ipaddress
 import os
@@ -14,46 +14,45 @@ from codex_jax import cli
 from codex_jax.config import Dtype, MeshConfig
 from codex_jax.errors import InputError
 from codex_jax.sampling.sampler import COPIES, load_engine
-from codex_jax.sampling.samples_file import fingerprint
-from codex_jax.serving.generate import warm
-from codex_jax.serving.model_thread import Worker
-from codex_jax.serving.request_limits import Limits
+from codex_jax.sampling.samples_file import sample_fingerprint
+from codex_jax.serving.model_thread import ModelThread
+from codex_jax.serving.request_limits import RequestLimits
+from codex_jax.serving.shapes import warm_up
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-SHUTDOWN_SECONDS = 5  # for answers that are under way
+SHUTDOWN_SECONDS = 5  # to finish responses that have begun
 
 
 @dataclass(frozen=True)
 class Args:
-    """Answers POST /v1/completions from a trained run. Without authentication: by default only this machine may ask.
+    """Serves POST /v1/completions from a trained run. There is no authentication: it listens on this machine only.
 
-    A program is compiled when a request of a new shape comes; JAX_COMPILATION_CACHE_DIR=DIR keeps it for the next
-    start.
+    A request with a new shape compiles a program first. JAX_COMPILATION_CACHE_DIR=DIR keeps it for the next start.
     """
 
-    run: Path  # run folder written by codex_jax.train; its name is the model's
+    run: Path  # run folder written by codex_jax.train; the model has its name
     host: str = "127.0.0.1"  # address to listen on
     port: int = 8000  # 0: a free one
-    names: tuple[str, ...] = ()  # further names and addresses by which clients call this machine
+    names: tuple[str, ...] = ()  # more names and addresses that clients may use in the Host header
     batch: int = 128  # samples drawn together by each copy of the model
-    limits: Limits = field(default_factory=Limits)
+    limits: RequestLimits = field(default_factory=RequestLimits)
     dtype: Dtype | None = None  # of products, weights and cache; default: the run's compute dtype
-    int8: bool = False  # the layers' weights in int8, a scale for each output
+    int8: bool = False  # keep the layers' weights in int8, with a scale per output
     mesh: MeshConfig = COPIES  # copies of the model, and the devices that each is split over
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that clients can reach; InputError where there can be none."""
+    """Opens a listening socket; InputError if it cannot be opened."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "a port is from 0 to 65535"
+        reason = error.strerror if isinstance(error, OSError) else "a port must be from 0 to 65535"
         raise InputError(f"cannot listen on --host {host} --port {port}: {reason}") from None
 
 
 def is_loopback(address: str) -> bool:
-    """Whether only this machine reaches it."""
+    """Whether only this machine can reach the address."""
     return ipaddress.ip_address(address.partition("%")[0]).is_loopback
 
 
@@ -70,23 +69,22 @@ def main(args: Args) -> None:
         raise InputError(f"--batch must be at least 1, not {args.batch}")
     args.limits.check()
     if jax.process_count() > 1:
-        raise InputError("one host serves: start it on a single one")
+        raise InputError("serving works on one host only")
     with listen(args.host, args.port) as sock:
         address, port = sock.getsockname()[:2]
         if not is_loopback(address):
-            print(f"warning: whoever reaches {address} may draw samples: there is no authentication", file=sys.stderr)
+            warning = f"anyone who can reach {address} can draw samples: there is no authentication"
+            print(f"warning: {warning}", file=sys.stderr)
         engine, origin = load_engine(args.run, args.mesh, args.dtype, args.int8)
-        began = time.monotonic()
-        warm(engine, args.batch)
+        start = time.monotonic()
+        warm_up(engine, args.batch)
+        seconds = time.monotonic() - start
         name = args.run.resolve().name
-        worker = Worker(engine, args.batch, args.limits.waiting)
-        service = Service(name, fingerprint(origin, ""), engine, worker, args.limits)
+        model_thread = ModelThread(engine, args.batch, args.limits.waiting)
+        service = Service(name, sample_fingerprint(origin, ""), engine, model_thread, args.limits)
         shown = f"[{address}]" if ":" in address else address
         app = make_app(service, (*LOOPBACK, args.host, shown, socket.gethostname(), *args.names))
-        print(
-            f"{name}: http://{shown}:{port}/v1, programs of the first shape in {time.monotonic() - began:.0f} s",
-            file=sys.stderr,
-        )
+        print(f"{name}: http://{shown}:{port}/v1, first programs compiled in {seconds:.0f} s", file=sys.stderr)
         config = uvicorn.Config(
             app,
             http="h11",

@@ -1,4 +1,7 @@
-"""python data/build.py NAME --out DIR: a data set of this folder, written by TensorFlow Datasets without TensorFlow."""
+"""python data/build.py NAME --out DIR: writes a data set of this folder in the format of TensorFlow Datasets (TFDS).
+
+TensorFlow itself is not needed.
+"""
 
 import contextlib
 import importlib
@@ -18,18 +21,18 @@ NAMES = tuple(sorted(path.parent.name for path in Path(__file__).parent.glob("*/
 
 @dataclass(frozen=True)
 class Args:
-    """Writes DIR/NAME/VERSION as ArrayRecord files, which tfds.data_source opens."""
+    """Writes DIR/NAME/VERSION as ArrayRecord files, which tfds.data_source reads."""
 
     name: tyro.conf.Positional[str]  # apps, building_blocks or humaneval
     out: Path
-    manual_dir: Path | None = None  # of apps: the folder that holds APPS, the unpacked release
+    manual_dir: Path | None = None  # for apps: the folder that contains APPS, the unpacked release
 
 
 def main(args: Args) -> None:
     """The command."""
     if args.name not in NAMES:
-        raise InputError(f"no data set {args.name!r} is built here: give one of {', '.join(NAMES)}")
-    # Imported here, as it takes long.
+        raise InputError(f"no data set {args.name!r} in this folder: give one of {', '.join(NAMES)}")
+    # Imported here because it takes seconds.
     import tensorflow_datasets as tfds
 
     tfds.disable_progress_bar()
@@ -38,14 +41,14 @@ def main(args: Args) -> None:
     try:
         builder = module.Builder(data_dir=args.out, file_format="array_record")
         if Path(builder.data_path).exists():
-            raise InputError(f"{builder.data_path} is there already: choose another --out, or remove it")
+            raise InputError(f"{builder.data_path} exists already: choose another --out, or remove it")
         if builder.MANUAL_DOWNLOAD_INSTRUCTIONS and not (args.manual_dir and args.manual_dir.is_dir()):
             raise InputError(f"--manual-dir is needed: {builder.MANUAL_DOWNLOAD_INSTRUCTIONS}")
         with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as downloads:
             try:
                 builder.download_and_prepare(download_dir=downloads, download_config=config)
             finally:
-                with contextlib.suppress(OSError):  # raised unless it is empty, as after a failure
+                with contextlib.suppress(OSError):  # only an empty folder, left by a failure, is removed
                     Path(builder.data_path).parent.rmdir()
     except OSError as error:
         raise InputError(f"cannot write {args.out}: {error}") from None

@@ -284,7 +284,7 @@ def test_check_prints_the_layer_and_what_it_kept_in(capsys):
     assert cli.run(score.main, score.Args, ["--check"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("layer: ")
-    assert "a socket: kept in" in lines
+    assert "a socket: ok" in lines
 
 
 def test_without_a_sandbox_it_refuses_unless_told(files, capsys, monkeypatch):

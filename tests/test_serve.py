@@ -1,4 +1,4 @@
-"""The command as it is started: a process, on a free port, that ends at an interrupt."""
+"""The command, as a process on a free port."""
 
 import os
 import re
@@ -43,12 +43,12 @@ def test_a_run_is_served_until_an_interrupt(run):
         line = ""
         while "http://" not in line:
             line = process.stderr.readline()
-            assert line, "it has ended"
+            assert line, "the server has ended"
         url = re.search(r"http://127\.0\.0\.1:\d+/v1", line).group()
         with openai.OpenAI(base_url=url, api_key="none", max_retries=0, timeout=60) as client:
             assert [model.id for model in client.models.list()] == ["tiny"]
-            answer = client.completions.create(model="tiny", prompt="def f(x):", seed=1)
-            assert answer.usage.completion_tokens in range(1, 17)
+            response = client.completions.create(model="tiny", prompt="def f(x):", seed=1)
+            assert response.usage.completion_tokens in range(1, 17)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
         assert (out, process.returncode) == ("", 130)
@@ -72,19 +72,19 @@ def test_bad_input_is_one_line(run, capsys, monkeypatch):
         assert message in line
 
 
-def test_others_may_ask_only_with_a_warning(run, capsys):
+def test_listening_to_other_machines_prints_a_warning(run, capsys):
     assert cli.run(serve.main, serve.Args, ["--run", f"{run}/none", "--host", "0.0.0.0", "--port", "0"]) == 2
     assert "there is no authentication" in capsys.readouterr().err
     assert serve.is_loopback("::1")
     assert not serve.is_loopback("fe80::1%eth0")
 
 
-def test_without_the_extra_it_says_what_to_install():
+def test_without_the_extra_the_error_says_what_to_install():
     program = (
         "import sys; sys.modules.update(starlette=None, uvicorn=None)\n"
         "from codex_jax import cli, serve\n"
         "sys.exit(cli.run(serve.main, serve.Args, ['--run', 'x']))"
     )
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert ended.returncode == 2
-    assert ended.stderr == "error: serving needs more packages: pip install 'codex_jax[serve]'\n"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "error: serving needs more packages: pip install 'codex_jax[serve]'\n"

@@ -32,7 +32,7 @@ from codex_jax.corpus_build.intermediates import (
 from codex_jax.corpus_build.settings import Settings
 from codex_jax.corpus_build.tasks import Task, fingerprint, read_marker, read_markers, write_marker
 from codex_jax.errors import InputError
-from codex_jax.records.manifest import Manifest, Split
+from codex_jax.records.manifest import Manifest, SplitEntry
 from codex_jax.records.writer import shard_name, token_dtype
 from codex_jax.sources.source import parts
 from codex_jax.storage.remote_files import Folder, upload
@@ -187,14 +187,14 @@ class Build:
 
     def plan(
         self, rows: np.ndarray, boundaries: Boundaries, tokenizer: Tokenizer
-    ) -> tuple[dict[str, Split], list[tuple[str, Task]]]:
+    ) -> tuple[dict[str, SplitEntry], list[tuple[str, Task]]]:
         """(the manifest's entries of the splits, without records; (split, task) of each shard). rows: TOKEN_ROW [N]."""
         masked, dtype = bool(rows["prompt"].any()), token_dtype(tokenizer.vocab_size)
         format_: steps.RecordFormat = (self.settings.seq_len, tokenizer.eot, dtype.str, masked)
         repos, which = np.unique(rows["repo"], return_inverse=True)
         split_of = assign(repos, boundaries)[which]
         weights = np.array([self.settings.weight(number) for number in range(len(self.settings.sources))])
-        splits: dict[str, Split] = {}
+        splits: dict[str, SplitEntry] = {}
         tasks: list[tuple[str, Task]] = []
         written = 0
         with self.work.write(PLAN) as table:
@@ -220,10 +220,10 @@ class Build:
                     tasks.append((split, Task(name, made_from, size, steps.write_records, arguments)))
                 written += len(documents)
                 size = int(documents["bytes"].sum(dtype=np.int64))
-                splits[split] = Split(records=0, shards=[], documents=len(documents), tokens=tokens, bytes=size)
+                splits[split] = SplitEntry(records=0, shards=[], documents=len(documents), tokens=tokens, bytes=size)
         return splits, tasks
 
-    def write(self, splits: dict[str, Split], tasks: list[tuple[str, Task]]) -> list[str]:
+    def write(self, splits: dict[str, SplitEntry], tasks: list[tuple[str, Task]]) -> list[str]:
         """Writes the shards, completes the entries of the splits; returns the SHA-256 of each shard."""
         present, shards = self.folder.names(), {task.name for _, task in tasks}
         for name in present - shards:  # an earlier try with other settings may have left it

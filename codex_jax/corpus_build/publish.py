@@ -9,7 +9,16 @@ import numpy as np
 
 from codex_jax.corpus_build.settings import Settings
 from codex_jax.errors import InputError
-from codex_jax.records.manifest import NAME, Manifest, Split, TokenizerEntry, digest, newest, write_manifest
+from codex_jax.records.manifest import (
+    MANIFEST_NAME,
+    Manifest,
+    SplitEntry,
+    TokenizerEntry,
+    digest,
+    newest_version,
+    read_manifest,
+    write_manifest,
+)
 from codex_jax.records.metadata import write_metadata
 from codex_jax.records.writer import record_bytes, shard_name, token_dtype
 from codex_jax.storage.jsonl import write_objects
@@ -34,8 +43,8 @@ class Tally:
 
 def earlier_boundaries(out: Path, seed: int) -> Boundaries | None:
     """Where the splits of the newest version of DIR/NAME end; None without a version, or if it has another seed."""
-    manifest = newest(out)
-    entry = manifest.get("boundaries") if manifest else None
+    newest = newest_version(out)
+    entry = read_manifest(newest).get("boundaries") if newest else None
     if not entry or entry["seed"] != seed:
         return None
     members = {repo_hash(name): split for split in HELD_OUT for name in entry["repositories"][split]}
@@ -80,7 +89,7 @@ def make_manifest(
     settings: Settings,
     tokenizer: Tokenizer,
     tally: Tally,
-    splits: Mapping[str, Split],
+    splits: Mapping[str, SplitEntry],
     shard_hashes: Iterable[str],
     boundaries: Boundaries,
     names: Mapping[int, str],
@@ -95,6 +104,7 @@ def make_manifest(
         kind=tokenizer.kind, sha256=tokenizer.sha256, vocab_size=tokenizer.vocab_size, eot=tokenizer.eot
     )
     dtype = token_dtype(tokenizer.vocab_size)
+    members = boundaries.members.items()
     return Manifest(
         name=name,
         version=settings.version,
@@ -113,10 +123,8 @@ def make_manifest(
             "seed": boundaries.seed,
             "ends": {split: format(boundaries.ends[split], "x") for split in HELD_OUT},
             "repositories": {
-                small: sorted(
-                    names[repo] for repo, split in boundaries.members.items() if split == small and repo in names
-                )
-                for small in HELD_OUT
+                held_out: sorted(names[repo] for repo, split in members if split == held_out and repo in names)
+                for held_out in HELD_OUT
             },
             "exceptions": sorted(names[repo] for repo in boundaries.exceptions if repo in names),
         },
@@ -141,7 +149,7 @@ def publish(folder: Folder, manifest: Manifest, tally: Tally, masked: bool) -> N
         for path in {*Path(local).iterdir()} - {*shards}:
             upload(path, folder, path.name)
         write_manifest(Path(local), manifest)
-        upload(Path(local) / NAME, folder, NAME)
+        upload(Path(local) / MANIFEST_NAME, folder, MANIFEST_NAME)
 
 
 def check_kept(kept: int, problems: int, tally: Tally, settings: Settings) -> None:

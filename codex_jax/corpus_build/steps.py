@@ -111,14 +111,9 @@ def write_records(work: Folder, folder: Folder, shard: str, format_: RecordForma
     rows = read_table(work, PLAN, TOKEN_ROW, start, count)
     dtype = np.dtype(format_[2])
     size = dtype.itemsize
-    ranges = (
-        (
-            f"{chunk_name(row['chunk'])}.tokens",
-            int(row["offset"]) * size,
-            (int(row["prompt"]) + int(row["text"])) * size,
-        )
-        for row in rows
-    )
+    lengths = (rows["prompt"].astype(np.int64) + rows["text"]).tolist()
+    places = zip(rows["chunk"].tolist(), rows["offset"].tolist(), lengths, strict=True)
+    ranges = ((f"{chunk_name(chunk)}.tokens", offset * size, length * size) for chunk, offset, length in places)
     documents = (np.frombuffer(data, dtype) for data in work.read_ranges(ranges))
     pairs = ((tokens[:prompt], tokens[prompt:]) for tokens, prompt in zip(documents, rows["prompt"], strict=True))
     with folder.write(shard) as file:

@@ -68,9 +68,8 @@ def read_markers(work: Folder, tasks: Sequence[Task]) -> list[Marker | None]:
     present = work.names()
     numbers = [number for number, task in enumerate(tasks) if f"{task.name}.json" in present]
     markers: list[Marker | None] = [None] * len(tasks)
-    for number, data in zip(
-        numbers, work.read_ranges((f"{tasks[n].name}.json", 0, None) for n in numbers), strict=True
-    ):
+    files = work.read_ranges((f"{tasks[number].name}.json", 0, None) for number in numbers)
+    for number, data in zip(numbers, files, strict=True):
         markers[number] = _parse(data, tasks[number].fingerprint)
     return markers
 

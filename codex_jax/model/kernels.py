@@ -17,6 +17,8 @@ Array = jax.Array
 
 LANES = 128  # splash's blocks are multiples of it
 BLOCKS = (512, 256, 128)  # tokens: splash's tiles, the largest that divides the sequence
+# In the names of splash's kernels in a compiled program, by which codex_jax.planning recognizes them.
+SPLASH_FORWARD, SPLASH_DQ, SPLASH_DKV = "fwd", "dq", "dkv"
 CUDNN_HEAD = 128  # the largest head of its fused attention before Hopper
 AMPERE = 8  # compute capability 8.0, its least
 

@@ -1,4 +1,4 @@
-"""Whether this machine can hold a run, told before anything is allocated."""
+"""Refuses a run that this machine cannot hold, before anything is allocated."""
 
 import dataclasses
 import math
@@ -9,34 +9,36 @@ import jax
 from codex_jax.config import DataConfig, TrainConfig
 from codex_jax.errors import InputError
 from codex_jax.model.kernels import chosen
-from codex_jax.planning.candidates import changes, smallest
-from codex_jax.planning.chips import chips_of
-from codex_jax.planning.compiling import Job, job_of
-from codex_jax.planning.memory import estimate, ways
+from codex_jax.planning.candidates import smallest
+from codex_jax.planning.changes import differences, plan_command
+from codex_jax.planning.chips import parse_topology
+from codex_jax.planning.memory import estimate, mesh_sizes
+from codex_jax.planning.training_plan import Job, job_of
+from codex_jax.planning.units import GIB
 
-SURE = 0.65  # of the estimate: nothing that was compiled took less
+LEAST_OF_ESTIMATE = 0.65  # no step that was compiled took a smaller fraction of its estimate
+
+# (limit, usage) of the memory of this process's control group, in version 2 and version 1.
+CONTROL_GROUPS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
+CACHED_FILES = ("inactive_file ", "active_file ", "total_inactive_file ", "total_active_file ")
 
 
 def host_bytes() -> int | None:
-    """Bytes of memory that this machine, or the control group it is held in, has left; None where it does not say."""
-    found = []
-    for line in _read("/proc/meminfo").splitlines():
-        if line.startswith("MemAvailable:"):
-            found.append(int(line.split()[1]) * 1024)
-    for limit, used in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ):
-        most, now = _read(limit).strip(), _read(used).strip()
-        if most.isdecimal() and now.isdecimal():
-            # Cached files count as used, and are given up when memory is short.
-            cached = sum(
-                int(line.split()[1])
-                for line in _read(str(Path(used).with_name("memory.stat"))).splitlines()
-                if line.startswith(("inactive_file ", "active_file ", "total_inactive_file ", "total_active_file "))
-            )
-            found.append(int(most) - int(now) + cached)
-    return min(found, default=None)
+    """Bytes of memory that are free on this machine, or in this process's control group; None where unknown."""
+    free = [
+        int(line.split()[1]) * 1024 for line in _read("/proc/meminfo").splitlines() if line.startswith("MemAvailable:")
+    ]
+    for limit_path, usage_path in CONTROL_GROUPS:
+        limit, usage = _read(limit_path).strip(), _read(usage_path).strip()
+        if limit.isdecimal() and usage.isdecimal():
+            # Cached files count as used, but are dropped when memory runs short.
+            lines = _read(str(Path(usage_path).with_name("memory.stat"))).splitlines()
+            cached = sum(int(line.split()[1]) for line in lines if line.startswith(CACHED_FILES))
+            free.append(int(limit) - int(usage) + cached)
+    return min(free, default=None)
 
 
 def _read(path: str) -> str:
@@ -47,47 +49,45 @@ def _read(path: str) -> str:
 
 
 def device_bytes(devices: list[jax.Device]) -> int | None:
-    """Bytes that one of these has for us: of its own memory, or its part of the machine's on a CPU; None if unknown."""
-    stats = devices[0].memory_stats() if devices[0].platform != "cpu" else None
-    if stats and stats.get("bytes_limit"):
-        return int(stats["bytes_limit"])
-    if devices[0].platform != "cpu":
-        return None
-    left = host_bytes()
-    return None if left is None else left // len(devices)
+    """Bytes that each device can hold; None where unknown. CPU devices share the machine's free memory equally."""
+    if devices[0].platform == "cpu":
+        free = host_bytes()
+        return None if free is None else free // len(devices)
+    return int((devices[0].memory_stats() or {}).get("bytes_limit", 0)) or None
 
 
 def require(config: TrainConfig, length: int = 0, command: str = "EXPERIMENT.py") -> None:
-    """InputError where the run surely does not fit: what it needs, what is there, and a slice that has it.
+    """InputError where the run certainly does not fit this machine; it names a TPU slice that can hold the run.
 
-    length: of sequences, or 0 before the data is known, when only parameters, moments and gradients are counted;
-    command: the experiment and flags, for the plan command.
+    length: tokens per sequence, or 0 while the data is unknown: then only parameters, moments and gradients count.
+    command: the experiment and its flags, for the plan command in the message.
     """
     job = job_of(dataclasses.replace(config, data=DataConfig()))
+    job = Job(job.config, length or job.length)
     devices, model = jax.local_devices(), config.model
-    platform, there = devices[0].platform, device_bytes(devices)
-    if there is None:
+    platform, available = devices[0].platform, device_bytes(devices)
+    if available is None:
         return
-    kernel = chosen(model.attention, platform, model.compute_dtype, length or job.length, model.width // model.heads)
+    kernel = chosen(model.attention, platform, model.compute_dtype, job.length, model.width // model.heads)
     mesh = mesh_for(config, jax.device_count())
-    memory = estimate(config, mesh, length or job.length, kernel != "xla", tiled=platform == "tpu")
-    needed = memory.total * SURE if length else memory.parameters + memory.moments + memory.gradients
-    if needed <= there:
+    memory = estimate(config, mesh, job.length, fused=kernel != "xla", padded=platform == "tpu")
+    needed = memory.total * LEAST_OF_ESTIMATE if length else memory.parameters + memory.moments + memory.gradients
+    if needed <= available:
         return
-    fitting = min(smallest(Job(job.config, length or job.length)), key=lambda one: chips_of(one.topology), default=None)
-    advice = "no slice that is known holds it"
+    fitting = min(smallest(job), key=lambda one: parse_topology(one.topology).chips, default=None)
+    advice = "no known TPU slice can hold it"
     if fitting:
-        flags = " ".join(["--topology", fitting.topology, *changes(job.config, fitting.config)])
-        advice = f"the smallest slice that does is {fitting.topology}: python -m codex_jax.plan {command} {flags}"
+        plan = plan_command(command, fitting.topology, differences(job.config, fitting.config))
+        advice = f"the smallest TPU slice that can hold it is {fitting.topology}: {plan}"
     raise InputError(
-        f"this run needs {needed / 1024**3:.1f} GiB or more on each of {jax.device_count()} {platform} device(s), "
-        f"and {there / 1024**3:.1f} GiB is there; {advice}"
+        f"this run needs at least {GIB.text(needed)} on each of {jax.device_count()} {platform} device(s), "
+        f"and {GIB.text(available)} is available; {advice}"
     )
 
 
 def mesh_for(config: TrainConfig, devices: int) -> dict[str, int]:
-    """The run's mesh, or where it is made for another number of devices the one that takes least of each of these."""
-    mesh = ways(config, devices)
+    """The run's mesh; where it does not cover so many devices, the mesh that takes the least memory on each."""
+    mesh = mesh_sizes(config, devices)
     if math.prod(mesh.values()) == devices and min(mesh.values()) > 0:
         return mesh
     return dict.fromkeys(mesh, 1) | {"fsdp": devices}

@@ -1,4 +1,4 @@
-"""TPU chips and slices, and the devices of a slice that is not here."""
+"""TPU chips, the slices they come in, and JAX devices that describe a slice that this machine does not have."""
 
 import importlib.util
 import itertools
@@ -6,46 +6,48 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from codex_jax.errors import InputError
 
 
 @dataclass(frozen=True)
 class Chip:
-    """Published figures of one chip; `cores` counts what JAX shows as devices (a megacore is one)."""
+    """Published figures of one chip."""
 
     name: str
     hbm_bytes: int
-    peak_flops: float  # bf16 FLOP/s
+    peak_flops: float  # bfloat16 FLOP/s
     hbm_bandwidth: float  # bytes/s
     ici_bandwidth: float  # bytes/s along one torus axis that closes to a ring, both directions together
     clock: float  # Hz
-    cores: int
-    torus: int  # axes
-    matrix_unit: int = 128  # rows and columns of one matrix unit
+    cores: int  # JAX devices per chip; the two cores of a megacore are one device
+    torus: int  # axes of the torus that the chips form
+    matrix_unit: int = 128  # rows and columns of a matrix unit
+
+    def copy_cycles(self, size: int) -> float:
+        """Cycles in which one core reads and writes so many bytes of HBM."""
+        return 2 * size / (self.hbm_bandwidth / self.cores) * self.clock
 
 
-GIB = 1024**3
-
-# Google Cloud's pages of each version; links of v4 and later as in "How to scale your model" (one way 45 or 90 GB/s),
-# of v3 as in "A domain-specific supercomputer for training deep neural networks" (656 Gbit/s one way). The clock is
-# the peak over the matrix units' multiply-adds a cycle.
+# Figures from Google Cloud's page of each version. Link bandwidths of v4 and later are from "How to scale your model"
+# (45 or 90 GB/s one way), of v3 from "A domain-specific supercomputer for training deep neural networks" (656 Gbit/s
+# one way). The clock is the peak divided by the FLOPs that the matrix units do per cycle.
 CHIPS = {
     chip.name: chip
     for chip in (
-        Chip("v3", 32 * GIB, 123e12, 900e9, 164e9, 0.94e9, cores=2, torus=2),
-        Chip("v4", 32 * GIB, 275e12, 1228e9, 90e9, 1.05e9, cores=1, torus=3),
-        Chip("v5e", 16 * GIB, 197e12, 819e9, 90e9, 1.5e9, cores=1, torus=2),
-        Chip("v5p", 95 * GIB, 459e12, 2765e9, 180e9, 1.75e9, cores=1, torus=3),
-        Chip("v6e", 32 * GIB, 918e12, 1640e9, 180e9, 1.75e9, cores=1, torus=2, matrix_unit=256),
+        Chip("v3", 32 * 1024**3, 123e12, 900e9, 164e9, 0.94e9, cores=2, torus=2),
+        Chip("v4", 32 * 1024**3, 275e12, 1228e9, 90e9, 1.05e9, cores=1, torus=3),
+        Chip("v5e", 16 * 1024**3, 197e12, 819e9, 90e9, 1.5e9, cores=1, torus=2),
+        Chip("v5p", 95 * 1024**3, 459e12, 2765e9, 180e9, 1.75e9, cores=1, torus=3),
+        Chip("v6e", 32 * 1024**3, 918e12, 1640e9, 180e9, 1.75e9, cores=1, torus=2, matrix_unit=256),
     )
 }
 
 _SMALL_CUBES = ("2x2x1", "2x2x2", "2x2x4", "2x4x4")
 _CUBES = tuple("x".join(map(str, s)) for s in itertools.combinations_with_replacement((4, 8, 12, 16), 3))
 _LITE = ("1x1", "2x2", "2x4", "4x4", "4x8", "8x8", "8x16", "16x16")
-POD_AXIS = {"v3": 32, "v5e": 16, "v6e": 16}  # chips along an axis of a pod
+POD_AXIS = {"v3": 32, "v5e": 16, "v6e": 16}  # chips along one axis of a pod
 SHAPES: dict[str, tuple[str, ...]] = {
     "v3": ("2x2", "4x4", "4x8", "8x8", "8x16", "16x16", "16x32", "32x32"),
     "v4": _SMALL_CUBES + _CUBES,
@@ -55,52 +57,64 @@ SHAPES: dict[str, tuple[str, ...]] = {
 }
 
 
-def parse_topology(name: str) -> tuple[Chip, tuple[int, ...]]:
-    """ "v5e:16x16" -> (its chip, (16, 16)); InputError lists the known ones."""
+class Slice(NamedTuple):
+    """A grid of connected chips."""
+
+    chip: Chip
+    shape: tuple[int, ...]  # chips along each axis
+
+    @property
+    def chips(self) -> int:
+        """The number of chips."""
+        return math.prod(self.shape)
+
+    @property
+    def devices(self) -> int:
+        """The number of JAX devices."""
+        return self.chips * self.chip.cores
+
+    @property
+    def closed_axes(self) -> tuple[bool, ...]:
+        """Whether each axis closes to a ring.
+
+        v4 and v5p: all axes do where the slice is made of whole 4x4x4 cubes (Google Cloud's pages). Others: an axis as
+        long as a pod's does ("How to scale your model": 16 for v5e and v6e; a v3 pod is 32x32).
+        """
+        if self.chip.torus == 3:
+            return (all(size % 4 == 0 for size in self.shape),) * 3
+        return tuple(size == POD_AXIS[self.chip.name] for size in self.shape)
+
+    def ring_bandwidth(self, coordinates: Sequence[tuple[int, ...]]) -> float:
+        """Bytes/s that each chip of a group sends when the group gathers or reduces.
+
+        coordinates: of the group's chips. As in "How to scale your model", bytes travel in both directions along every
+        axis that the group spans. An axis counts half where it is not a ring or the group covers a part of it only. A
+        group within one chip (the two cores of a v3) counts as one axis.
+        """
+        total = 0.0
+        axes = zip(zip(*coordinates, strict=True), self.shape, self.closed_axes, strict=False)
+        for positions, size, closed in axes:
+            spanned = len(set(positions))
+            if spanned > 1:
+                total += self.chip.ici_bandwidth / (1 if closed and spanned == size else 2)
+        return total or self.chip.ici_bandwidth
+
+
+def parse_topology(name: str) -> Slice:
+    """The slice of a name such as v5e:16x16; InputError where it is unknown, with a list of the known ones."""
     kind, _, shape = name.partition(":")
     if kind not in CHIPS:
         known = ", ".join(f"{chip}:{shapes[-1]}" for chip, shapes in SHAPES.items())
-        raise InputError(f"unknown topology {name!r}: CHIP:SHAPE with a chip of {', '.join(CHIPS)}, such as {known}")
+        raise InputError(
+            f"unknown topology {name!r}: use CHIP:SHAPE with CHIP one of {', '.join(CHIPS)}, such as {known}"
+        )
     if shape not in SHAPES[kind]:
         raise InputError(f"unknown topology {name!r}: {kind} comes as {', '.join(SHAPES[kind])}")
-    return CHIPS[kind], tuple(map(int, shape.split("x")))
-
-
-def closed_axes(name: str) -> tuple[bool, ...]:
-    """Which axes of a slice close to a ring: all of whole cubes (v4, v5p), else those as long as a pod's.
-
-    Google Cloud's pages: slices of 4x4x4 and larger are full tori. "How to scale your model": a v5e or v6e axis has
-    its wraparound link where it is 16 long; a v3 pod is 32x32.
-    """
-    chip, shape = parse_topology(name)
-    if chip.torus == 3:
-        return (all(size % 4 == 0 for size in shape),) * 3
-    return tuple(size == POD_AXIS[chip.name] for size in shape)
-
-
-def ring_bandwidth(name: str, coordinates: Sequence[tuple[int, ...]]) -> float:
-    """Bytes/s that each chip of a group sends when it gathers or reduces; coordinates: of the group's chips.
-
-    Bytes go round both ways along every axis that the group spans at once, as in "How to scale your model" (bytes over
-    bidirectional bandwidth times axes). Half of that along an axis that is no ring, or of which the group has a part.
-    A group within one chip (v3's two cores) counts as one axis.
-    """
-    chip, shape = parse_topology(name)
-    total = 0.0
-    for places, size, closed in zip(zip(*coordinates, strict=True), shape, closed_axes(name), strict=False):
-        spanned = len(set(places))
-        if spanned > 1:
-            total += chip.ici_bandwidth / (1 if closed and spanned == size else 2)
-    return total or chip.ici_bandwidth
-
-
-def chips_of(name: str) -> int:
-    """How many chips a slice has."""
-    return math.prod(parse_topology(name)[1])
+    return Slice(CHIPS[kind], tuple(map(int, shape.split("x"))))
 
 
 def prepare_environment() -> None:
-    """Keeps JAX off real accelerators and libtpu off metadata servers and locks; call before JAX starts a backend."""
+    """Keeps JAX off accelerators, and libtpu off metadata servers and locks; call it before JAX starts a backend."""
     os.environ["JAX_PLATFORMS"] = "cpu"
     for name, value in {
         "TPU_ACCELERATOR_TYPE": "v5litepod-1",
@@ -115,7 +129,10 @@ def prepare_environment() -> None:
 
 
 def slice_devices(name: str) -> list[Any]:
-    """The devices of a slice such as v5e:16x16, to compile for and not to run on; InputError without libtpu."""
+    """JAX devices that programs can be compiled for but not run on; InputError where libtpu is not installed.
+
+    name: of a slice, such as v5e:16x16.
+    """
     chip, _ = parse_topology(name)
     if importlib.util.find_spec("libtpu") is None:
         raise InputError("compiling for a TPU needs libtpu: make install EXTRA=tpu, or pip install 'codex_jax[tpu]'")
@@ -124,10 +141,10 @@ def slice_devices(name: str) -> list[Any]:
     from jax.experimental import topologies
 
     jax.config.update("jax_platforms", "cpu")
-    extra = {"chip_config_name": "megacore", "chips_per_host_bounds": (2, 2, 1)} if chip.torus == 3 else {}
+    options = {"chip_config_name": "megacore", "chips_per_host_bounds": (2, 2, 1)} if chip.torus == 3 else {}
     if name.endswith(":1x1"):
-        extra = {"chips_per_host_bounds": (1, 1, 1)}
+        options = {"chips_per_host_bounds": (1, 1, 1)}
     try:
-        return list(topologies.get_topology_desc(platform="tpu", topology_name=name, **extra).devices)
-    except Exception as error:  # JaxRuntimeError, ValueError or NotImplementedError with the version
+        return list(topologies.get_topology_desc(platform="tpu", topology_name=name, **options).devices)
+    except Exception as error:  # JaxRuntimeError, ValueError or NotImplementedError, depending on the version
         raise InputError(f"libtpu does not know topology {name}: {error}") from None

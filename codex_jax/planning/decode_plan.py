@@ -1,155 +1,197 @@
-"""The sampler's real programs, compiled for a slice that need not be here: whether and how fast a model decodes."""
+"""A plan of sampling: the sampler's real programs, compiled for a TPU slice that this machine does not have."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from codex_jax.config import MeshConfig, ModelConfig
+from codex_jax.config import Dtype, MeshConfig, ModelConfig
 from codex_jax.errors import InputError
 from codex_jax.parallel.mesh import make_mesh
 from codex_jax.planning.chips import parse_topology, slice_devices
-from codex_jax.planning.compiling import P50K_EOT, compile_lowered, shard_bytes
+from codex_jax.planning.compiling import P50K_EOT, Plan, compile_lowered, shard_bytes
+from codex_jax.planning.hlo import read_costs
 from codex_jax.planning.token_step import (
     PROBLEMS,
     SAMPLES,
+    TOKENS,
+    TokenStep,
     human_eval_seconds,
     largest_batch,
     project_prefill,
     project_step,
+    trip_count,
 )
+from codex_jax.planning.units import COUNT, GIB, MIB, MILLISECONDS, MINUTES, Shown
+from codex_jax.problems.problem import PAPER_STOPS
 from codex_jax.sampling import rows
 from codex_jax.sampling.params import SampleRequest, SamplingParams
 from codex_jax.sampling.programs import check_mesh, jitted, param_shapes, slots_for, state_shapes, weight_shapes
+from codex_jax.sampling.sampler import for_decoding
 from codex_jax.sampling.scheduler import Layout, buckets, layout
 
-P50K_TOKENS = 50_281  # what the model's vocabulary has behind these is padding
-UNKNOWN = "step", "prefill_seconds", "human_eval_seconds"
+P50K_TOKENS = 50_281  # the rest of the model's vocabulary is padding
 
 
 @dataclass(frozen=True)
-class DecodeJob:
-    """Samples of HumanEval's number of prompts, and a way to draw them."""
+class DecodeSettings:
+    """The samples that --decode plans for."""
 
-    model: ModelConfig  # as it decodes
-    mesh: MeshConfig
-    prompt: int  # tokens of the longest, without the end-of-text before it
-    batch: int  # rows on each copy of the model, at most
-    how: SamplingParams
-    int8: bool = False
+    batch: int = 100  # samples drawn at a time by each copy of the model
+    prompt: int = 285  # tokens of the longest prompt; 95% of HumanEval's are no longer
+    max_new_tokens: int = 300  # tokens per sample
+    dtype: Dtype | None = None  # of products, weights and cache; default: the run's compute dtype
+    int8: bool = False  # keep the layers' weights in int8
 
-    def check(self) -> None:
-        """InputError for what sample would refuse too."""
-        self.how.check()
+    @property
+    def params(self) -> SamplingParams:
+        """How tokens are drawn."""
+        return SamplingParams(max_new_tokens=self.max_new_tokens, stops=PAPER_STOPS)
+
+    def check(self, context: int) -> None:
+        """InputError for settings that sample would refuse with a model of this context."""
+        self.params.check()
         if self.batch < 1 or self.prompt < 1:
             raise InputError(f"--batch and --prompt must be at least 1, not {self.batch} and {self.prompt}")
-        if self.prompt + 1 >= self.model.context:
-            raise InputError(f"--prompt {self.prompt} leaves no room in the context of {self.model.context}")
+        if self.prompt + 1 >= context:
+            raise InputError(f"--prompt {self.prompt} leaves no room in the context of {context}")
 
     def layout(self, copies: int) -> Layout:
-        """The scheduler's, of HumanEval at 200 samples a problem."""
+        """The scheduler's layout for HumanEval on so many copies of the model."""
         return layout([SampleRequest((), 0, range(SAMPLES))] * PROBLEMS, self.batch, copies)
 
 
 @dataclass(frozen=True)
-class Programs:
-    """Both before they are compiled, and what they hold all along."""
+class DecodeSpeed:
+    """Projected times of sampling."""
 
-    advance: Any
-    place: Any
-    weights: int  # bytes on one device
-    prefix: int
-    suffix: int
-    loading: int  # bytes of the parameters as they are read, and of the largest once more: they are converted in turn
+    step: TokenStep
+    prefill_seconds: Annotated[float, Shown("prefill of one prompt for each copy of the model", MILLISECONDS)]
+    tokens_per_second: float  # of all chips
+    human_eval_seconds: Annotated[float, Shown(f"HumanEval, {PROBLEMS} x {SAMPLES} x {TOKENS} tokens", MINUTES)]
 
 
-def lower(job: DecodeJob, mesh: Mesh, shape: Layout, places: int, slots: int) -> Programs:
-    """InputError on sizes that do not divide over the mesh."""
-    config, copies = job.model, mesh.shape["data"] * mesh.shape["fsdp"]
+@dataclass(frozen=True)
+class DecodePlan(Plan):
+    """What sampling takes on a slice; bytes are per chip. A place or a slot holds one token, padding included."""
+
+    dtype: str
+    int8: bool
+    rows: Annotated[int, Shown("samples at a time, all chips", COUNT)]
+    prompts: Annotated[int, Shown("prompts that they continue", COUNT)]
+    places: Annotated[int, Shown("places per prompt", COUNT)]
+    slots: Annotated[int, Shown("slots per sample", COUNT)]
+    weight_bytes: Annotated[int, Shown("weights", GIB)]
+    loading_bytes: Annotated[int, Shown("while weights are loaded", GIB)]  # they are converted one at a time
+    loads: bool  # whether loading_bytes fit
+    prefix_bytes: Annotated[int, Shown("keys and values of prompts", GIB)]
+    suffix_bytes: Annotated[int, Shown("keys and values of samples", GIB)]
+    bytes_a_sample: Annotated[int, Shown("keys and values of one sample", MIB)]
+    padding_bytes: Annotated[int, Shown("padding of arrays, and stop tables", GIB)]
+    prefill_temporary_bytes: Annotated[int, Shown("temporary arrays of the prefill", GIB)]
+    largest_batch: Annotated[int, Shown("largest --batch, estimated", COUNT)]
+    speed: DecodeSpeed | None
+
+    null_keys = ("step", "prefill_seconds", "human_eval_seconds")
+
+
+def lower_sampler(
+    config: ModelConfig, settings: DecodeSettings, mesh: Mesh, shape: Layout, places: int, slots: int
+) -> tuple[Any, Any, dict[str, int]]:
+    """Lowers (the program that draws tokens, the one that prefills prompts); also (the bytes that they keep per device).
+
+    InputError where sizes do not divide over the mesh.
+    """
     check_mesh(config, mesh)
+    params, copies = settings.params, mesh.shape["data"] * mesh.shape["fsdp"]
     eot, vocabulary = min(P50K_EOT, config.vocab_size - 1), min(P50K_TOKENS, config.vocab_size)
     whole = NamedSharding(mesh, PartitionSpec())
 
-    def number(*sizes: int, sharding: NamedSharding | None = None) -> Any:
+    def integers(*sizes: int, sharding: NamedSharding | None = None) -> Any:
         return jax.ShapeDtypeStruct(sizes, "int32", sharding=sharding)
 
-    weights, state = weight_shapes(config, mesh, job.int8), state_shapes(config, mesh, shape, places, slots)
-    tables = rows.make_stop_tables(job.how.stops, job.how.kind.free_start, [b""], 0).tables.shape[:2]
-    ends = rows.StopTables(number(*tables, vocabulary, sharding=whole), number(sharding=whole), number(sharding=whole))
-    programs = jitted(config, eot, mesh)
+    weights, state = weight_shapes(config, mesh, settings.int8), state_shapes(config, mesh, shape, places, slots)
+    tables = rows.make_stop_tables(params.stops, params.program_key.min_tokens, [b""], 0).tables.shape[:2]
+    stop_shapes = (*tables, vocabulary), (), ()
+    stops = rows.StopTables(*(integers(*sizes, sharding=whole) for sizes in stop_shapes))
+    programs, scalars = jitted(config, eot, mesh), rows.make_sampling_scalars(params)
     with jax.set_mesh(mesh):
-        numbers = rows.make_sampling_scalars(job.how)
-        advance = programs.advance.lower(job.how.kind, numbers, ends, weights, state, number(), number())
-        prompts = number(copies), number(copies, places), number(copies)
-        place = programs.place.lower(weights, state, *prompts)
+        advance = programs.advance.lower(params.program_key, scalars, stops, weights, state, integers(), integers())
+        place = programs.place.lower(weights, state, integers(copies), integers(copies, places), integers(copies))
 
-    def bytes_of(part: Any) -> int:
-        return shard_bytes(part, jax.tree.map(lambda leaf: leaf.sharding, part))
-
-    params = param_shapes(config, mesh)
-    loading = bytes_of(params) + max(map(bytes_of, jax.tree.leaves(params["blocks"])))
-    return Programs(advance, place, bytes_of(weights), bytes_of(state.prefix), bytes_of(state.suffix), loading)
+    loaded = param_shapes(config, mesh)  # as they are read; each is then converted while the others wait
+    return (
+        advance,
+        place,
+        {
+            "weight_bytes": shard_bytes(weights),
+            "loading_bytes": shard_bytes(loaded) + max(map(shard_bytes, jax.tree.leaves(loaded["blocks"]))),
+            "prefix_bytes": shard_bytes(state.prefix),
+            "suffix_bytes": shard_bytes(state.suffix),
+        },
+    )
 
 
 def plan_decoding(
-    job: DecodeJob, topology: str, hlo: str = "", say: Callable[[str], None] = lambda _: None
-) -> dict[str, Any]:
-    """Compiles both programs for a slice and returns what --json prints; bytes are a chip's.
+    model: ModelConfig,
+    mesh_config: MeshConfig,
+    settings: DecodeSettings,
+    topology: str,
+    hlo: str = "",
+    say: Callable[[str], None] = lambda _: None,
+) -> DecodePlan:
+    """Compiles the sampler's two programs for a slice and projects their speed.
 
-    hlo: a file for the text of the decoding step's; the prefill's is written beside it, as HLO.prefill.
+    hlo: a file for the text of the program that draws tokens; that of the prefill goes to HLO.prefill. say: called to
+    report progress.
     """
-    config = job.model
-    job.check()
-    chip, _ = parse_topology(topology)
-    devices = slice_devices(topology)
-    mesh = make_mesh(job.mesh, devices)
+    settings.check(model.context)
+    config, tpu = for_decoding(model, settings.dtype), parse_topology(topology)
+    chip, cores = tpu.chip, tpu.chip.cores
+    mesh = make_mesh(mesh_config, slice_devices(topology))
     copies = mesh.shape["data"] * mesh.shape["fsdp"]
-    shape, places, slots = job.layout(copies), buckets([job.prompt])[-1], slots_for(config, job.how)
-    programs = lower(job, mesh, shape, places, slots)
-    rows_of_copy = shape.groups * shape.rows // copies
-    say(f"compiling two programs for {topology}: some seconds a layer")
-    advance = compile_lowered(programs.advance, hlo)
-    place = compile_lowered(programs.place, hlo and f"{hlo}.prefill")
+    shape, places, slots = settings.layout(copies), buckets([settings.prompt])[-1], slots_for(config, settings.params)
+    batch = shape.groups * shape.rows
+    advance_lowered, place_lowered, kept = lower_sampler(config, settings, mesh, shape, places, slots)
+    say(f"compiling two programs for {topology}: some seconds per layer")
+    advance = compile_lowered(advance_lowered, hlo)
+    place = compile_lowered(place_lowered, hlo and f"{hlo}.prefill")
 
-    held = programs.weights + programs.prefix + programs.suffix
-    padding = max(0, advance.arguments - held)
-    # Of what the step takes, all but weights and prompts is counted as growing with the rows.
-    growing = max(programs.suffix, advance.peak - programs.weights - programs.prefix)
+    weights, prefix, suffix = kept["weight_bytes"], kept["prefix_bytes"], kept["suffix_bytes"]
+    held = weights + prefix + suffix
     peak = max(advance.peak, place.peak)
-    most = largest_batch(chip.hbm_bytes // chip.cores, peak, rows_of_copy, growing)
-    loads = programs.loading * chip.cores <= chip.hbm_bytes
-    compiled = bool(advance.text and place.text)
-    result: dict[str, Any] = {
-        "fits": compiled and loads and peak * chip.cores <= chip.hbm_bytes,
-        "topology": topology,
-        "chips": len(devices) // chip.cores,
-        "mesh": dict(mesh.shape),
-        "dtype": config.compute_dtype,
-        "int8": job.int8,
-        "rows": shape.groups * shape.rows,
-        "prompts": shape.groups,
-        "places": places,
-        "slots": slots,
-        "hbm_bytes": chip.hbm_bytes,
-        "weight_bytes": programs.weights * chip.cores,
-        "loading_bytes": programs.loading * chip.cores,
-        "loads": loads,
-        "prefix_bytes": programs.prefix * chip.cores,
-        "bytes_a_sample": programs.suffix // rows_of_copy * chip.cores,
-        "suffix_bytes": programs.suffix * chip.cores,
-        "padding_bytes": padding * chip.cores,
-        "temporary_bytes": advance.temporary * chip.cores,
-        "prefill_temporary_bytes": place.temporary * chip.cores,
-        "peak_bytes": peak * chip.cores,
-        "largest_batch": most,
-        "compile_seconds": advance.seconds + place.seconds,
-    }
-    if not compiled:
-        return result | dict.fromkeys(UNKNOWN)
-    step = project_step(advance.text, config, topology, mesh, shape, places + slots, held)
-    prefill = project_prefill(place.text, config, topology, mesh, places, programs.weights)
-    result |= {"step": step, "prefill_seconds": prefill, "tokens_per_second": step["tokens_per_second"]}
-    result["human_eval_seconds"] = human_eval_seconds(step["tokens_per_second"], prefill, copies)
-    return result
+    # All of the peak but weights and prompts counts as proportional to the rows.
+    growing = max(suffix, advance.peak - weights - prefix)
+    loads = kept["loading_bytes"] * cores <= chip.hbm_bytes
+    speed = None
+    if advance.text and place.text:
+        costs = read_costs(advance.text, chip.copy_cycles, trip_count)
+        step = project_step(costs, config, tpu, mesh, batch, places + slots, held)
+        prefill = project_prefill(read_costs(place.text, chip.copy_cycles), config, tpu, mesh, places, weights)
+        total = human_eval_seconds(step.tokens_per_second, prefill, copies)
+        speed = DecodeSpeed(step, prefill, step.tokens_per_second, total)
+    return DecodePlan(
+        fits=speed is not None and loads and peak * cores <= chip.hbm_bytes,
+        topology=topology,
+        chips=tpu.chips,
+        mesh=dict(mesh.shape),
+        hbm_bytes=chip.hbm_bytes,
+        peak_bytes=peak * cores,
+        temporary_bytes=advance.temporary * cores,
+        compile_seconds=advance.seconds + place.seconds,
+        speed=speed,
+        dtype=config.compute_dtype,
+        int8=settings.int8,
+        rows=batch,
+        prompts=shape.groups,
+        places=places,
+        slots=slots,
+        loads=loads,
+        bytes_a_sample=suffix // (batch // copies) * cores,
+        padding_bytes=max(0, advance.arguments - held) * cores,
+        prefill_temporary_bytes=place.temporary * cores,
+        largest_batch=largest_batch(chip.hbm_bytes // cores, peak, batch // copies, growing),
+        **{name: size * cores for name, size in kept.items()},
+    )

@@ -1,104 +1,125 @@
-"""From a compiled step's costs to seconds.
+"""Projected speed of a compiled training step: times, MFU and tokens/s. docs/planning.md has the formulas in words."""
 
-Model FLOPs: 6 for each weight of a matrix product and token, and attention's products with the causal half only;
-nothing is added for what the backward pass computes again. MFU is these over step time and peak.
-
-Compute is the compiler's estimated cycles over the clock, copies bounded by the time HBM takes to read and write them.
-Kernels, which carry no estimate, run at KERNEL_EFFICIENCY of the peak, less where heads are smaller than a matrix unit.
-
-Communication is the bytes a chip sends round a ring over topology.ring_bandwidth. What the compiler made asynchronous
-runs beside compute, everything else waits: step = max(compute, asynchronous communication) + waiting communication.
-Moments in the host's memory come and go over PCIe, which waits too.
-"""
-
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
 
 from jax.sharding import Mesh
 
 from codex_jax.config import ModelConfig, TrainConfig
 from codex_jax.model.geometry import layer_matrix_parameters
-from codex_jax.planning.chips import Chip, ring_bandwidth
-from codex_jax.planning.hlo import Collective, Costs, read_costs
+from codex_jax.model.kernels import SPLASH_DKV, SPLASH_DQ, SPLASH_FORWARD
+from codex_jax.planning.chips import Chip, Slice
+from codex_jax.planning.hlo import Collective, Costs
+from codex_jax.planning.units import COUNT, FRACTION, MIB, SECONDS, Shown
 
-# Of peak, for the causal half at heads as wide as a matrix unit; reasoned, not measured. A splash block of 512 x 512 at
-# head 128 takes a v5e's matrix units about 1,000 cycles for 2 products, and its vector unit some 640 for about 10
-# operations a score: 61% if they do not overlap. Of the 10 blocks (of 16) that a sequence of 2048 visits, the half
-# counts 8: 0.61 x 0.8 = 0.49. Published figures are of another kernel: the benchmark in apple/axlearn of JAX's older
-# flash attention with a dense bias (v4, 2 sequences of 2048, 40 heads of 128, blocks of 512: 1.6 ms forward, 7.1 ms
-# with backward) comes to 0.20, so the plan states its MFU at that speed too.
+# Fraction of the peak that attention kernels reach, counting the causal half only, where heads are as wide as a matrix
+# unit. This is an argument, not a measurement. For a splash block of 512 x 512 at head size 128, a v5e's matrix units
+# need about 1,000 cycles for 2 products, and its vector unit about 640 for 10 operations per score: 61% if the two do
+# not overlap. Of the 10 blocks (of 16) that a sequence of 2,048 visits, the causal half counts 8: 0.61 x 0.8 = 0.49.
 KERNEL_EFFICIENCY = 0.5
-SLOW_KERNELS = 0.2
-# Products of attention in one kernel; dq and dkv make the scores again, each for itself.
-KERNEL_PRODUCTS = {"dkv": 4, "dq": 3, "fwd": 2}
-FUSED_BACKWARD = 5  # where dkv makes dq too
-PCIE = 15e9  # bytes/s a chip each way, as in "How to scale your model"
-PLANNED_TOKENS = 100e9
+# The only published measurement is of another kernel, JAX's older flash attention with a dense bias: a benchmark in
+# apple/axlearn (v4, 2 sequences of 2,048, 40 heads of 128, blocks of 512: 1.6 ms forward, 7.1 ms with backward) comes
+# to 0.20. A plan therefore also gives the MFU at this fraction.
+SLOW_KERNEL_EFFICIENCY = 0.2
+# Attention's matrix products in each kernel; dq and dkv each compute the scores again.
+KERNEL_PRODUCTS = {SPLASH_DKV: 4, SPLASH_DQ: 3, SPLASH_FORWARD: 2}
+FUSED_BACKWARD_PRODUCTS = 5  # of dkv, where it computes dq too
+PCIE_BANDWIDTH = 15e9  # bytes/s per chip in each direction, from "How to scale your model"
+PLANNED_TOKENS = 100e9  # the paper's training tokens
+
+
+@dataclass(frozen=True)
+class StepProjection:
+    """Projected times of one training step; bytes and cycles are per chip, tokens per second of all chips."""
+
+    collective_bytes: Annotated[dict[str, int], Shown("sent by", MIB)]
+    cycles: Annotated[int, Shown("estimated cycles", COUNT)]
+    kernels: dict[str, int]  # op_name of a kernel: how often it runs
+    compute_seconds: Annotated[float, Shown("compute", SECONDS)]
+    kernel_seconds: Annotated[float, Shown("of which attention kernels", SECONDS)]
+    waiting_seconds: Annotated[float, Shown("communication that blocks compute", SECONDS)]
+    asynchronous_seconds: Annotated[float, Shown("communication during compute", SECONDS)]
+    host_seconds: Annotated[float, Shown("moments to and from the host", SECONDS)]
+    step_seconds: Annotated[float, Shown("projected step", SECONDS)]
+    mfu: Annotated[float, Shown("projected MFU", FRACTION)]
+    mfu_slow_kernels: Annotated[float, Shown(f"with attention kernels at {SLOW_KERNEL_EFFICIENCY} of peak", FRACTION)]
+    tokens_per_second: Annotated[float, Shown("tokens/s, all chips", COUNT)]
+    days_for_100b_tokens: Annotated[float, Shown("days for 100 billion tokens", FRACTION)]
 
 
 def flops_per_token(model: ModelConfig, length: int) -> float:
-    """Model FLOPs of one training token in sequences of `length`, by the convention above."""
+    """Model FLOPs of one training token in sequences of `length`.
+
+    6 for each weight of a matrix product (2 forward, 4 backward), and attention's products over the causal half of the
+    sequence. What the backward pass computes again is not counted.
+    """
     products = model.layers * layer_matrix_parameters(model) + model.vocab_size * model.width
     return 6.0 * products + 6.0 * model.layers * length * model.width
 
 
+def model_flops(config: TrainConfig, length: int, chips: int) -> float:
+    """Model FLOPs of one step on one chip."""
+    return flops_per_token(config.model, length) * (config.batch_size * length) / chips
+
+
 def kernel_efficiency(model: ModelConfig, chip: Chip) -> float:
-    """Of peak: heads narrower than the matrix unit leave a part of it idle."""
+    """Fraction of the peak that attention kernels reach: heads narrower than the matrix unit leave part of it idle."""
     return KERNEL_EFFICIENCY * min(1.0, model.width / model.heads / chip.matrix_unit)
 
 
-def kernel_seconds(costs: Costs, config: TrainConfig, length: int, chip: Chip, chips: int) -> float:
-    """Seconds of the attention kernels."""
+def kernel_seconds(kernels: dict[str, int], config: TrainConfig, length: int, tpu: Slice) -> float:
+    """Seconds of the attention kernels in one step. kernels: op_name: how often each runs."""
     model = config.model
-    product = config.batch_size / config.accumulation / chips * length**2 * model.width  # the causal half
-    fused = not any("dq" in name for name in costs.custom_calls)
-    products = KERNEL_PRODUCTS | ({"dkv": FUSED_BACKWARD} if fused else {})
-    count = sum(
-        next((n for key, n in products.items() if key in name), 2) * times for name, times in costs.custom_calls.items()
-    )
-    return count * product / chip.peak_flops / kernel_efficiency(model, chip)
+    # FLOPs of one product: 2 for each of the length^2 / 2 scores of the causal half and each channel.
+    product = config.batch_size / config.accumulation / tpu.chips * length**2 * model.width
+    fused = not any(SPLASH_DQ in name for name in kernels)
+    products = KERNEL_PRODUCTS | ({SPLASH_DKV: FUSED_BACKWARD_PRODUCTS} if fused else {})
+    count = sum(next((n for key, n in products.items() if key in name), 2) * times for name, times in kernels.items())
+    return count * product / tpu.chip.peak_flops / kernel_efficiency(model, tpu.chip)
 
 
-def communication_seconds(collectives: list[Collective], topology: str, mesh: Mesh) -> float:
-    """Seconds of all of them, one after the other."""
-    places = [tuple(device.coords) for device in mesh.devices.flat]
-    bandwidth: dict[tuple[int, ...], float] = {}
-    for group in {one.group for one in collectives}:
-        bandwidth[group] = ring_bandwidth(topology, [places[i] for i in group])
-    return sum(one.bytes * one.times / bandwidth[one.group] for one in collectives)
+def communication_seconds(collectives: Sequence[Collective], tpu: Slice, mesh: Mesh) -> tuple[float, float]:
+    """(seconds of the blocking collectives, seconds of the asynchronous ones), each run one after the other."""
+    coordinates = [tuple(device.coords) for device in mesh.devices.flat]
+    groups = {one.group for one in collectives}
+    bandwidth = {group: tpu.ring_bandwidth([coordinates[i] for i in group]) for group in groups}
+
+    def seconds(blocking: bool) -> float:
+        return sum(one.bytes * one.times / bandwidth[one.group] for one in collectives if one.blocking == blocking)
+
+    return seconds(True), seconds(False)
 
 
-def project(
-    text: str, config: TrainConfig, length: int, topology: str, chip: Chip, mesh: Mesh, host_bytes: int
-) -> dict[str, Any]:
-    """What a compiled step's text says of its speed, as plan --json prints it; host_bytes: of moments, a chip."""
-    chips = mesh.devices.size // chip.cores
-    core_bandwidth = chip.hbm_bandwidth / chip.cores
-    costs = read_costs(text, lambda size: 2 * size / core_bandwidth * chip.clock)
-    kernels = kernel_seconds(costs, config, length, chip, chips)
+def project_training(
+    costs: Costs, config: TrainConfig, length: int, tpu: Slice, mesh: Mesh, host_bytes: int
+) -> StepProjection:
+    """From the costs of a compiled step to its speed. host_bytes: of moments in the host's memory, per chip.
+
+    Asynchronous collectives overlap with compute; blocking ones, and moments on their way over PCIe, do not:
+    step = max(compute, asynchronous) + blocking + host.
+    """
+    chip = tpu.chip
+    kernels = kernel_seconds(costs.custom_calls, config, length, tpu)
     compute = costs.cycles / chip.clock + kernels
-    waiting = communication_seconds([c for c in costs.collectives if c.waits], topology, mesh)
-    beside = communication_seconds([c for c in costs.collectives if not c.waits], topology, mesh)
-    host = 2 * host_bytes / PCIE
-    tokens = config.batch_size * length
-    flops = flops_per_token(config.model, length) * tokens / chips
-
-    def step(compute: float) -> float:
-        return max(compute, beside) + waiting + host
-
-    seconds = step(compute)
-    slow = step(compute + kernels * (KERNEL_EFFICIENCY / SLOW_KERNELS - 1))
-    return {
-        "collective_bytes": costs.collective_bytes(),
-        "cycles": round(costs.cycles),
-        "kernels": dict(costs.custom_calls),
-        "compute_seconds": compute,
-        "kernel_seconds": kernels,
-        "waiting_seconds": waiting,
-        "asynchronous_seconds": beside,
-        "host_seconds": host,
-        "step_seconds": seconds,
-        "mfu": flops / seconds / chip.peak_flops,
-        "mfu_slow_kernels": flops / slow / chip.peak_flops,
-        "tokens_per_second": tokens / seconds,
-        "days_for_100b_tokens": PLANNED_TOKENS / (tokens / seconds) / 86_400,
-    }
+    blocking, asynchronous = communication_seconds(costs.collectives, tpu, mesh)
+    host = 2 * host_bytes / PCIE_BANDWIDTH
+    slow_compute = compute + kernels * (KERNEL_EFFICIENCY / SLOW_KERNEL_EFFICIENCY - 1)
+    step, slow_step = (max(seconds, asynchronous) + blocking + host for seconds in (compute, slow_compute))
+    flops = model_flops(config, length, tpu.chips)
+    tokens_per_second = config.batch_size * length / step
+    return StepProjection(
+        collective_bytes=costs.collective_bytes(),
+        cycles=round(costs.cycles),
+        kernels=dict(costs.custom_calls),
+        compute_seconds=compute,
+        kernel_seconds=kernels,
+        waiting_seconds=blocking,
+        asynchronous_seconds=asynchronous,
+        host_seconds=host,
+        step_seconds=step,
+        mfu=flops / step / chip.peak_flops,
+        mfu_slow_kernels=flops / slow_step / chip.peak_flops,
+        tokens_per_second=tokens_per_second,
+        days_for_100b_tokens=PLANNED_TOKENS / tokens_per_second / 86_400,
+    )

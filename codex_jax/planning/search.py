@@ -1,86 +1,122 @@
-"""The best mesh, remat policy and levers for a slice: guessed from many, compiled for few."""
+"""The search for the best mesh, remat policy and other settings on a slice: many are guessed, the best are compiled."""
 
-import queue
+import concurrent.futures
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from codex_jax.errors import InputError
-from codex_jax.planning.candidates import Candidate, candidates, changes, distinct
-from codex_jax.planning.chips import chips_of
-from codex_jax.planning.compiling import Job, plan
+from codex_jax.planning.candidates import FREE, Candidate, candidates, distinct
+from codex_jax.planning.changes import differences, flags
+from codex_jax.planning.chips import parse_topology
+from codex_jax.planning.training_plan import Job, TrainingPlan, plan_training
 
-SLACK = 0.08  # of HBM
+# Fraction of HBM by which a candidate may exceed the limit and still be compiled: estimates are mostly too high.
+SLACK = 0.08
+
+Result = TypeVar("Result")
 
 
-def compiled(job: Job, found: list[Candidate]) -> Iterator[dict[str, Any]]:
-    """Each candidate's plan, one after the other; a failed one is a row with its `error`.
+@dataclass(frozen=True)
+class SearchSettings:
+    """How --search looks for the best plan."""
 
-    They are compiled beside the thread that asks, so that Ctrl-C is heard at once: the compiler itself hears nothing.
-    """
-    rows: queue.Queue[dict[str, Any] | BaseException] = queue.Queue()
+    compile: int = 6  # number of candidates to compile
+    free: float = FREE  # fraction of HBM to leave free
+    change_optimizer: bool = False  # also try a bfloat16 first moment, and moments in the host's memory
+
+    def check(self) -> None:
+        """InputError for settings that nothing can be searched with."""
+        if self.compile < 1 or not 0 <= self.free < 1:
+            raise InputError("--compile must be at least 1, and --free from 0 to below 1")
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A candidate that was compiled."""
+
+    candidate: Candidate
+    settings: dict[str, Any]  # in which it differs from the run
+    plan: TrainingPlan | None  # None where the compiler failed
+    error: str = ""
+
+    @property
+    def fits(self) -> bool:
+        """Whether it fits the slice."""
+        return self.plan is not None and self.plan.fits
+
+    @property
+    def step_seconds(self) -> float | None:
+        """Seconds per step, where they are known."""
+        return self.plan.speed.step_seconds if self.plan and self.plan.speed else None
+
+    def to_json(self) -> dict[str, Any]:
+        """One of the plans that plan --search --json prints."""
+        guesses = {
+            "flags": flags(self.settings),
+            "estimated_bytes": self.candidate.memory.total,
+            "guessed_seconds": self.candidate.seconds,
+            "remat": self.candidate.config.model.remat,
+        }
+        failed = {"fits": False, "step_seconds": None, "error": self.error}
+        return guesses | (self.plan.to_json() if self.plan else failed)
+
+
+def in_background(function: Callable[..., Result], *args: Any) -> Result:
+    """function(*args), run in another thread: Ctrl-C ends the wait at once, while the compiler would not notice it."""
+    future: concurrent.futures.Future[Result] = concurrent.futures.Future()
 
     def work() -> None:
-        for one in found:
-            row: dict[str, Any] = {
-                "flags": changes(job.config, one.config),
-                "estimated_bytes": one.memory.total,
-                "guessed_seconds": one.seconds,
-                "remat": one.config.model.remat,
-                "fits": False,
-                "step_seconds": None,
-            }
-            try:
-                row |= plan(Job(one.config, job.length, job.masked), one.topology)
-            except Exception as error:  # whatever a compiler may raise is the answer for this row alone
-                row["error"] = " ".join(str(error).split())[:200]
-            except BaseException as error:
-                rows.put(error)
-                return
-            rows.put(row)
+        try:
+            future.set_result(function(*args))
+        except BaseException as error:
+            future.set_exception(error)
 
     threading.Thread(target=work, daemon=True).start()
-    for _ in found:
-        while True:
-            try:
-                row = rows.get(timeout=0.2)
-                break
-            except queue.Empty:
-                continue
-        if isinstance(row, BaseException):
-            raise row
-        yield row
+    while not future.done():
+        concurrent.futures.wait([future], timeout=0.2)
+    return future.result()
 
 
-def rank(rows: list[dict[str, Any]], free: float) -> list[dict[str, Any]]:
-    """The fastest first; after those that leave so much of HBM free come those that fit, and then the others."""
+def rank(tried: list[Tried], free: float) -> list[Tried]:
+    """The fastest first: of those that leave this fraction of HBM free, then of the others that fit, then the rest."""
 
-    def key(row: dict[str, Any]) -> tuple:
-        roomy = row["fits"] and row["peak_bytes"] <= row["hbm_bytes"] * (1 - free)
-        return not roomy, not row["fits"], row["step_seconds"] or float("inf")
+    def key(one: Tried) -> tuple:
+        roomy = one.fits and one.plan is not None and one.plan.peak_bytes <= one.plan.hbm_bytes * (1 - free)
+        return not roomy, not one.fits, one.step_seconds or float("inf")
 
-    return sorted(rows, key=key)
+    return sorted(tried, key=key)
 
 
 def search(
-    job: Job, topology: str, count: int, free: float, optimizer: bool, report: Callable[[int, str], None]
-) -> tuple[list[dict[str, Any]], bool]:
-    """(ranked rows of at most `count` compiled plans, whether it was interrupted); InputError where nothing fits."""
-    # Estimates are mostly high, and compiling tells: a little more than fits may fit.
-    found = distinct(candidates(job, topology, free - SLACK, optimizer), count)
+    job: Job, topology: str, settings: SearchSettings, report: Callable[[int, str], None]
+) -> tuple[list[Tried], bool]:
+    """(the compiled candidates, ranked; whether Ctrl-C ended the search); InputError where nothing fits.
+
+    report(n, note): called with the number of plans that were compiled since the last call.
+    """
+    fitting = candidates(job, topology, settings.free - SLACK, settings.change_optimizer)
+    found = distinct(fitting, settings.compile)
     if not found:
         raise InputError(
-            f"by the estimate nothing fits {chips_of(topology)} chips of {topology} with {free:.0%} of HBM free: "
-            "without --topology the smallest slices that do are listed"
+            f"by the estimate nothing fits {parse_topology(topology).chips} chips of {topology} with "
+            f"{settings.free:.0%} of HBM free: without --topology the smallest slices that do are listed"
         )
-    rows: list[dict[str, Any]] = []
+    tried: list[Tried] = []
     interrupted = False
     try:
         report(0, f"compiling the best {len(found)} guesses")
-        for row in compiled(job, found):
-            rows.append(row)
-            mfu = f"MFU {row['mfu']:.3f}" if row.get("mfu") else "does not fit"
-            report(1, f"{' '.join(row['flags'])}: {row.get('error', mfu)}")
+        for one in found:
+            changed = differences(job.config, one.config)
+            try:
+                plan = in_background(plan_training, Job(one.config, job.length, job.masked), topology)
+                tried.append(Tried(one, changed, plan))
+                note = f"MFU {plan.speed.mfu:.3f}" if plan.speed else "does not fit"
+            except Exception as error:  # any failure of the compiler concerns this candidate only
+                note = " ".join(str(error).split())[:200]
+                tried.append(Tried(one, changed, None, note))
+            report(1, f"{' '.join(flags(changed))}: {note}")
     except KeyboardInterrupt:
         interrupted = True
-    return rank(rows, free), interrupted
+    return rank(tried, settings.free), interrupted

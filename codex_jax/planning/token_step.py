@@ -1,105 +1,126 @@
-"""From the sampler's compiled programs to seconds: a step is one token of every row.
+"""Projected speed of the sampler's compiled programs. A step draws one token of every row.
 
-Bytes read: all weights, the prompts' keys and values, and every slot of the rows' own, because the row that has drawn
-most decides what is read of all of them. FLOPs: 2 for each weight of a matrix product and row, 4 x width for each row,
-layer and place that attention looks at.
-
-The compiler keeps weights coming while it computes and counts no cycles for that, so a step is the longest of its
-cycles over the clock, its bytes over HBM's bandwidth and its FLOPs over the peak, and then the communication that
-nothing runs beside; in the slow figure cycles come after reading, as where nothing is read ahead. What the host does
-between steps is not counted, nor what a row waits for its next sample.
+docs/planning.md has the formulas in words, and what they leave out.
 """
 
 import math
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated
 
 from jax.sharding import Mesh
 
 from codex_jax.config import ModelConfig
 from codex_jax.model.geometry import layer_matrix_parameters
-from codex_jax.planning.chips import Chip, parse_topology
-from codex_jax.planning.hlo import Costs, read_costs
+from codex_jax.planning.chips import Slice
+from codex_jax.planning.hlo import Costs
 from codex_jax.planning.projection import communication_seconds, kernel_efficiency
-from codex_jax.sampling.scheduler import STEPS, Layout
+from codex_jax.planning.units import COUNT, FLOPS, GIB, MIB, MILLISECONDS, Shown
+from codex_jax.sampling.nucleus import CUTOFF_SCOPE
+from codex_jax.sampling.rows import advance
+from codex_jax.sampling.scheduler import STEPS
 
-PROBLEMS, SAMPLES, TOKENS = 164, 200, 150  # HumanEval, the paper's samples a problem, and a guess of each one's tokens
-PASSES = 11  # of the search for the nucleus: 6 to 14 were counted at top-p 0.95, over normal and Zipf-like logits
-USABLE = 0.97  # of HBM: what the compiler hands out (15.75 of a v5e's 16 GiB, 31.25 of a v4's 32)
+# HumanEval's problems, the paper's samples per problem, and a guess of the tokens per sample.
+PROBLEMS, SAMPLES, TOKENS = 164, 200, 150
+NUCLEUS_PASSES = 11  # iterations of the nucleus search: 6 to 14 at top-p 0.95, for normal and Zipf-like logits
+USABLE_HBM = 0.97  # fraction that the compiler hands out: 15.75 of a v5e's 16 GiB, 31.25 of a v4's 32
+
+STEP_LOOP = f"jit({advance.__name__})/while"  # op_name of the loop over tokens
 
 
-def turns(name: str) -> int | None:
-    """How often a loop of advance runs: STEPS tokens, PASSES for a nucleus."""
-    if name.endswith("cutoff/while"):
-        return PASSES
-    return STEPS if name == "jit(advance)/while" else None
+def trip_count(op_name: str) -> int | None:
+    """How often a loop of `advance` runs: STEPS tokens, NUCLEUS_PASSES for a nucleus; None for any other loop."""
+    if op_name.endswith(f"{CUTOFF_SCOPE}/while"):
+        return NUCLEUS_PASSES
+    return STEPS if op_name == STEP_LOOP else None
 
 
-def step_flops(config: ModelConfig, batch: int, seen: int) -> float:
-    """Of `batch` rows that look at so many places each, on all chips."""
+def step_flops(config: ModelConfig, batch: int, positions: int) -> float:
+    """FLOPs of one token of `batch` rows on all chips. positions: keys that each row attends to."""
     weights = config.layers * layer_matrix_parameters(config) + config.vocab_size * config.width
-    return 2.0 * batch * (weights + 2 * config.layers * config.width * seen)
+    return 2.0 * batch * (weights + 2 * config.layers * config.width * positions)
 
 
-def prefill_flops(config: ModelConfig, prompts: int, places: int) -> float:
-    """Of so many prompts, on all chips; no logits are made, and attention's causal half counts."""
-    return 2.0 * prompts * places * config.layers * (layer_matrix_parameters(config) + config.width * places)
+def prefill_flops(config: ModelConfig, prompts: int, positions: int) -> float:
+    """FLOPs of the prefill of so many prompts on all chips: the causal half of attention, and no logits."""
+    return 2.0 * prompts * positions * config.layers * (layer_matrix_parameters(config) + config.width * positions)
 
 
 def largest_batch(hbm: int, peak: int, rows: int, growing: int) -> int:
-    """Rows of a copy that fit where so many take `peak` bytes of a device, `growing` of them in proportion."""
-    return max(0, math.floor(rows + (hbm * USABLE - peak) * rows / growing))
+    """Rows of one copy of the model that fit a device.
+
+    hbm: bytes of the device; peak: bytes that it takes with `rows` rows, of which `growing` are proportional to them.
+    """
+    return max(0, math.floor(rows + (hbm * USABLE_HBM - peak) * rows / growing))
 
 
-def seconds_of(costs: Costs, topology: str, chip: Chip, mesh: Mesh, read: float, flops: float) -> dict[str, float]:
-    """Of one program on one core: by each measure, and together. read: bytes; flops: of the core."""
-    waiting = communication_seconds([one for one in costs.collectives if one.waits], topology, mesh)
-    beside = communication_seconds([one for one in costs.collectives if not one.waits], topology, mesh)
+@dataclass(frozen=True)
+class TokenStep:
+    """One token of every row; bytes, FLOPs and cycles are per chip, tokens per second of all chips."""
+
+    read_bytes: Annotated[int, Shown("bytes read per step", GIB)]
+    flops: Annotated[float, Shown("FLOPs per step", FLOPS)]
+    cycles: Annotated[int, Shown("estimated cycles per step", COUNT)]
+    collective_bytes: Annotated[dict[str, int], Shown("sent per step by", MIB)]
+    read_seconds: Annotated[float, Shown("reading", MILLISECONDS)]
+    flop_seconds: Annotated[float, Shown("FLOPs at the peak", MILLISECONDS)]
+    cycle_seconds: Annotated[float, Shown("cycles", MILLISECONDS)]
+    asynchronous_seconds: Annotated[float, Shown("communication during compute", MILLISECONDS)]
+    waiting_seconds: Annotated[float, Shown("communication that blocks compute", MILLISECONDS)]
+    seconds: Annotated[float, Shown("projected step, one token of every sample", MILLISECONDS)]
+    tokens_per_second: Annotated[float, Shown("tokens/s, all chips", COUNT)]
+    tokens_per_second_slow: Annotated[float, Shown("tokens/s if cycles begin after reading", COUNT)]
+
+
+def program_seconds(costs: Costs, tpu: Slice, mesh: Mesh, read_bytes: float, flops: float) -> dict[str, float]:
+    """The time of a program that reads so many bytes and does so many FLOPs on each device, by each measure.
+
+    The compiler prefetches weights during compute and counts no cycles for it, so "seconds" is the longest of reading,
+    FLOPs, cycles and asynchronous communication, and then the communication that blocks compute.
+    """
+    chip = tpu.chip
+    blocking, asynchronous = communication_seconds(costs.collectives, tpu, mesh)
     measures = {
         "cycle_seconds": costs.cycles / chip.clock,
-        "read_seconds": read / (chip.hbm_bandwidth / chip.cores),
+        "read_seconds": read_bytes / (chip.hbm_bandwidth / chip.cores),
         "flop_seconds": flops / (chip.peak_flops / chip.cores),
-        "asynchronous_seconds": beside,
+        "asynchronous_seconds": asynchronous,
     }
-    return measures | {"waiting_seconds": waiting, "seconds": max(measures.values()) + waiting}
-
-
-def copy_bound(chip: Chip) -> Any:
-    """Cycles that reading and writing so many bytes takes."""
-    return lambda size: 2 * size / (chip.hbm_bandwidth / chip.cores) * chip.clock
+    return measures | {"waiting_seconds": blocking, "seconds": max(measures.values()) + blocking}
 
 
 def project_step(
-    text: str, config: ModelConfig, topology: str, mesh: Mesh, shape: Layout, seen: int, read: int
-) -> dict[str, Any]:
-    """Of one token of every row. seen: places that it looks at; read: bytes that a device reads."""
-    chip, _ = parse_topology(topology)
-    costs, batch = read_costs(text, copy_bound(chip), turns), shape.groups * shape.rows
-    sent = {kind: round(count / STEPS) for kind, count in costs.collective_bytes().items()}
-    flops = step_flops(config, batch, seen) / mesh.devices.size
-    whole = seconds_of(costs, topology, chip, mesh, read * STEPS, flops * STEPS)
+    costs: Costs, config: ModelConfig, tpu: Slice, mesh: Mesh, batch: int, positions: int, read_bytes: int
+) -> TokenStep:
+    """One token of every row, from the costs of `advance`, which draws STEPS tokens.
+
+    batch: rows on all chips; positions: keys that each row attends to; read_bytes: read by a device for each token.
+    """
+    flops = step_flops(config, batch, positions) / mesh.devices.size
+    whole = program_seconds(costs, tpu, mesh, read_bytes * STEPS, flops * STEPS)
     step = {name: seconds / STEPS for name, seconds in whole.items()}
     slow = step["cycle_seconds"] + step["read_seconds"] + step["waiting_seconds"]
-    return {
-        "read_bytes": read * chip.cores,
-        "flops": flops * chip.cores,
-        "cycles": round(costs.cycles / STEPS),
-        "collective_bytes": sent,
+    return TokenStep(
+        read_bytes=read_bytes * tpu.chip.cores,
+        flops=flops * tpu.chip.cores,
+        cycles=round(costs.cycles / STEPS),
+        collective_bytes={kind: round(count / STEPS) for kind, count in costs.collective_bytes().items()},
+        tokens_per_second=batch / step["seconds"],
+        tokens_per_second_slow=batch / slow,
         **step,
-        "tokens_per_second": batch / step["seconds"],
-        "tokens_per_second_slow": batch / slow,
-    }
+    )
 
 
-def project_prefill(text: str, config: ModelConfig, topology: str, mesh: Mesh, places: int, read: int) -> float:
-    """Seconds of a prompt for each copy of the model."""
-    chip, _ = parse_topology(topology)
-    costs, copies = read_costs(text, copy_bound(chip)), mesh.shape["data"] * mesh.shape["fsdp"]
-    flops = prefill_flops(config, copies, places) / mesh.devices.size
-    kernels = sum(costs.custom_calls.values()) * 2 * places**2 * config.width / mesh.shape["model"]
-    waits = kernels / (chip.peak_flops / chip.cores) / kernel_efficiency(config, chip)
-    return seconds_of(costs, topology, chip, mesh, read, flops)["seconds"] + waits
+def project_prefill(
+    costs: Costs, config: ModelConfig, tpu: Slice, mesh: Mesh, positions: int, weight_bytes: int
+) -> float:
+    """Seconds in which every copy of the model prefills one prompt. positions: of the prompt, padding included."""
+    chip, copies = tpu.chip, mesh.shape["data"] * mesh.shape["fsdp"]
+    flops = prefill_flops(config, copies, positions) / mesh.devices.size
+    kernel_flops = sum(costs.custom_calls.values()) * 2 * positions**2 * config.width / mesh.shape["model"]
+    kernels = kernel_flops / (chip.peak_flops / chip.cores) / kernel_efficiency(config, chip)
+    return program_seconds(costs, tpu, mesh, weight_bytes, flops)["seconds"] + kernels
 
 
-def human_eval_seconds(tokens_per_second: float, prefill: float, copies: int) -> float:
-    """SAMPLES of each of its problems, with every row at work all the time."""
-    return PROBLEMS * SAMPLES * TOKENS / tokens_per_second + math.ceil(PROBLEMS / copies) * prefill
+def human_eval_seconds(tokens_per_second: float, prefill_seconds: float, copies: int) -> float:
+    """Seconds of SAMPLES samples of each HumanEval problem, with every row busy all the time."""
+    return PROBLEMS * SAMPLES * TOKENS / tokens_per_second + math.ceil(PROBLEMS / copies) * prefill_seconds

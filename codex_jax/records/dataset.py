@@ -1,45 +1,19 @@
-"""What is read to train on: a data set or a mixture of several, by the path or the paths that name it."""
+"""Opens the data set, or the mixture of data sets, that a path names."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 from codex_jax.errors import InputError
-from codex_jax.records.manifest import NAME, Manifest, version_of
+from codex_jax.records.manifest import MANIFEST_NAME, newest_version
 from codex_jax.records.mixture import Mixture, split_spec
-from codex_jax.records.shards import Batch, RecordDataset
+from codex_jax.records.shards import RecordDataset
 
-
-class Dataset(Protocol):
-    """What training knows of its data: one data set or a mixture."""
-
-    @property
-    def manifest(self) -> Manifest:
-        """The manifest that decides tokenizer, seq_len and validation."""
-        ...
-
-    @property
-    def tokenizer_dir(self) -> Path:
-        """The folder of the tokenizer the records were made with."""
-        ...
-
-    def check(self, split: str) -> None:
-        """InputError unless the split has records to train on."""
-        ...
-
-    def batch(self, split: str, seed: int, step: int, batch_size: int, host: int = 0, hosts: int = 1) -> Batch:
-        """This host's rows of the global batch of `step`: a pure function of its arguments."""
-        ...
-
-    def sequential(self, split: str, batch_size: int, host: int = 0, hosts: int = 1) -> Iterator[Batch]:
-        """This host's rows of batches that hold each record once, in order."""
-        ...
+Dataset = RecordDataset | Mixture
 
 
 def open_dataset(path: str | Path) -> Dataset:
-    """path: DIR/NAME (its newest version) or DIR/NAME/VERSION, or a mixture's PATH@WEIGHT,PATH@WEIGHT,...
+    """path: DIR/NAME (its newest version), DIR/NAME/VERSION, or a mixture PATH@WEIGHT,PATH@WEIGHT,...
 
-    InputError where there is none, or where the parts of a mixture do not fit together.
+    InputError if there is no data set, or the parts of a mixture do not fit together.
     """
     if Path(path).is_dir():
         return _open_one(Path(path))
@@ -48,11 +22,8 @@ def open_dataset(path: str | Path) -> Dataset:
 
 
 def _open_one(folder: Path) -> RecordDataset:
-    # .VERSION.incomplete is one that is being written.
-    versions = sorted(folder.glob("[!.]*/manifest.json"), key=version_of)
-    if not (folder / NAME).is_file():
-        if not versions:
-            made_by = f"python -m codex_jax.corpus SOURCE --out {folder} --tokenizer p50k"
-            raise InputError(f"no data set at {folder}: {made_by}")
-        folder = versions[-1].parent
-    return RecordDataset(folder)
+    version = folder if (folder / MANIFEST_NAME).is_file() else newest_version(folder)
+    if not version:
+        command = f"python -m codex_jax.corpus SOURCE --out {folder} --tokenizer p50k"
+        raise InputError(f"no data set at {folder}: build one with {command}")
+    return RecordDataset(version)

@@ -1,4 +1,7 @@
-"""tf.train.Example holding bytes features, by hand: protobuf's wire format needs no TensorFlow here."""
+"""Encodes tf.train.Example with bytes features, without TensorFlow.
+
+See https://protobuf.dev/programming-guides/encoding for the wire format.
+"""
 
 from collections.abc import Mapping
 
@@ -13,7 +16,7 @@ def _varint(value: int) -> bytes:
 
 
 def _field(number: int, data: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(data)) + data
+    return _varint(number << 3 | 2) + _varint(len(data)) + data  # 2: a length and bytes follow
 
 
 def _entry(name: str, value: bytes) -> bytes:
@@ -21,57 +24,16 @@ def _entry(name: str, value: bytes) -> bytes:
 
 
 def encode(features: Mapping[str, bytes]) -> bytes:
-    """Example(features=Features(feature={name: Feature(bytes_list=[value])})), names in sorted order."""
+    """Example(features=Features(feature={name: Feature(bytes_list=[value])})), with the names sorted."""
     return _field(1, b"".join(_entry(name, features[name]) for name in sorted(features)))
 
 
 def layout(sizes: Mapping[str, int]) -> tuple[bytes, dict[str, slice]]:
-    """For values of these sizes in bytes: (encode() of zeros, where in it each value lies)."""
+    """(encode() of zeros, the position of each value in it) for values of these sizes in bytes."""
     blank = encode({name: bytes(size) for name, size in sizes.items()})
-    entries = {name: len(_entry(name, bytes(sizes[name]))) for name in sorted(sizes)}
-    end, places = len(blank) - sum(entries.values()), {}
-    for name, length in entries.items():
-        end += length  # a value is the last of its entry
-        places[name] = slice(end - sizes[name], end)
-    return blank, places
-
-
-def _fields(data: bytes) -> list[tuple[int, bytes]]:
-    found, at = [], 0
-
-    def varint() -> int:
-        nonlocal at
-        value = shift = 0
-        while True:
-            if at >= len(data) or shift > 63:
-                raise ValueError("Example is cut short")
-            byte = data[at]
-            at += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return value
-
-    while at < len(data):
-        key = varint()
-        if key & 7 != 2:
-            raise ValueError("Example has a field that is not bytes")
-        size = varint()
-        if size > len(data) - at:
-            raise ValueError("Example is cut short")
-        found.append((key >> 3, data[at : at + size]))
-        at += size
-    return found
-
-
-def decode(data: bytes) -> dict[str, bytes]:
-    """The bytes features of an Example; ValueError where it is not one."""
-    features = {}
-    for _, entries in _fields(data):
-        for _, entry in _fields(entries):
-            parts = dict(_fields(entry))
-            if {1, 2} - parts.keys():
-                raise ValueError("Example has an entry without name or value")
-            values = dict(_fields(parts[2]))
-            features[parts[1].decode()] = dict(_fields(values.get(1, b""))).get(1, b"")
-    return features
+    entry_bytes = {name: len(_entry(name, bytes(sizes[name]))) for name in sorted(sizes)}
+    end, positions = len(blank) - sum(entry_bytes.values()), {}
+    for name, length in entry_bytes.items():
+        end += length  # each entry ends with its value
+        positions[name] = slice(end - sizes[name], end)
+    return blank, positions

@@ -1,4 +1,4 @@
-"""manifest.json: what a data set is, and by which a reader tells that all of it is there. It is written last."""
+"""manifest.json, which describes a data set. It is written last, so a data set with a manifest is complete."""
 
 import hashlib
 import json
@@ -6,22 +6,23 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from codex_jax.errors import InputError
+from codex_jax.storage.atomic import write_text_atomic
 
-NAME = "manifest.json"
+MANIFEST_NAME = "manifest.json"
 
 
-class Split(TypedDict):
-    """shards: the records of each; tokens with end-of-text; bytes of UTF-8 text."""
+class SplitEntry(TypedDict):
+    """The size of a split."""
 
     records: int
-    shards: list[int]
+    shards: list[int]  # records in each
     documents: int
-    tokens: int
-    bytes: int
+    tokens: int  # including end-of-text
+    bytes: int  # of UTF-8 text
 
 
 class TokenizerEntry(TypedDict):
-    """Which tokenizer made the records."""
+    """The tokenizer that the records were made with."""
 
     kind: str
     sha256: str
@@ -29,17 +30,17 @@ class TokenizerEntry(TypedDict):
     eot: int
 
 
-class Boundaries(TypedDict):
-    """Where the splits end (see text/splits.py). ends: ranks in hexadecimal; repositories: of the small splits."""
+class BoundariesEntry(TypedDict):
+    """text.splits.Boundaries, with repositories by name."""
 
     seed: int
-    ends: dict[str, str]
-    repositories: dict[str, list[str]]
+    ends: dict[str, str]  # ranks in hexadecimal
+    repositories: dict[str, list[str]]  # of test and validation
     exceptions: list[str]
 
 
 class Manifest(TypedDict):
-    """documents, bytes: what was read; dropped: documents by reason; record_bytes: of one framed record."""
+    """The contents of manifest.json."""
 
     name: str
     version: str
@@ -48,36 +49,35 @@ class Manifest(TypedDict):
     settings: dict[str, Any]
     tokenizer: TokenizerEntry
     seq_len: int
-    dtype: str
-    record_bytes: int
-    documents: int
-    bytes: int
-    splits: dict[str, Split]
-    dropped: dict[str, int]
-    boundaries: Boundaries
+    dtype: str  # of the stored tokens
+    record_bytes: int  # of each record with its framing
+    documents: int  # read
+    bytes: int  # read
+    splits: dict[str, SplitEntry]
+    dropped: dict[str, int]  # documents by reason
+    boundaries: BoundariesEntry
 
 
 def digest(tokenizer_sha256: str, seq_len: int, shard_sha256: list[str]) -> str:
-    """SHA-256 over all that decides the records: equal digests mean equal data sets."""
+    """A SHA-256 over everything that determines the records: data sets with equal digests are equal."""
     return hashlib.sha256(json.dumps([tokenizer_sha256, seq_len, shard_sha256]).encode()).hexdigest()
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """folder/manifest.json, whole or not at all."""
-    temporary = folder / (NAME + ".tmp")
-    temporary.write_text(json.dumps(manifest, indent=2) + "\n")
-    temporary.rename(folder / NAME)
+    """Writes folder/manifest.json atomically."""
+    write_text_atomic(folder / MANIFEST_NAME, json.dumps(manifest, indent=2) + "\n")
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """InputError where it is missing or broken."""
+    """Reads folder/manifest.json. InputError if it is missing or invalid."""
+    path = folder / MANIFEST_NAME
     try:
-        values: Any = json.loads((folder / NAME).read_text())
+        values: Any = json.loads(path.read_text())
         _check(values)
     except OSError as error:
-        raise InputError(f"cannot read {folder / NAME}: {error.strerror}") from None
+        raise InputError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{folder / NAME} is broken ({error!r}): build the data set again") from None
+        raise InputError(f"{path} is broken ({error!r}): build the data set again") from None
     return values
 
 
@@ -87,17 +87,15 @@ def _check(values: Any) -> None:
     for split in values["splits"].values():
         numbers += [split["records"], split["bytes"], *split["shards"]]
         if sum(split["shards"]) != split["records"]:
-            raise ValueError("its shards do not add up to its records")
+            raise ValueError("the records of the shards do not add up to those of the split")
     if not all(type(number) is int and number >= 0 for number in numbers) or not all(map(str.strip, texts)):
         raise ValueError("a number or a name is missing")
 
 
-def newest(folder: Path) -> Manifest | None:
-    """The manifest of the newest version in DIR/NAME, or None where there is none."""
-    found = sorted(folder.glob(f"[!.]*/{NAME}"), key=version_of)
-    return read_manifest(found[-1].parent) if found else None
+def newest_version(folder: Path) -> Path | None:
+    """The folder of the newest version in DIR/NAME, or None. Incomplete builds, .VERSION.incomplete, are ignored."""
+    return max((path.parent for path in folder.glob(f"[!.]*/{MANIFEST_NAME}")), key=_version_numbers, default=None)
 
 
-def version_of(path: Path) -> list[int]:
-    """The numbers of the version whose folder holds this manifest: 1.10.0 is newer than 1.9.0."""
-    return [int(number) for number in path.parent.name.split(".") if number.isdigit()]
+def _version_numbers(folder: Path) -> list[int]:
+    return [int(number) for number in folder.name.split(".") if number.isdigit()]  # 1.10.0 is newer than 1.9.0

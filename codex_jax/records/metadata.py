@@ -1,4 +1,4 @@
-"""features.json and dataset_info.json, by which TensorFlow Datasets and tf.data open the same shards."""
+"""Writes features.json and dataset_info.json, by which TensorFlow Datasets and tf.data open the same shards."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 
 
 def write_metadata(folder: Path, manifest: Manifest, masked: bool) -> None:
-    """Writes both beside the shards; masked: whether the records carry a loss_mask. Needs no TensorFlow."""
-    # Imported here, as it takes longer than all else that reads records.
+    """Writes both files beside the shards, without TensorFlow. masked: whether the records have a loss_mask."""
+    # Imported here because it takes seconds.
     import tensorflow_datasets as tfds
 
-    raw = tfds.features.Tensor(shape=(), dtype=np.object_)
-    features = {"tokens": raw, **({"loss_mask": raw} if masked else {})}
+    raw_bytes = tfds.features.Tensor(shape=(), dtype=np.object_)
+    names = ("tokens", "loss_mask") if masked else ("tokens",)
     splits = [
         tfds.core.SplitInfo(
             name=name,
@@ -33,10 +33,10 @@ def write_metadata(folder: Path, manifest: Manifest, masked: bool) -> None:
     ]
     tfds.folder_dataset.write_metadata(
         data_dir=folder,
-        features=tfds.features.FeaturesDict(features),
+        features=tfds.features.FeaturesDict(dict.fromkeys(names, raw_bytes)),
         split_infos=splits,
         version=manifest["version"],
         filename_template=TEMPLATE,
         check_data=False,
-        description=f"{manifest['seq_len'] + 1} tokens a record as {manifest['dtype']}; see manifest.json",
+        description=f"{manifest['seq_len'] + 1} tokens per record as {manifest['dtype']}; see manifest.json",
     )

@@ -1,4 +1,4 @@
-"""Several data sets as one stream with exact shares: any row of it is computed, so that resuming costs nothing."""
+"""Mixes data sets by weight. Any row of the mixed stream can be computed directly, so resuming needs no state."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -9,28 +9,31 @@ import numpy as np
 
 from codex_jax.errors import InputError
 from codex_jax.records.manifest import Manifest
-from codex_jax.records.order import host_rows, permute
+from codex_jax.records.order import host_positions, permute
 from codex_jax.records.shards import Batch, RecordDataset
 
-BLOCK = 65_536  # rows of the global stream in which every data set has exactly its share
+BLOCK = 65_536  # rows of the mixed stream; in each block every data set has exactly its share of the rows
 
 
 def split_spec(spec: str) -> list[tuple[str, float]]:
-    """PATH@WEIGHT,PATH@WEIGHT,... -> (path, weight) of each; without @WEIGHT it is 1."""
+    """PATH@WEIGHT,PATH@WEIGHT,... -> pairs (path, weight). The weight defaults to 1."""
     parts = []
     for part in spec.split(","):
         path, at, weight = part.rpartition("@")
         try:
             parts.append((path, float(weight)) if at else (part, 1.0))
-        except ValueError:  # an @ of the path itself
+        except ValueError:  # the @ belongs to the path
             parts.append((part, 1.0))
     if not all(path for path, _ in parts):
-        raise InputError(f"{spec!r} names an empty path: give PATH or PATH@WEIGHT,PATH@WEIGHT,...")
+        raise InputError(f"{spec!r} contains an empty path: give PATH or PATH@WEIGHT,PATH@WEIGHT,...")
     return parts
 
 
 def quotas(weights: Sequence[float]) -> list[int]:
-    """The rows of each in a block, by largest remainder, the first on a tie; ValueError unless all are above 0."""
+    """How many rows of a block each data set gets: its exact share, rounded by the largest remainder method.
+
+    Of equal remainders the first is rounded up. ValueError if a weight is not positive, or too small for one row.
+    """
     if not all(math.isfinite(weight) and weight > 0 for weight in weights):
         raise ValueError("weights must be above 0")
     total = sum(map(Fraction, weights))
@@ -44,11 +47,24 @@ def quotas(weights: Sequence[float]) -> list[int]:
     return rows
 
 
+def _properties(data: RecordDataset) -> dict[str, object]:
+    # What all data sets of a mixture must have in common.
+    return {
+        "tokenizer": data.manifest["tokenizer"]["sha256"][:12],
+        "seq_len": data.manifest["seq_len"],
+        "loss_mask": "present" if data.masked else "absent",
+    }
+
+
 class Mixture:
-    """Data sets by weight, read as one; validation is the first's, so that other mixtures can be compared with it."""
+    """Several data sets read as one, with the interface of RecordDataset.
+
+    The first data set provides the manifest, the tokenizer and the validation records, so that different mixtures can
+    be compared on the same records.
+    """
 
     def __init__(self, parts: Sequence[tuple[RecordDataset, float]]) -> None:
-        """parts: (data set, weight); InputError unless all have the same tokenizer, seq_len and loss_mask or none."""
+        """parts: (data set, weight). InputError unless tokenizer, seq_len and presence of a loss_mask are the same."""
         self.datasets = [dataset for dataset, _ in parts]
         try:
             rows = quotas([weight for _, weight in parts])
@@ -58,51 +74,48 @@ class Mixture:
         self.starts = np.cumsum([0, *rows])
         first = self.datasets[0]
         for other in self.datasets[1:]:
-            for what, ours, theirs in (
-                ("tokenizer", *(data.manifest["tokenizer"]["sha256"][:12] for data in (first, other))),
-                ("seq_len", *(data.manifest["seq_len"] for data in (first, other))),
-                ("loss_mask", *("present" if data.masked else "absent" for data in (first, other))),
-            ):
-                if ours != theirs:
+            for (name, expected), actual in zip(_properties(first).items(), _properties(other).values(), strict=True):
+                if expected != actual:
                     raise InputError(
-                        f"cannot mix {first.folder} and {other.folder}: {what} {ours} and {theirs}: build them alike"
+                        f"cannot mix {first.folder} and {other.folder}: {name} {expected} and {actual}: "
+                        "build both with the same settings"
                     )
 
     @property
     def manifest(self) -> Manifest:
-        """The first data set's."""
+        """The manifest of the first data set."""
         return self.datasets[0].manifest
 
     @property
     def tokenizer_dir(self) -> Path:
-        """The folder of the tokenizer that all records were made with."""
+        """The folder of the tokenizer of all data sets."""
         return self.datasets[0].tokenizer_dir
 
     def check(self, split: str) -> None:
-        """InputError unless the split has records to train on in every data set."""
+        """InputError unless every data set has records in this split."""
         for dataset in self.datasets:
             dataset.check(split)
 
-    def sources(self, seed: int, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """int64 [N] rows of the mixed stream -> int64 [N] (data set, place in that data set's own stream) of each."""
-        blocks, within = np.divmod(index, BLOCK)
-        slots = np.empty_like(index)
+    def locate(self, seed: int, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Maps int64 [N] positions in the mixed stream to (data set, position in its own stream), int64 [N] each."""
+        blocks, within = np.divmod(positions, BLOCK)
+        slots = np.empty_like(positions)
         for block in np.unique(blocks):
             rows = blocks == block
             slots[rows] = permute(within[rows], BLOCK, seed, int(block))
-        which = np.searchsorted(self.starts, slots, "right") - 1
-        return which, np.diff(self.starts)[which] * blocks + slots - self.starts[which]
+        numbers = np.searchsorted(self.starts, slots, "right") - 1
+        return numbers, np.diff(self.starts)[numbers] * blocks + slots - self.starts[numbers]
 
     def batch(self, split: str, seed: int, step: int, batch_size: int, host: int = 0, hosts: int = 1) -> Batch:
-        """This host's rows of the global batch of `step`, as RecordDataset.batch()."""
-        which, places = self.sources(seed, host_rows(step, batch_size, host, hosts))
+        """This host's rows of the global batch of a step; see RecordDataset.batch."""
+        numbers, positions = self.locate(seed, host_positions(step, batch_size, host, hosts))
         batch: Batch = {}
-        for number in np.unique(which):
-            rows = which == number
-            for name, values in self.datasets[number].stream(split, seed, places[rows]).items():
+        for number in np.unique(numbers):
+            rows = numbers == number
+            for name, values in self.datasets[number].stream(split, seed, positions[rows]).items():
                 batch.setdefault(name, np.empty((len(rows), values.shape[1]), values.dtype))[rows] = values
         return batch
 
     def sequential(self, split: str, batch_size: int, host: int = 0, hosts: int = 1) -> Iterator[Batch]:
-        """The first data set's, as RecordDataset.sequential()."""
+        """The records of the first data set; see RecordDataset.sequential."""
         return self.datasets[0].sequential(split, batch_size, host, hosts)

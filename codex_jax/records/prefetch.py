@@ -1,4 +1,4 @@
-"""A background thread prepares what comes next while a step runs; order, values and exceptions stay the same."""
+"""Prepares items in a background thread. Order, values and exceptions are the same as without it."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -6,27 +6,27 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 Item = TypeVar("Item")
-Placed = TypeVar("Placed")
+Result = TypeVar("Result")
 
 
-def prefetch(items: Iterable[Item], place: Callable[[Item], Placed], depth: int = 2) -> Generator[Placed, None, None]:
-    """Yields place(item) of each, prepared up to `depth` ahead of the one in use; place may put it on a device.
+def prefetch(items: Iterable[Item], prepare: Callable[[Item], Result], depth: int = 2) -> Generator[Result, None, None]:
+    """Yields prepare(item) for each item, computed up to `depth` items ahead. prepare may put it on a device.
 
-    What items or place raise is raised here, in its turn. Closing it ends its thread: use it within
-    contextlib.closing() where it may be left early.
+    Exceptions of items and prepare are raised at their item. Closing the generator stops its thread: wrap it in
+    contextlib.closing() if it may be left early.
     """
-    source = iter(items)
+    iterator = iter(items)
 
-    def prepare() -> tuple[Placed] | None:
-        for item in source:
-            return (place(item),)
+    def next_result() -> tuple[Result] | None:
+        for item in iterator:
+            return (prepare(item),)
         return None
 
-    pool = ThreadPoolExecutor(1, "prefetch")  # one thread, so that one item is prepared at a time, in order
+    pool = ThreadPoolExecutor(1, "prefetch")  # a single thread, so that items are prepared in order
     try:
-        pending = deque(pool.submit(prepare) for _ in range(depth))
-        while prepared := pending.popleft().result():
-            pending.append(pool.submit(prepare))
-            yield prepared[0]
+        pending = deque(pool.submit(next_result) for _ in range(depth))
+        while result := pending.popleft().result():
+            pending.append(pool.submit(next_result))
+            yield result[0]
     finally:
         pool.shutdown(cancel_futures=True)

@@ -1,7 +1,6 @@
-"""Fixed-size records -> sharded TFRecords; every shard is written aside, synced and renamed."""
+"""Writes records of a fixed size to TFRecord shards."""
 
 import hashlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
@@ -10,62 +9,53 @@ import numpy as np
 
 from codex_jax.records.example import layout
 from codex_jax.records.tfrecord import FOOTER_BYTES, HEADER_BYTES, frame, payload_crcs
+from codex_jax.storage.atomic import write_atomic
 
-Block = dict[str, np.ndarray]
+Block = dict[str, np.ndarray]  # "tokens": int [N, seq_len + 1]; optionally "loss_mask": [N, seq_len + 1]
 
 
 def token_dtype(vocab_size: int) -> np.dtype:
-    """Little-endian uint16, or uint32 above 65,535 tokens."""
+    """The dtype of stored tokens: little-endian uint16, or uint32 for more than 65,535 tokens."""
     return np.dtype("<u2" if vocab_size <= 65_535 else "<u4")
 
 
 def record_bytes(seq_len: int, dtype: np.dtype, masked: bool) -> int:
-    """The size in a file of every record: all have the same."""
-    block = {"tokens": np.zeros((1, seq_len + 1), np.int32)}
-    if masked:
-        block["loss_mask"] = np.zeros((1, seq_len + 1), np.uint8)
-    return framed(block, dtype).shape[1]
+    """The size of every record in a file, with its framing. masked: whether records have a loss_mask."""
+    names = ("tokens", "loss_mask") if masked else ("tokens",)
+    return frame_block(dict.fromkeys(names, np.zeros((1, seq_len + 1), np.int32)), dtype).shape[1]
 
 
-def framed(block: Block, dtype: np.dtype) -> np.ndarray:
-    """{"tokens": int [N, seq_len + 1], "loss_mask": optional} -> uint8 [N, record_bytes]: whole TFRecords."""
+def frame_block(block: Block, dtype: np.dtype) -> np.ndarray:
+    """The records of a block as complete TFRecords: uint8 [N, record bytes]. dtype: of the stored tokens."""
     values = {"tokens": np.ascontiguousarray(block["tokens"], dtype).view(np.uint8)}
     if "loss_mask" in block:
         values["loss_mask"] = np.ascontiguousarray(block["loss_mask"], np.uint8)
-    payload, places = layout({name: value.shape[1] for name, value in values.items()})
-    out = np.tile(np.frombuffer(frame(payload), np.uint8), (len(block["tokens"]), 1))
-    inner = out[:, HEADER_BYTES:-FOOTER_BYTES]
-    for name, place in places.items():
-        inner[:, place] = values[name]
-    out[:, -FOOTER_BYTES:] = payload_crcs(out).astype("<u4").view(np.uint8).reshape(-1, FOOTER_BYTES)
-    return out
+    payload, positions = layout({name: value.shape[1] for name, value in values.items()})
+    records = np.tile(np.frombuffer(frame(payload), np.uint8), (len(block["tokens"]), 1))
+    payloads = records[:, HEADER_BYTES:-FOOTER_BYTES]
+    for name, position in positions.items():
+        payloads[:, position] = values[name]
+    records[:, -FOOTER_BYTES:] = payload_crcs(records).astype("<u4").view(np.uint8).reshape(-1, FOOTER_BYTES)
+    return records
 
 
 def shard_name(name: str, split: str, shard: int, shards: int) -> str:
-    """TFDS's file name of a shard."""
+    """The file name of a shard, as in TensorFlow Datasets."""
     return f"{name}-{split}.tfrecord-{shard:05d}-of-{shards:05d}"
 
 
 def write_blocks(file: BinaryIO, blocks: Iterable[Block], dtype: np.dtype) -> tuple[int, str]:
-    """Writes blocks of records to an open file -> (number of records, SHA-256 of what was written)."""
-    digest, count = hashlib.sha256(), 0
+    """Writes blocks of records to an open file. Returns (number of records, SHA-256 of the bytes written)."""
+    sha256, count = hashlib.sha256(), 0
     for block in blocks:
-        data = framed(block, dtype).reshape(-1).data
-        digest.update(data)
+        data = frame_block(block, dtype).reshape(-1).data
+        sha256.update(data)
         file.write(data)
         count += len(block["tokens"])
-    return count, digest.hexdigest()
+    return count, sha256.hexdigest()
 
 
 def write_shard(path: Path, blocks: Iterable[Block], dtype: np.dtype) -> tuple[int, str]:
-    """Writes a shard, whole or not at all -> (number of records, SHA-256 of the file); OSError where it cannot."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with temporary.open("wb") as file:
-            written = write_blocks(file, blocks, dtype)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return written
+    """write_blocks to a file that is written atomically. OSError if that fails."""
+    with write_atomic(path) as file:
+        return write_blocks(file, blocks, dtype)

@@ -1,4 +1,4 @@
-"""How samples are drawn, what is asked for and what comes back."""
+"""Sampling parameters, requests and samples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,44 +6,45 @@ from typing import NamedTuple
 
 from codex_jax.errors import InputError
 
-LEAST_TEMPERATURE = 1e-3  # below it logits leave the range of a float32
+MIN_TEMPERATURE = 1e-3  # below it, logits overflow a float32
 
 
 class ProgramKey(NamedTuple):
-    """What of a SamplingParams a program is compiled for; its numbers are given when it runs."""
+    """The part of SamplingParams that selects a compiled program. The numbers are arguments of that program."""
 
     greedy: bool
-    top_k: bool  # whether there is one
+    top_k: bool  # whether top-k is used
     nucleus: bool
-    free_start: bool  # whether some first tokens end nothing
+    min_tokens: bool  # whether min_new_tokens is used
 
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How tokens are drawn and where they end. The first min_new_tokens of them end nothing, a stop string neither."""
+    """How tokens are drawn and when a sample ends.
+
+    Neither end-of-text nor a stop string ends a sample before min_new_tokens.
+    """
 
     temperature: float = 0.8
     top_p: float = 0.95
     max_new_tokens: int = 300
     stops: tuple[str, ...] = ()
-    top_k: int = 0  # 0: all
+    top_k: int = 0  # 0: all tokens
     min_new_tokens: int = 0
 
     @property
-    def kind(self) -> ProgramKey:
-        """Draws of one kind share their programs."""
+    def program_key(self) -> ProgramKey:
+        """Parameters with equal keys share compiled programs."""
         return ProgramKey(self.temperature == 0, self.top_k > 0, self.top_p < 1, self.min_new_tokens > 0)
 
     def check(self) -> None:
-        """InputError for values that cannot be sampled with."""
-        if not (self.temperature == 0 or LEAST_TEMPERATURE <= self.temperature < float("inf")):
-            raise InputError(
-                f"--temperature must be 0 (greedy), or {LEAST_TEMPERATURE} or above, not {self.temperature}"
-            )
+        """Raises InputError for a value out of range."""
+        if not (self.temperature == 0 or MIN_TEMPERATURE <= self.temperature < float("inf")):
+            raise InputError(f"--temperature must be 0 (greedy) or at least {MIN_TEMPERATURE}, not {self.temperature}")
         if not 0 < self.top_p <= 1:
             raise InputError(f"--top-p must be above 0 and at most 1, not {self.top_p}")
         if self.top_k < 0:
-            raise InputError(f"--top-k must be 0 (all) or above, not {self.top_k}")
+            raise InputError(f"--top-k must be 0 (all tokens) or above, not {self.top_k}")
         if self.max_new_tokens < 1:
             raise InputError(f"--max-new-tokens must be at least 1, not {self.max_new_tokens}")
         if not 0 <= self.min_new_tokens <= self.max_new_tokens:
@@ -55,26 +56,26 @@ class SamplingParams:
 
 
 def check_seed(seed: int) -> None:
-    """InputError for one that JAX's keys cannot tell from another."""
+    """Raises InputError for a seed that does not fit in 32 bits, because JAX ignores higher bits."""
     if not 0 <= seed < 1 << 32:
         raise InputError(f"--seed must be from 0 to 2^32 - 1, not {seed}")
 
 
 @dataclass(frozen=True)
 class SampleRequest:
-    """Samples of one prompt. Each is drawn by (seed, task, its number), whatever it is drawn beside."""
+    """Samples to draw for one prompt. A sample is determined by the seed, the task and its number."""
 
-    tokens: Sequence[int]  # of the prompt, behind an end-of-text
-    task: int  # what tells the prompt from others, below 2^32
+    tokens: Sequence[int]  # end-of-text, then the prompt
+    task: int  # identifies the prompt, below 2^32
     numbers: Sequence[int]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One completion. tokens counts those that the log probabilities (nats) are taken over.
+    """One completion. tokens: how many tokens the log probabilities (in nats) are taken over.
 
-    mean_logp, sum_logp: under the model at temperature 1; sampling_...: under the distribution it was drawn from, that
-    is at the temperature and among the tokens that top-k and top-p kept.
+    mean_logp, sum_logp: under the model at temperature 1. sampling_mean_logp, sampling_sum_logp: under the distribution
+    that the tokens were drawn from, after temperature, top-k and top-p.
     """
 
     completion: str

@@ -1,35 +1,38 @@
-"""A pipe: prompts come in as JSON lines, and each sample leaves as one when it finishes."""
+"""A pipe: prompts arrive as JSON lines, and each sample is written as a JSON line when it is done."""
 
 import json
 import os
 import select
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TextIO
 
 from codex_jax.errors import InputError
+from codex_jax.sampling.generate import Completion
 from codex_jax.sampling.params import Sample, SampleRequest
 from codex_jax.sampling.sampler import task_key
 from codex_jax.storage.jsonl import Json, parse
 from codex_jax.text.encoding import is_utf8
 
-SILENCE = 0.05  # seconds without a byte: what has arrived by then is sampled together
-PIECE = 2**16  # bytes read at a time
-MOST = 2**24  # bytes that are sampled together
-
-Draws = Callable[[Sequence[SampleRequest]], Iterator[tuple[int, int, Sample]]]  # as Engine.sample, with the rest bound
-RowOf = Callable[[str, int, Sample, str], Json]  # of a task, a number, its sample and the prompt
+PAUSE = 0.05  # seconds without a new byte: the lines that have arrived by then are sampled together
+READ_BYTES = 2**16  # read at a time
+BATCH_BYTES = 2**24  # at most, sampled together
 
 
 def sample_lines(
-    source: int, out: TextIO, encode: Callable[[str], list[int]], draws: Draws, n: int, row: RowOf
+    source: int,
+    out: TextIO,
+    encode: Callable[[str], list[int]],
+    sample: Callable[[Sequence[SampleRequest]], Iterable[Completion]],
+    n: int,
+    to_row: Callable[[str, int, Sample, str], Json],
 ) -> None:
-    """Answers each line {"task_id", "prompt"} of a file descriptor with n lines of samples.jsonl, flushed.
+    """Reads lines {"task_id", "prompt"} from a file descriptor; writes n lines of samples.jsonl for each, flushed.
 
-    Lines that have arrived are sampled together. InputError names the first broken line; what came before it is
-    answered, and nothing behind it is read.
+    to_row(task_id, number, sample, prompt) makes a line. Lines that arrive together are sampled together. InputError
+    names the first broken line, after the lines before it are answered; nothing after it is read.
     """
     number = 0
-    for lines in arrivals(source):
+    for lines in read_batches(source):
         problems: list[tuple[str, str]] = []
         requests: list[SampleRequest] = []
         fault = None
@@ -43,32 +46,33 @@ def sample_lines(
             except InputError as error:
                 fault = InputError(f"stdin line {number}: {error}")
                 break
-        for request, sample_number, sample in draws(requests):
-            task_id, prompt = problems[request]
-            print(json.dumps(row(task_id, sample_number, sample, prompt)), file=out, flush=True)
+        for completion in sample(requests):
+            task_id, prompt = problems[completion.request]
+            print(json.dumps(to_row(task_id, completion.number, completion.sample, prompt)), file=out, flush=True)
         if fault:
             raise fault
 
 
-def arrivals(source: int) -> Iterator[list[bytes]]:
-    """The whole lines that have come, each time that no more do for a while; at the end also one without its newline.
+def read_batches(source: int) -> Iterator[list[bytes]]:
+    """Yields the complete lines that have arrived whenever the writer pauses, and at the end an incomplete one.
 
-    What comes meanwhile stays in the pipe, and its writer waits.
+    While the caller works on a batch nothing is read, so a fast writer has to wait.
     """
     rest = b""
-    piece = os.read(source, PIECE)
+    piece = os.read(source, READ_BYTES)
     while piece:
         data = bytearray(rest)
         while piece:
             data += piece
-            if len(data) >= MOST or not select.select([source], [], [], SILENCE)[0]:
+            if len(data) >= BATCH_BYTES or not select.select([source], [], [], PAUSE)[0]:
                 break
-            piece = os.read(source, PIECE)
+            piece = os.read(source, READ_BYTES)
         *lines, rest = bytes(data).split(b"\n")
-        if not piece or len(rest) >= MOST:  # no prompt is so long: cut here it is a broken line, and not all of memory
+        # A line longer than a batch is cut and so becomes a broken one: it cannot fill the memory.
+        if not piece or len(rest) >= BATCH_BYTES:
             lines, rest = [*lines, rest], b""
         yield lines
-        piece = piece and os.read(source, PIECE)
+        piece = piece and os.read(source, READ_BYTES)
     if rest:
         yield [rest]
 

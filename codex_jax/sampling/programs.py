@@ -1,4 +1,4 @@
-"""The sampler's jitted functions, and the shapes of what they are given: for an engine's devices, or ones not here."""
+"""The sampler's compiled functions, and the shapes of their arguments, which a plan needs for absent devices."""
 
 from functools import partial
 from typing import Any, NamedTuple, cast
@@ -19,11 +19,11 @@ from codex_jax.model.quantize import quantize
 from codex_jax.parallel.mesh import shardings
 from codex_jax.sampling import rows
 from codex_jax.sampling.params import SamplingParams
-from codex_jax.sampling.scheduler import Layout
+from codex_jax.sampling.rows import Layout
 
 
 class Jitted(NamedTuple):
-    """Functions of rows.py, compiled when called; each but the first takes the state's memory over."""
+    """The functions of rows.py, compiled when called. All but `empty` donate the state that they take."""
 
     empty: Any
     place: Any
@@ -32,7 +32,7 @@ class Jitted(NamedTuple):
 
 
 def jitted(config: ModelConfig, eot: int, mesh: Mesh) -> Jitted:
-    """For one model on a mesh."""
+    """The functions for one model on a mesh."""
     placed = state_shardings(mesh)
     return Jitted(
         empty=jax.jit(partial(rows.empty_state, config), static_argnums=(0, 1, 2, 3), out_shardings=placed),
@@ -44,36 +44,41 @@ def jitted(config: ModelConfig, eot: int, mesh: Mesh) -> Jitted:
     )
 
 
-def slots_for(config: ModelConfig, how: SamplingParams) -> int:
+def copies_of(mesh: Mesh) -> int:
+    """How many copies of the model a mesh holds: each draws its own rows."""
+    return mesh.shape["data"] * mesh.shape["fsdp"]
+
+
+def slots_for(config: ModelConfig, params: SamplingParams) -> int:
     """How many new tokens a row has room for."""
-    return -(-min(how.max_new_tokens, config.context - 1) // SLOTS) * SLOTS
+    return -(-min(params.max_new_tokens, config.context - 1) // SLOTS) * SLOTS
 
 
 def check_mesh(config: ModelConfig, mesh: Mesh) -> None:
-    """InputError where a token at a time cannot be split so."""
+    """Raises InputError if the model cannot decode on this mesh."""
     if mesh.shape["sequence"] != 1:
-        raise InputError("--mesh.sequence must be 1: a token at a time is not split")
+        raise InputError("--mesh.sequence must be 1: sampling decodes one token at a time, which cannot be split")
     if config.heads % mesh.shape["model"]:
         raise InputError(f"--mesh.model {mesh.shape['model']} does not divide the model's {config.heads} heads")
 
 
 def state_shardings(mesh: Mesh) -> rows.State:
-    """The NamedSharding of the arrays of each field of a State."""
+    """A NamedSharding for the arrays of each field of a State."""
     is_spec = {"is_leaf": lambda leaf: isinstance(leaf, PartitionSpec)}
     return jax.tree.map(lambda spec: NamedSharding(mesh, spec), rows.state_axes(), **is_spec)
 
 
-def state_shapes(config: ModelConfig, mesh: Mesh, shape: Layout, places: int, slots: int) -> rows.State:
-    """A State of ShapeDtypeStructs with their shardings."""
-    with jax.set_mesh(mesh):  # blocks of a suffix are the platform's
-        shapes = jax.eval_shape(lambda: rows.empty_state(config, *shape, places, slots))
+def state_shapes(config: ModelConfig, mesh: Mesh, layout: Layout, prompt_slots: int, new_slots: int) -> rows.State:
+    """A State of ShapeDtypeStructs with shardings."""
+    with jax.set_mesh(mesh):  # the sizes of a suffix's blocks depend on the platform
+        shapes = jax.eval_shape(lambda: rows.empty_state(config, *layout, prompt_slots, new_slots))
     return jax.tree.map(_placed, shapes, jax.tree.broadcast(state_shardings(mesh), shapes))
 
 
 def param_shapes(config: ModelConfig, mesh: Mesh) -> Any:
-    """Parameters as they are loaded to decode, ShapeDtypeStructs with their shardings.
+    """The parameters as they are loaded for decoding: ShapeDtypeStructs with shardings.
 
-    They are in the compute dtype, in which they are multiplied; norms stay in float32.
+    They are in the compute dtype, except for norms, which stay in float32.
     """
     tokens = jnp.zeros((1, 1), jnp.int32)
     boxed = jax.eval_shape(lambda: GPT(config).init(jax.random.key(0), tokens, tokens, tokens))["params"]
@@ -86,7 +91,7 @@ def param_shapes(config: ModelConfig, mesh: Mesh) -> Any:
 
 
 def weight_shapes(config: ModelConfig, mesh: Mesh, int8: bool = False) -> Weights:
-    """What unstack, and before it quantize, make of param_shapes, laid out as the compiler lays it out."""
+    """The shapes that unstack makes of param_shapes (after quantize, for int8), sharded as the compiler shards them."""
     params = param_shapes(config, mesh)
     shapes = jax.eval_shape(lambda tree: unstack(quantize(tree) if int8 else tree), params)
 

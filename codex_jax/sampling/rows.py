@@ -16,14 +16,25 @@ from codex_jax.sampling.params import ProgramKey, SamplingParams
 from codex_jax.sampling.stops import token_automaton
 
 Array = jax.Array
-Given = Array | np.ndarray  # by the host: NumPy's outside of a program
+Operand = Array | np.ndarray  # NumPy on the host, JAX inside a program
+
+BUCKET = 64  # a prompt's slots are a multiple of it
+STATES = 32  # an automaton's states are padded to a multiple of it, so that other stop strings reuse the program
+
+
+class Layout(NamedTuple):
+    """G prompts side by side, with R rows each."""
+
+    groups: int
+    rows: int
 
 
 class Rows(NamedTuple):
-    """What each row is at. key: of jax.random [B]; token, limit, stop_state: int32 [B]; done: bool [B].
+    """The rows. key: of jax.random, [B]; token, limit, stop_state: int32 [B]; done: bool [B].
 
-    token: the last one, which the next step reads; limit: how many may be drawn; tokens: int32 [B, S], those drawn;
-    logps, sampling_logps: float32 [B, S], theirs. How many are drawn is the length of the row's suffix.
+    token: the last token drawn, which the next step reads; limit: the most tokens the sample may have;
+    tokens: int32 [B, S], all tokens drawn; logps, sampling_logps: float32 [B, S], their log probabilities.
+    The number of tokens drawn is the length of the row's suffix.
     """
 
     key: Array
@@ -37,7 +48,7 @@ class Rows(NamedTuple):
 
 
 class State(NamedTuple):
-    """All that a step changes, and the prompts."""
+    """The prompts' keys and values, the rows' own keys and values, and the rows."""
 
     prefix: Prefix
     suffix: Suffix
@@ -45,114 +56,111 @@ class State(NamedTuple):
 
 
 class SamplingScalars(NamedTuple):
-    """A Draw's, for a compiled program: float32 [], or int32 []."""
+    """The numbers of SamplingParams as arguments of a compiled program: float32 [] or int32 []."""
 
-    temperature: Given
-    top_p: Given
-    top_k: Given
-    min_new_tokens: Given
+    temperature: Operand
+    top_p: Operand
+    top_k: Operand
+    min_new_tokens: Operand
 
 
 class StopTables(NamedTuple):
-    """Where samples end. tables: int32 [1 or 2, states, vocabulary], the stop strings' automaton.
+    """tables: int32 [1 or 2, states, V], the automaton of the stop strings over the tokenizer's V tokens.
 
-    The second is for the first tokens, which end nothing. What the logits have behind that vocabulary is padding.
-    matched: int32 [], the state of a match; eot: int32 [], the token.
+    The second table, which never matches, is for the first min_new_tokens. Logits beyond V are padding.
+    matched: int32 [], the state of a match; eot: int32 [], the end-of-text token.
     """
 
-    tables: Given
-    matched: Given
-    eot: Given
+    tables: Operand
+    matched: Operand
+    eot: Operand
 
 
 class NewRows(NamedTuple):
-    """Samples that rows are to begin: where rows is True, one by (seed's key, task, number); [B] each."""
+    """Samples to begin, [B] each. rows: bool, where one begins."""
 
-    rows: Given  # bool
-    task: Given  # uint32
-    number: Given  # uint32
-    token: Given  # int32: the last of the prompt
-    limit: Given  # int32
-
-
-STATES = 32  # an automaton's are padded to multiples of it, so that other stop strings find the program compiled
+    rows: Operand
+    task: Operand  # uint32
+    number: Operand  # uint32
+    token: Operand  # int32, the last of the prompt
+    limit: Operand  # int32
 
 
-def make_sampling_scalars(how: SamplingParams) -> SamplingScalars:
-    """NumPy's, which go to every device."""
-    floats, integers = (how.temperature, how.top_p), (how.top_k, how.min_new_tokens)
+def make_sampling_scalars(params: SamplingParams) -> SamplingScalars:
+    """As NumPy arrays, which JAX copies to every device."""
+    floats, integers = (params.temperature, params.top_p), (params.top_k, params.min_new_tokens)
     return SamplingScalars(*(np.asarray(x, np.float32) for x in floats), *(np.asarray(x, np.int32) for x in integers))
 
 
-def make_stop_tables(stops: Sequence[str], free_start: bool, token_bytes: Sequence[bytes], eot: int) -> StopTables:
-    """The tables for a tokenizer's tokens; NumPy's."""
+def make_stop_tables(stops: Sequence[str], min_tokens: bool, token_bytes: Sequence[bytes], eot: int) -> StopTables:
+    """As NumPy arrays. min_tokens: whether to add the second table."""
     table, matched = token_automaton(stops, token_bytes)
     tables = [table]
-    if free_start:
+    if min_tokens:
         tables.append(token_automaton(stops, token_bytes, absorb=False)[0])
     padded = np.pad(np.stack(tables), ((0, 0), (0, -len(table) % STATES), (0, 0)))
     return StopTables(padded, np.asarray(matched, np.int32), np.asarray(eot, np.int32))
 
 
-def empty_state(config: ModelConfig, groups: int, rows: int, places: int, slots: int) -> State:
-    """No prompts, and all rows done. places: of a prompt, less its last token; slots: new tokens of a sample."""
+def empty_state(config: ModelConfig, groups: int, rows: int, prompt_slots: int, new_slots: int) -> State:
+    """No prompts, and all rows done.
+
+    prompt_slots: room for a prompt's tokens, without its last; new_slots: room for a sample's tokens.
+    """
     batch = groups * rows
 
     def zeros(*shape: int, dtype: Any = jnp.int32) -> Array:
         return jnp.zeros((batch, *shape), dtype)
 
     return State(
-        empty_prefix(config, groups, places),
-        empty_suffix(config, batch, slots),
+        empty_prefix(config, groups, prompt_slots),
+        empty_suffix(config, batch, new_slots),
         Rows(
             key=jax.random.split(jax.random.key(0), batch),
             token=zeros(),
             limit=zeros(),
             stop_state=zeros(),
             done=jnp.ones(batch, bool),
-            tokens=zeros(slots),
-            logps=zeros(slots, dtype=jnp.float32),
-            sampling_logps=zeros(slots, dtype=jnp.float32),
+            tokens=zeros(new_slots),
+            logps=zeros(new_slots, dtype=jnp.float32),
+            sampling_logps=zeros(new_slots, dtype=jnp.float32),
         ),
     )
 
 
 def state_axes() -> State:
-    """The mesh axes of the arrays of each field: groups, and with them rows, lie apart as a batch does.
-
-    Heads lie as the model's.
-    """
+    """The mesh axes of each field's arrays: groups and rows are split like a batch, heads like the model's."""
     batch: Any = spec("batch")
     cache: Any = spec("batch", "heads", None, None)
     return State(Prefix(cache, cache, batch), Suffix(cache, cache, batch), Rows(*(batch,) * len(Rows._fields)))
 
 
 def place(
-    config: ModelConfig, eot: int, weights: Weights, state: State, groups_K: Array, tokens_KP: Array, lengths_K: Array
+    config: ModelConfig, eot: int, weights: Weights, state: State, group_K: Array, tokens_KP: Array, length_K: Array
 ) -> State:
-    """With the first lengths_K tokens of K prompts computed and kept as those groups'; their rows must be done.
+    """Computes the first length_K tokens of K prompts and stores their keys and values in groups group_K.
 
-    A group that is not there is dropped.
+    The rows of these groups must be done. Groups out of bounds are dropped.
     """
     _, keys, values = forward(config, weights, tokens_KP, eot)
-    return state._replace(prefix=state.prefix.place(groups_K, keys, values, lengths_K))
+    return state._replace(prefix=state.prefix.place(group_K, keys, values, length_K))
 
 
-def refill(state: State, seed: Given, fresh: NewRows) -> State:
-    """With new samples begun in the rows of `fresh`. seed: jax.random.key_data of the seed's key."""
-    begins, seed_key = fresh.rows, jax.random.wrap_key_data(jnp.asarray(seed))
+def refill(state: State, seed: Operand, new_rows: NewRows) -> State:
+    """Begins new samples. seed: jax.random.key_data of the seed's key; a sample's key is of (seed, task, number)."""
+    begins, seed_key = new_rows.rows, jax.random.wrap_key_data(jnp.asarray(seed))
 
-    def key_of(task: Given, number: Given) -> Array:
+    def key_of(task: Operand, number: Operand) -> Array:
         return jax.random.fold_in(jax.random.fold_in(seed_key, task), number)
 
     rows = state.rows
-    key = jnp.where(begins, jax.vmap(key_of)(fresh.task, fresh.number), rows.key)
+    key = jnp.where(begins, jax.vmap(key_of)(new_rows.task, new_rows.number), rows.key)
     return state._replace(
         suffix=state.suffix._replace(length=jnp.where(begins, 0, state.suffix.length)),
         rows=rows._replace(
             key=key,
-            token=jnp.where(begins, fresh.token, rows.token),
-            limit=jnp.where(begins, fresh.limit, rows.limit),
+            token=jnp.where(begins, new_rows.token, rows.token),
+            limit=jnp.where(begins, new_rows.limit, rows.limit),
             stop_state=jnp.where(begins, 0, rows.stop_state),
             done=rows.done & ~begins,
         ),
@@ -161,52 +169,58 @@ def refill(state: State, seed: Given, fresh: NewRows) -> State:
 
 def advance(
     config: ModelConfig,
-    kind: ProgramKey,
-    how: SamplingScalars,
-    ends: StopTables,
+    program_key: ProgramKey,
+    scalars: SamplingScalars,
+    stop_tables: StopTables,
     weights: Weights,
     state: State,
     steps: Array,
-    until: Array,
+    until_done: Array,
 ) -> State:
-    """Up to `steps` tokens of each row, or until `until` rows are done; int32 [] both, so that one program serves."""
+    """Draws up to `steps` tokens in each row, or until `until_done` rows are done: both int32 [], not compiled in."""
 
-    def goes_on(carry: tuple[Array, State]) -> Array:
+    def unfinished(carry: tuple[Array, State]) -> Array:
         step, state = carry
-        return (step < steps) & (state.rows.done.sum() < until)
+        return (step < steps) & (state.rows.done.sum() < until_done)
 
     def body(carry: tuple[Array, State]) -> tuple[Array, State]:
         step, state = carry
-        return step + 1, _step(config, kind, how, ends, weights, state)
+        return step + 1, _step(config, program_key, scalars, stop_tables, weights, state)
 
-    return jax.lax.while_loop(goes_on, body, (jnp.zeros((), jnp.int32), state))[1]
+    return jax.lax.while_loop(unfinished, body, (jnp.zeros((), jnp.int32), state))[1]
 
 
 def _step(
-    config: ModelConfig, kind: ProgramKey, how: SamplingScalars, ends: StopTables, weights: Weights, state: State
+    config: ModelConfig,
+    program_key: ProgramKey,
+    scalars: SamplingScalars,
+    stop_tables: StopTables,
+    weights: Weights,
+    state: State,
 ) -> State:
     prefix, suffix, rows = state
-    live, drawn = ~rows.done, suffix.length
+    live, count = ~rows.done, suffix.length
+    tables, matched, eot = stop_tables
     logits, keys, values = decode(config, weights, rows.token, prefix, suffix, live)
-    logits = constrain(logits, "batch", None)  # a row's draw needs the whole vocabulary
-    logits = logits.at[:, ends.tables.shape[2] :].set(-jnp.inf)
-    free = drawn < how.min_new_tokens
-    if kind.free_start:
-        eot_logit = logits[:, ends.eot]
-        logits = logits.at[:, ends.eot].set(jnp.where(free, -jnp.inf, eot_logit))
-    token_keys = jax.vmap(jax.random.fold_in)(rows.key, drawn)
-    token, sampling_logp, log_sum = draw(kind, token_keys, logits, how.temperature, how.top_p, how.top_k)
-    if kind.free_start:  # an end-of-text that may not be drawn is in the model's distribution
-        log_sum = jnp.where(free, jnp.logaddexp(log_sum, eot_logit), log_sum)
+    logits = constrain(logits, "batch", None)  # drawing a token needs the whole vocabulary
+    logits = logits.at[:, tables.shape[2] :].set(-jnp.inf)
+    early = count < scalars.min_new_tokens
+    if program_key.min_tokens:
+        eot_logit = logits[:, eot]
+        logits = logits.at[:, eot].set(jnp.where(early, -jnp.inf, eot_logit))
+    token_keys = jax.vmap(jax.random.fold_in)(rows.key, count)
+    token, sampling_logp, log_sum = draw(program_key, token_keys, logits, *scalars[:3])
+    if program_key.min_tokens:  # logp is under the model, which may end here
+        log_sum = jnp.where(early, jnp.logaddexp(log_sum, eot_logit), log_sum)
     logp = jnp.take_along_axis(logits, token[:, None], axis=1)[:, 0] - log_sum
 
-    table = free.astype(jnp.int32) if kind.free_start else 0
-    stop_state = ends.tables[table, rows.stop_state, token]
-    ended = (token == ends.eot) | (stop_state == ends.matched) | (drawn + 1 >= rows.limit)
+    table = early.astype(jnp.int32) if program_key.min_tokens else 0
+    stop_state = tables[table, rows.stop_state, token]
+    ended = (token == eot) | (stop_state == matched) | (count + 1 >= rows.limit)
     done = rows.done | ended
 
-    column = jnp.where(live, drawn, rows.tokens.shape[1])  # out of bounds: dropped
-    record = jax.vmap(lambda kept_S, new, column: kept_S.at[column].set(new, mode="drop"))
+    column = jnp.where(live, count, rows.tokens.shape[1])  # out of bounds: dropped
+    record = jax.vmap(lambda values_S, value, column: values_S.at[column].set(value, mode="drop"))
 
     rows = rows._replace(
         token=token,
@@ -216,7 +230,7 @@ def _step(
         logps=record(rows.logps, logp, column),
         sampling_logps=record(rows.sampling_logps, sampling_logp, column),
     )
-    # Only rows that go on need this token's keys and values. That also has every layer read the suffix before it is
-    # written, so that it is written in place.
-    suffix = suffix.append(keys, values, ~done)._replace(length=drawn + live)
+    # Only unfinished rows need this token's keys and values. As `done` depends on all layers, every layer has read the
+    # suffix before it is written, so XLA writes it in place.
+    suffix = suffix.append(keys, values, ~done)._replace(length=count + live)
     return State(prefix, suffix, rows)

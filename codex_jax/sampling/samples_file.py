@@ -1,85 +1,83 @@
-"""The file that samples stream to: a partial one as they finish, then the whole one in order."""
+"""samples.jsonl, and the journal beside it that an interrupted run resumes from."""
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from codex_jax.errors import InputError
 from codex_jax.sampling.params import Sample
-from codex_jax.storage.jsonl import Json, parse, read_lines, read_objects, write_objects
+from codex_jax.storage.journal import Journal, open_journal
+from codex_jax.storage.jsonl import Json, read_objects, write_objects
 
 DIGITS = 16  # of a fingerprint
 TEXT_FIELDS = ("task_id", "fingerprint")
 
 
-def fingerprint(settings: Any, prompt: str) -> str:
-    """Tells samples that were drawn alike from others: by the model, the settings, the seed and the prompt."""
+def sample_fingerprint(settings: Any, prompt: str) -> str:
+    """Equal for samples of the same model, settings, seed and prompt."""
     text = json.dumps([settings, prompt], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
 
 
-def to_row(task_id: str, number: int, sample: Sample, temperature: float) -> Json:
-    """One line of samples.jsonl, less its fingerprint."""
-    return {"task_id": task_id, "sample": number, **dataclasses.asdict(sample), "temperature": temperature}
+def to_row(task_id: str, number: int, sample: Sample, temperature: float, fingerprint: str) -> Json:
+    """One line of samples.jsonl."""
+    row = {"task_id": task_id, "sample": number, **asdict(sample), "temperature": temperature}
+    return {**row, "fingerprint": fingerprint}
 
 
-class Output:
-    """samples.jsonl in the making: OUT.partial until all is there."""
+@dataclass
+class SamplesFile:
+    """samples.jsonl while it is incomplete: finished samples are in a journal, PATH.partial."""
 
-    def __init__(self, path: Path, fingerprints: dict[str, str], resume: bool) -> None:
-        """fingerprints: by task_id. resume: what is there is kept; InputError where it is of another run."""
-        self.path, self._fingerprints = path, fingerprints
-        self.partial = path.with_name(path.name + ".partial")
-        self.rows: dict[tuple[str, int], Json] = {}
-        if resume:
-            for source in (path, self.partial):
-                self._take(source)
-        elif self.partial.exists():
-            raise InputError(f"{self.partial} holds what an earlier run had drawn: add --resume, or remove it")
+    path: Path
+    rows: dict[tuple[str, int], Json]  # finished samples by (task_id, number)
+    journal: Journal
 
-    def _take(self, source: Path) -> None:
-        if not source.exists():
-            return
-        for row in (_whole_lines if source == self.partial else _all_lines)(source):
-            task_id, number = row["task_id"], row.get("sample")
-            if not isinstance(number, int) or self._fingerprints.get(task_id) != row["fingerprint"]:
-                raise InputError(
-                    f"{source} holds samples of another run, of other settings or of other problems "
-                    f"(the first: {task_id!r}): choose another --out"
-                )
-            self.rows[task_id, number] = row
+    def append(self, row: Json) -> None:
+        """Adds a finished sample."""
+        self.journal.append(row)
+        self.rows[row["task_id"], row["sample"]] = row
 
-    def write(self, rows: Iterable[Json]) -> None:
-        """Writes each row as it comes."""
-        write_objects(self.partial, self.rows.values())  # less a line that was cut off
-        with self.partial.open("a", encoding="utf-8") as file:
-            for row in rows:
-                row["fingerprint"] = self._fingerprints[row["task_id"]]
-                self.rows[row["task_id"], row["sample"]] = row
-                file.write(json.dumps(row) + "\n")
-                file.flush()
-
-    def finish(self, task_ids: Iterable[str]) -> None:
-        """The whole file, by task in this order and by sample's number."""
+    def publish(self, task_ids: Iterable[str]) -> None:
+        """Writes samples.jsonl, in the order of task_ids and by the samples' numbers, and deletes the journal."""
         order = {task_id: n for n, task_id in enumerate(task_ids)}
         keys = sorted(self.rows, key=lambda key: (order[key[0]], key[1]))
-        write_objects(self.path, (self.rows[key] for key in keys))
-        self.partial.unlink(missing_ok=True)
+        try:
+            write_objects(self.path, (self.rows[key] for key in keys))
+        except OSError as error:
+            raise InputError(f"cannot write {self.path}: {error.strerror}") from None
+        self.journal.path.unlink()
 
 
-def _all_lines(path: Path) -> Iterator[Json]:
-    return read_objects(path, TEXT_FIELDS)
+@contextmanager
+def open_samples_file(path: Path, settings: Any, prompts: dict[str, str], resume: bool) -> Iterator[SamplesFile]:
+    """Opens samples.jsonl for the samples of these settings, with prompts by task_id.
 
+    resume: keeps the samples of `path` and of its journal. InputError if they belong to another run, or if there is a
+    journal and resume is False.
+    """
+    partial = path.with_name(path.name + ".partial")
+    if not resume and partial.exists():
+        raise InputError(f"{partial} holds the samples of an interrupted run: add --resume, or delete it")
+    fingerprints = {task_id: sample_fingerprint(settings, prompt) for task_id, prompt in prompts.items()}
 
-def _whole_lines(path: Path) -> Iterator[Json]:
-    # A killed run may have left half a line at the end.
-    lines = list(read_lines(path))
-    for place, (number, line) in enumerate(lines):
-        reason, row = parse(line, TEXT_FIELDS)
-        if reason and place + 1 < len(lines):
-            raise InputError(f"{path} line {number}: {reason}")
-        if not reason:
-            yield row
+    def check(row: Json, source: Path) -> Json:
+        if not isinstance(row.get("sample"), int) or fingerprints.get(row["task_id"]) != row["fingerprint"]:
+            raise InputError(
+                f"{source} holds samples of another run, with other settings or other problems "
+                f"(the first: {row['task_id']!r}): choose another --out"
+            )
+        return row
+
+    rows = [check(row, path) for row in read_objects(path, TEXT_FIELDS)] if resume and path.exists() else []
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from None
+    with open_journal(partial, {"settings": sample_fingerprint(settings, "")}) as journal:
+        rows += [check(row, partial) for row in journal.rows]
+        yield SamplesFile(path, {(row["task_id"], row["sample"]): row for row in rows}, journal)

@@ -7,17 +7,17 @@ PASSED = "passed"
 
 @dataclass(frozen=True)
 class Policy:
-    """What a program may do. It is fixed when a worker starts its fork server.
+    """What a program may do: its limits. It may import the standard library and nothing else.
 
-    The limits are per program. A program may import the standard library and nothing else.
+    A worker has one policy, which is fixed when its fork server starts.
     """
 
     memory: int = 1 << 30  # bytes of address space
     file_size: int = 16 << 20  # bytes of one file
-    scratch_size: int = 32 << 20  # bytes of all files in its scratch folder
+    scratch_size: int = 32 << 20  # bytes of all files in the scratch folder
     scratch_files: int = 2000
-    processes: int = 64  # threads, as a program may not fork
-    descriptors: int = 32  # open files
+    processes: int = 64  # threads, as programs cannot fork
+    descriptors: int = 32  # open files, pipes and sockets
 
 
 STDLIB_ONLY = Policy()
@@ -30,8 +30,8 @@ class Check:
     program: str  # source that runs in the sandbox
     entry_point: str  # the function of the program that the test calls
     test: str  # source that defines check(candidate), which raises if the candidate is wrong; runs in the checker
-    setup: str = ""  # source that runs in the checker before the test, such as its helper functions
-    cpu_seconds: float = 3.0  # CPU time that the program may take
+    setup: str = ""  # source that runs in the checker before the test, such as helper functions
+    cpu_seconds: float = 3.0  # limit on the program's CPU time
     policy: Policy = STDLIB_ONLY
 
 
@@ -40,7 +40,7 @@ class Result:
     """The outcome of a check."""
 
     status: str  # "passed", "timed out" or "failed: REASON"
-    cpu_seconds: float = 0.0  # CPU time that the program took
+    cpu_seconds: float = 0.0  # CPU time that the program used
 
     @property
     def passed(self) -> bool:

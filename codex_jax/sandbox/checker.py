@@ -1,4 +1,4 @@
-"""The checker: runs the benchmark's own test against a stand-in for the program's function, in another process."""
+"""The checker: runs a test with a stand-in for the program's function, which runs in another process."""
 
 import builtins
 import functools
@@ -6,52 +6,53 @@ import signal
 from types import CodeType
 from typing import Any
 
-from codex_jax.sandbox.program import receive, send
-from codex_jax.sandbox.wire import WireError, decode, encode
+from codex_jax.sandbox.check import PASSED
+from codex_jax.sandbox.wire import WireError, decode, encode, receive, send
 
-SHORTEST = 1e-6  # seconds that a timer can be set to
-SHORT = 2048  # bytes of an answer
-# What a test's own loop takes for its end: map(candidate, inputs) would stop early, and the rest not be checked.
-ENDS = (StopIteration, StopAsyncIteration)
+SHORTEST_TIMER = 1e-6  # seconds
+SHORT_ANSWER = 2048  # bytes; reading one takes too little time to need a timer
+# A test that loops over map(candidate, inputs) would take these for the end of the loop and skip the remaining inputs.
+LOOP_ENDING = (StopIteration, StopAsyncIteration)
 
 
 class ProgramError(BaseException):
-    """The program stopped, or answered with something that is not plain data; no test's `except Exception` hides it."""
+    """The program ended or answered with something that is not plain data. A test's `except Exception` misses it."""
 
 
-class Overdue(BaseException):
-    """The check took longer than any may, or its program's answers take too long to read."""
+class CheckTimeout(BaseException):
+    """The check ran past its wall-clock limit, or the program's answers took too long to read."""
 
 
-def _overdue(_number: int, _frame: object) -> None:
-    raise Overdue
+def _raise_timeout(_number: int, _frame: object) -> None:
+    raise CheckTimeout
 
 
-def raise_when_overdue() -> None:
-    """Once a process: from here on timers raise Overdue."""
-    signal.signal(signal.SIGALRM, _overdue)
-    signal.signal(signal.SIGVTALRM, _overdue)
+def install_timers() -> None:
+    """Makes the timers of this process raise CheckTimeout."""
+    signal.signal(signal.SIGALRM, _raise_timeout)
+    signal.signal(signal.SIGVTALRM, _raise_timeout)
 
 
-class _Reader:
-    """Reads values; seconds of our own CPU time that all may take, as a program may choose keys that all collide."""
+class _AnswerDecoder:
+    """Decodes answers within a limit on the checker's CPU time, as a program may choose keys that all collide."""
 
     def __init__(self, seconds: float) -> None:
-        self._left = seconds
+        self._remaining = seconds  # for all answers together
 
     def decode(self, data: bytes) -> Any:
-        if len(data) < SHORT:  # too short to take long
+        if len(data) < SHORT_ANSWER:
             return decode(data)
-        signal.setitimer(signal.ITIMER_VIRTUAL, self._left)
+        signal.setitimer(signal.ITIMER_VIRTUAL, self._remaining)
         try:
             return decode(data)
         finally:
-            self._left = max(SHORTEST, signal.setitimer(signal.ITIMER_VIRTUAL, 0)[0])
+            self._remaining = max(SHORTEST_TIMER, signal.setitimer(signal.ITIMER_VIRTUAL, 0)[0])
 
 
-def _answer(replies: int, reader: _Reader) -> tuple:
+def _receive_answer(replies: int, decoder: _AnswerDecoder) -> tuple:
+    """The program's next message; raises the exception that it describes, or ProgramError."""
     try:
-        message = reader.decode(receive(replies))
+        message = decoder.decode(receive(replies))
     except (EOFError, OSError):
         raise ProgramError("program ended") from None
     except (WireError, MemoryError) as error:
@@ -59,29 +60,29 @@ def _answer(replies: int, reader: _Reader) -> tuple:
     if type(message) is not tuple or not message:
         raise ProgramError("not an answer")
     if message[0] == "error" and len(message) == 3 and all(type(part) is str for part in message):
-        kind, text = getattr(builtins, message[1], None), message[2][:200]
-        if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, ENDS):
+        cls, text = getattr(builtins, message[1], None), message[2][:200]
+        if isinstance(cls, type) and issubclass(cls, Exception) and not issubclass(cls, LOOP_ENDING):
             try:
-                raised = kind(text)
-            except TypeError:  # such as UnicodeDecodeError, which wants five arguments
+                exception = cls(text)
+            except TypeError:  # some need other arguments, such as UnicodeDecodeError
                 raise ProgramError(f"{message[1]}: {text}") from None
-            raise raised
+            raise exception
         raise ProgramError(f"{message[1][:200]}: {text}")
     return message
 
 
 @functools.lru_cache(maxsize=256)  # more than HumanEval has
-def _compiled(source: str) -> CodeType:
+def _compile(source: str) -> CodeType:
     return compile(source, "test.py", "exec")
 
 
-def reason(error: BaseException) -> str:
-    """An exception in a line, whatever its text is."""
-    if isinstance(error, Overdue):
+def status_of(error: BaseException) -> str:
+    """The status of a check that raised this: one line, whatever the text of the exception."""
+    if isinstance(error, CheckTimeout):
         return "timed out"
     try:
         text = " ".join(str(error)[:1000].split())[:200]
-    except Exception:  # an integer of too many digits
+    except Exception:  # such as an integer with too many digits
         text = ""
     return f"failed: {type(error).__name__}" + (f": {text}" if text else "")
 
@@ -89,17 +90,17 @@ def reason(error: BaseException) -> str:
 def run_test(setup: str, test: str, calls: int, replies: int, seconds: float) -> str:
     """Runs setup, then the test's check(candidate); returns "passed", "timed out" or "failed: REASON".
 
-    seconds: of CPU time that reading the program's answers may take.
+    calls, replies: the pipes to and from the program; seconds: CPU time that reading its answers may take.
     """
-    broken: list[BaseException] = []  # remembered, as a test may have a bare `except:`
-    reader = _Reader(seconds)
+    errors: list[BaseException] = []  # kept, as a test may have a bare `except:`
+    decoder = _AnswerDecoder(seconds)
 
     def call(args: tuple, kwargs: dict[str, Any]) -> Any:
         try:
             send(calls, encode((args, kwargs)))
         except OSError:
             raise ProgramError("program ended") from None
-        message = _answer(replies, reader)
+        message = _receive_answer(replies, decoder)
         if len(message) == 2 and message[0] == "value":
             return message[1]
         if len(message) == 2 and message[0] == "refused" and type(message[1]) is str:
@@ -109,18 +110,18 @@ def run_test(setup: str, test: str, calls: int, replies: int, seconds: float) ->
     def candidate(*args: Any, **kwargs: Any) -> Any:
         try:
             return call(args, kwargs)
-        except (ProgramError, Overdue) as error:
-            broken.append(error)
+        except (ProgramError, CheckTimeout) as error:
+            errors.append(error)
             raise
 
     try:
         scope: dict[str, Any] = {"__name__": "checker"}
-        exec(_compiled(f"{setup}\n{test}"), scope)
-        if _answer(replies, reader) != ("ready",):
+        exec(_compile(f"{setup}\n{test}"), scope)
+        if _receive_answer(replies, decoder) != ("ready",):
             raise ProgramError("not an answer")
         scope["check"](candidate)
-        if broken:
-            raise broken[0]
+        if errors:
+            raise errors[0]
     except BaseException as error:
-        return reason(error)
-    return "passed"
+        return status_of(error)
+    return PASSED

@@ -1,77 +1,58 @@
-"""Landlock: a program reads Python's own library and writes its scratch folder, and nothing else on disk.
+"""Landlock: a program can read Python's library and write its scratch folder, and use no other file.
 
-Newer kernels also keep it from TCP, from others' abstract sockets and from signals to others.
+Newer kernels also deny TCP, other processes' abstract sockets and signals to other processes.
 """
 
-import ctypes
 import os
 import struct
-import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 
-from codex_jax.sandbox.libc import checked
+from codex_jax.sandbox.libc import LIBC, syscall
 
-CREATE, ADD_RULE, RESTRICT = 444, 445, 446  # system calls, the same on every machine
+CREATE, ADD_RULE, RESTRICT = 444, 445, 446  # system calls, with the same numbers on every machine
 VERSION_FLAG, PATH_BENEATH = 1, 1
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 READ = EXECUTE | READ_FILE | READ_DIR
 DEVICE = READ_FILE | WRITE_FILE
 DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom")
-# How many of the file rights each version of the interface knows: 13, then REFER, TRUNCATE and IOCTL_DEV.
-RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}
-LATEST = 16
-CUTS = 3  # the first version that keeps a file from being cut short by its path
-NETWORK, SCOPES = (4, 0b11), (6, 0b11)  # from this version on, all there is: bind and connect; sockets and signals
+# The number of file rights in each version of the interface: 13, then REFER, TRUNCATE and IOCTL_DEV were added.
+FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}
+LATEST_FILE_RIGHTS = 16
+TRUNCATE_VERSION = 3  # the first version that can deny truncating a file by its path
+NETWORK, SCOPES = (4, 0b11), (6, 0b11)  # (first version, all rights): bind and connect; abstract sockets and signals
 
 
-def version(libc: ctypes.CDLL) -> int:
-    """The kernel's Landlock interface, or 0 where it has none."""
-    return max(0, libc.syscall(CREATE, None, 0, VERSION_FLAG))
+def landlock_version() -> int:
+    """The version of the kernel's Landlock interface; 0 if it has none."""
+    return max(0, LIBC.syscall(CREATE, None, 0, VERSION_FLAG))
 
 
-def shared_libraries() -> list[Path]:
-    """The system's, without Python's."""
-    shared = [Path("/lib64"), *Path("/usr/lib").glob("*-linux-gnu"), *Path("/lib").glob("*-linux-gnu")]
-    return [path for path in dict.fromkeys(shared) if path.exists()]
+def make_ruleset(scratch: str, readable: Iterable[Path]) -> int:
+    """The descriptor of a ruleset that allows everything in scratch and reading the readable paths.
+
+    If it raises OSError, descriptors stay open: the process must end.
+    """
+    version = landlock_version()
+    all_rights = (1 << FILE_RIGHTS.get(version, LATEST_FILE_RIGHTS)) - 1
+    attribute = struct.pack("<Q", all_rights)
+    for first_version, denied in (NETWORK, SCOPES):
+        if version >= first_version:
+            attribute += struct.pack("<Q", denied)
+    ruleset = syscall("Landlock", CREATE, attribute, len(attribute), 0)
+    allowed = [(scratch, all_rights), *((str(path), READ) for path in readable), *((name, DEVICE) for name in DEVICES)]
+    for path, rights in allowed:
+        try:
+            descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        except OSError:
+            continue  # it does not exist or this user may not use it, so there is nothing to allow
+        rule = struct.pack("<Qi", rights & all_rights, descriptor)
+        syscall("Landlock", ADD_RULE, ruleset, PATH_BENEATH, rule, 0)
+        os.close(descriptor)
+    return ruleset
 
 
-def readable() -> list[Path]:
-    """Python's standard library and the system's shared ones; packages beside a virtual environment are not there."""
-    library = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")]
-    return [*(path for path in dict.fromkeys(library) if path.exists()), *shared_libraries()]
-
-
-def make_rules(libc: ctypes.CDLL, scratch: str, read: Iterable[Path]) -> int:
-    """A descriptor of rules that open scratch and what may be read; OSError where one is refused."""
-    known = version(libc)
-    every = (1 << RIGHTS.get(known, LATEST)) - 1
-    attribute = struct.pack("<Q", every)
-    for since, handled in (NETWORK, SCOPES):
-        if known >= since:
-            attribute += struct.pack("<Q", handled)
-    rules = checked(libc.syscall(CREATE, attribute, len(attribute), 0), "Landlock")
-    try:
-        allowed = [(scratch, every), *((str(path), READ) for path in read), *((name, DEVICE) for name in DEVICES)]
-        for path, rights in allowed:
-            try:
-                beneath = os.open(path, os.O_PATH | os.O_CLOEXEC)
-            except OSError:
-                continue  # not there, or not for this user: then there is nothing to allow
-            try:
-                rule = struct.pack("<Qi", rights & every, beneath)
-                checked(libc.syscall(ADD_RULE, rules, PATH_BENEATH, rule, 0), "Landlock")
-            finally:
-                os.close(beneath)
-    except BaseException:
-        os.close(rules)
-        raise
-    return rules
-
-
-def enforce(libc: ctypes.CDLL, rules: int) -> None:
-    """Lays the rules on this process, for good, and closes them; needs PR_SET_NO_NEW_PRIVS."""
-    try:
-        checked(libc.syscall(RESTRICT, rules, 0), "Landlock")
-    finally:
-        os.close(rules)
+def enforce_ruleset(ruleset: int) -> None:
+    """Applies the ruleset to this process permanently and closes it; needs PR_SET_NO_NEW_PRIVS."""
+    syscall("Landlock", RESTRICT, ruleset, 0)
+    os.close(ruleset)

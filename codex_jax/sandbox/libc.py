@@ -1,4 +1,4 @@
-"""Linux by ctypes: the few calls that Python's own modules do not have."""
+"""Linux calls that Python's own modules lack, by ctypes. All raise OSError if the kernel refuses."""
 
 import ctypes
 import errno
@@ -7,53 +7,52 @@ from typing import Any
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.syscall.restype = ctypes.c_long
-_FORK = ctypes.PyDLL(None, use_errno=True).fork  # keeps Python's lock, as os.fork does
+_FORK = ctypes.PyDLL(None, use_errno=True).fork  # keeps Python's global lock, as os.fork does
 
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 36, 38
 CAPABILITY_VERSION = 0x20080522
-_CAPABILITIES = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()  # none, of this process
+_NO_CAPABILITIES = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()  # of this process
 
 
-def checked(result: int, what: str) -> int:
-    """The result of a call; OSError where it is one of failure."""
+def _checked(result: int, name: str) -> int:
     if result < 0:
         number = ctypes.get_errno()
-        raise OSError(number, f"{what}: {errno.errorcode.get(number, number)}")
+        raise OSError(number, f"{name}: {errno.errorcode.get(number, number)}")
     return result
 
 
-def syscall(what: str, number: int, *args: Any) -> int:
-    """A system call by its number, with whole registers; OSError names what it was for."""
-    wide = [ctypes.c_long(arg) if isinstance(arg, int) else arg for arg in args]
-    return checked(LIBC.syscall(ctypes.c_long(number), *wide), what)
+def syscall(name: str, number: int, *args: Any) -> int:
+    """Makes a system call by its number; name: for the error message."""
+    wide = [ctypes.c_long(arg) if isinstance(arg, int) else arg for arg in args]  # C int would leave half undefined
+    return _checked(LIBC.syscall(ctypes.c_long(number), *wide), name)
 
 
 def fork() -> int:
-    """os.fork without what it does about other threads, of which there must be none: half the memory is touched."""
-    return checked(_FORK(), "fork")
+    """os.fork without its work for other threads, of which there must be none: it touches half as much memory."""
+    return _checked(_FORK(), "fork")
 
 
-def prctl(option: int, value: int) -> None:
-    """Linux's prctl; OSError where it is refused."""
-    checked(LIBC.prctl(option, ctypes.c_ulong(value), 0, 0, 0), f"prctl {option}")
+def prctl(option: int, value: int, argument: Any = 0) -> None:
+    """prctl(2)."""
+    _checked(LIBC.prctl(option, ctypes.c_ulong(value), argument, 0, 0), f"prctl {option}")
 
 
 def drop_capabilities() -> None:
-    """None are left to this process; with no new privileges none come back."""
-    checked(LIBC.capset(*_CAPABILITIES), "capset")
+    """Gives up all capabilities of this process. With PR_SET_NO_NEW_PRIVS it cannot regain any."""
+    _checked(LIBC.capset(*_NO_CAPABILITIES), "capset")
 
 
 def mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:
-    """Linux's mount; OSError where it is refused."""
+    """mount(2)."""
     args = (source.encode(), os.fsencode(target), kind and kind.encode(), ctypes.c_ulong(flags), options.encode())
-    checked(LIBC.mount(*args), f"mount {target}")
+    _checked(LIBC.mount(*args), f"mount {target}")
 
 
 def unmount(target: str, flags: int) -> None:
-    """Linux's umount2; OSError where it is refused."""
-    checked(LIBC.umount2(os.fsencode(target), flags), f"umount {target}")
+    """umount2(2)."""
+    _checked(LIBC.umount2(os.fsencode(target), flags), f"umount {target}")
 
 
 def unshare(flags: int) -> None:
-    """Linux's unshare; OSError where it is refused."""
-    checked(LIBC.unshare(ctypes.c_int(flags)), "unshare")
+    """unshare(2)."""
+    _checked(LIBC.unshare(ctypes.c_int(flags)), "unshare")

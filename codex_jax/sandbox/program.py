@@ -1,50 +1,16 @@
-"""The program's process: runs prompt + completion, then answers calls of its function with plain data.
+"""The program's process: runs the program's source, then answers calls of its function with plain data.
 
-Nothing it says is a verdict: it never sees a test, and the checker takes its answers for values alone.
+It never sees a test, and nothing it sends is a verdict: the checker takes its answers as values only.
 """
 
-import os
-import struct
 from typing import Any
 
-from codex_jax.sandbox.wire import MAX_BYTES, WireError, decode, encode
-
-HEADER = struct.Struct("<I")
+from codex_jax.sandbox.wire import decode, encode, receive, send
 
 
-def pack(data: bytes) -> bytes:
-    """One message, behind its length."""
-    return HEADER.pack(len(data)) + data
-
-
-def send(descriptor: int, data: bytes) -> None:
-    """Writes one message, all of it."""
-    view = memoryview(pack(data))
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def receive(descriptor: int) -> bytes:
-    """One message; EOFError where the other side is gone, WireError where it is too large."""
-    (length,) = HEADER.unpack(_read(descriptor, HEADER.size))
-    if length > MAX_BYTES:
-        raise WireError(f"a message of {length} bytes is too large")
-    return _read(descriptor, length)
-
-
-def _read(descriptor: int, count: int) -> bytes:
-    data = bytearray()
-    while len(data) < count:
-        part = os.read(descriptor, min(count - len(data), 1 << 20))
-        if not part:
-            raise EOFError("the other side is gone")
-        data += part
-    return bytes(data)
-
-
-def _failure(error: BaseException) -> bytes:
-    # The nearest built-in type, as the checker knows no other.
-    names = [kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins"]
+def _encode_error(error: BaseException) -> bytes:
+    # The name of the nearest built-in type, as the checker knows no others.
+    names = [cls.__name__ for cls in type(error).__mro__ if cls.__module__ == "builtins"]
     try:
         text = str(error)[:200]
     except Exception:
@@ -52,8 +18,11 @@ def _failure(error: BaseException) -> bytes:
     return encode(("error", names[0] if names else "Exception", text))
 
 
-def serve(calls: int, replies: int) -> None:
-    """Reads its source and the function's name, runs it, says so, and answers calls until the checker goes away."""
+def serve_calls(calls: int, replies: int) -> None:
+    """Reads the source and the function's name, runs the source, then answers calls until the process is killed.
+
+    calls, replies: the descriptors of the pipes from and to the checker.
+    """
     source, entry_point = decode(receive(calls))
     scope: dict[str, Any] = {"__name__": "candidate"}
     try:
@@ -61,14 +30,14 @@ def serve(calls: int, replies: int) -> None:
         function = scope[entry_point]
         message = encode(("ready",))
     except BaseException as error:
-        message, function = _failure(error), None
+        message, function = _encode_error(error), None
     send(replies, message)
     while function is not None:
         args, kwargs = decode(receive(calls))
         try:
             value = function(*args, **kwargs)
         except BaseException as error:
-            message = _failure(error)
+            message = _encode_error(error)
         else:
             try:
                 message = encode(("value", value))

@@ -1,4 +1,4 @@
-"""A folder of bounded size for each program: a file system in memory where we may mount one, else a counted folder."""
+"""A scratch folder of bounded size for each program: a file system in memory if we may mount one, else a folder."""
 
 import contextlib
 import os
@@ -8,97 +8,97 @@ from collections.abc import Iterator
 
 from codex_jax.sandbox.check import Policy
 from codex_jax.sandbox.libc import mount, unmount
-from codex_jax.sandbox.namespaces import DETACH, NO_DEVICES, NO_EXEC, NO_READ_TIMES, NO_SUID, SCRATCH
+from codex_jax.sandbox.namespaces import MNT_DETACH, MS_NOATIME, MS_NODEV, MS_NOEXEC, MS_NOSUID, SCRATCH
 
-DEPTH = 100
-BLOCK = 512  # the unit of st_blocks
+MAX_DEPTH = 100  # of folders in folders
+BLOCK = 512  # bytes, the unit of st_blocks
 
 
-def _untouched(path: str) -> tuple[int, ...]:
-    """Its times while it is as new: nothing is in it, nor has been; else ()."""
+def _unused_state(path: str) -> tuple[int, ...]:
+    """Identifies an empty folder and its last change; () if the folder is not empty."""
     status = os.stat(path)
     return () if os.listdir(path) else (status.st_ino, status.st_mode, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _size(status: os.stat_result) -> int:
-    return max(status.st_blocks * BLOCK, status.st_size)  # without blocks it may yet be written
+    return max(status.st_blocks * BLOCK, status.st_size)  # a sparse file may yet be filled
 
 
-def look_at_descriptors(pid: int) -> Iterator[os.stat_result]:
-    """What a process has open; OSError where it may not be looked at."""
+def stat_descriptors(pid: int) -> Iterator[os.stat_result]:
+    """The files that a process has open; OSError if we may not look at them."""
     folder = f"/proc/{pid}/fd"
     for name in os.listdir(folder):
-        with contextlib.suppress(FileNotFoundError):  # closed since
+        with contextlib.suppress(FileNotFoundError):  # closed in the meantime
             yield os.stat(f"{folder}/{name}")
 
 
-def _removed(pid: int) -> Iterator[os.stat_result]:
-    """Files that it has open and that are in no folder any more."""
-    with contextlib.suppress(OSError):  # it has ended; or it may remove none, as it cannot be looked at
-        for status in look_at_descriptors(pid):
+def _size_of_deleted(pid: int) -> int:
+    """The size of files that a process has deleted but still has open, in bytes."""
+    size = 0
+    with contextlib.suppress(OSError):  # it has ended, or we may not look and it may not delete
+        for status in stat_descriptors(pid):
             if not status.st_nlink and stat.S_ISREG(status.st_mode):
-                yield status
+                size += _size(status)
+    return size
 
 
 class MountedScratch:
-    """A new file system a program, in the namespaces of the fork server; the kernel keeps the bounds."""
+    """A new file system in memory for each program, in the fork server's namespaces. The kernel enforces its size."""
 
     path = SCRATCH
-    every: float | None = None  # seconds between looks at its size
+    check_interval: float | None = None  # seconds between calls of is_full; None: not needed
 
     def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self._mounted = False
-        self._times: tuple[int, ...] = ()
+        self._options = f"mode=0700,size={policy.scratch_size},nr_inodes={policy.scratch_files}"
+        self._state: tuple[int, ...] = ()  # of the folder when it was mounted; () while it is not
 
-    def renew(self) -> None:
-        """Empties it."""
-        if self._mounted and self._times == _untouched(self.path):
+    def clear(self) -> None:
+        """Makes the folder empty."""
+        if self._state and self._state == _unused_state(self.path):
             return
         self.close()
-        options = f"mode=0700,size={self._policy.scratch_size},nr_inodes={self._policy.scratch_files}"
-        mount("tmpfs", self.path, "tmpfs", NO_SUID | NO_DEVICES | NO_EXEC | NO_READ_TIMES, options)
-        self._mounted, self._times = True, _untouched(self.path)
+        mount("tmpfs", self.path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME, self._options)
+        self._state = _unused_state(self.path)
 
-    def full(self, pid: int) -> bool:
-        """Whether this program has broken the bounds."""
+    def is_full(self, pid: int) -> bool:
+        """Whether the program exceeds the limits."""
         return False
 
     def close(self) -> None:
-        """Takes it away."""
-        if self._mounted:
-            unmount(self.path, DETACH)
-            self._mounted = False
+        """Removes the file system."""
+        if self._state:
+            unmount(self.path, MNT_DETACH)
+            self._state = ()
 
 
 class FolderScratch:
-    """A folder on disk, looked at while the program runs; user: who may write it, where we are root."""
+    """A folder on disk whose size is checked while the program runs. user: its owner, if we are root."""
 
-    every: float | None = 0.05
+    check_interval: float | None = 0.05  # seconds
 
     def __init__(self, policy: Policy, user: int | None) -> None:
         self._policy = policy
         self._user = user
-        self._times: tuple[int, ...] = ()
-        self._parent = tempfile.mkdtemp(prefix="codex-jax-")  # of ours alone, whatever a program does to its own
+        self._state: tuple[int, ...] = ()
+        self._parent = tempfile.mkdtemp(prefix="codex-jax-")  # programs cannot change it
         self.path = os.path.join(self._parent, "scratch")
         if user is not None:
             os.chown(self._parent, 0, user)
             os.chmod(self._parent, 0o710)
 
-    def renew(self) -> None:
-        """Empties it."""
-        if self._times and self._times == _untouched(self.path):
+    def clear(self) -> None:
+        """Makes the folder empty."""
+        if self._state and self._state == _unused_state(self.path):
             return
         self._remove()
         os.mkdir(self.path, 0o700)
         if self._user is not None:
             os.chown(self.path, self._user, self._user)
-        self._times = _untouched(self.path)
+        self._state = _unused_state(self.path)
 
-    def full(self, pid: int) -> bool:
-        """Whether this program has broken the bounds; a folder that is too deep or closed to us counts as full."""
-        size, files, policy = sum(map(_size, _removed(pid))), 0, self._policy
+    def is_full(self, pid: int) -> bool:
+        """Whether the program exceeds the limits. A folder that is too deep or that we cannot read counts as full."""
+        size, files, policy = _size_of_deleted(pid), 0, self._policy
         folders = [(self.path, 0)]
         while folders:
             folder, depth = folders.pop()
@@ -108,41 +108,39 @@ class FolderScratch:
                         status = entry.stat(follow_symlinks=False)
                         size += _size(status)
                         files += 1
-                        if size > policy.scratch_size or files > policy.scratch_files or depth > DEPTH:
+                        if size > policy.scratch_size or files > policy.scratch_files or depth > MAX_DEPTH:
                             return True
                         if stat.S_ISDIR(status.st_mode):
                             folders.append((entry.path, depth + 1))
-            except FileNotFoundError:  # it has just been removed
+            except FileNotFoundError:  # deleted in the meantime
                 continue
             except OSError:
                 return True
         return size > policy.scratch_size
 
     def close(self) -> None:
-        """Takes it away."""
+        """Removes the folder."""
         self._remove()
         with contextlib.suppress(OSError):
             os.rmdir(self._parent)
 
     def _remove(self) -> None:
-        """All of it, however deep: what is in a folder is moved up before the folder goes."""
-        count = 0
-        while True:
-            names = os.listdir(self._parent)
-            if not names:
-                return
-            for name in names:
-                path = os.path.join(self._parent, name)
+        """Removes everything in the parent, however deep: what is in a folder is moved up before it is removed."""
+        moved = 0
+        while names := os.listdir(self._parent):
+            for path in (os.path.join(self._parent, name) for name in names):
                 if not stat.S_ISDIR(os.lstat(path).st_mode):
                     os.unlink(path)
                     continue
                 os.chmod(path, 0o700)
-                for inner in os.listdir(path):
-                    source = os.path.join(path, inner)
-                    if stat.S_ISDIR(os.lstat(source).st_mode):
-                        os.chmod(source, 0o700)  # a folder is moved only by who may write it
-                        count += 1
-                        os.rename(source, os.path.join(self._parent, f"moved-{count}"))
-                    else:
-                        os.unlink(source)
+                for inner in (os.path.join(path, name) for name in os.listdir(path)):
+                    if not stat.S_ISDIR(os.lstat(inner).st_mode):
+                        os.unlink(inner)
+                        continue
+                    try:
+                        os.rmdir(inner)  # works for most: they are empty
+                    except OSError:
+                        os.chmod(inner, 0o700)  # a folder can be moved only by a user who may write it
+                        moved += 1
+                        os.rename(inner, os.path.join(self._parent, f"moved-{moved}"))
                 os.rmdir(path)

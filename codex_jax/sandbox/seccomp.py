@@ -1,88 +1,144 @@
-"""The system calls that a program may make, by seccomp: all others fail, such as signals, sockets, exec and tracing.
+"""The seccomp filter: only the system calls in syscalls.txt succeed, so no signals, sockets, exec or tracing.
 
-A filter in classic BPF, written by hand as it needs no library; it cannot be taken off, and threads have it too.
+The filter is classic BPF, assembled here because that needs no library. It cannot be removed, and threads inherit it.
 """
 
 import ctypes
 import errno
 import struct
 from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import NamedTuple
 
-from codex_jax.sandbox.libc import checked
-from codex_jax.sandbox.syscalls import ALLOWED, CHECKED, UNKNOWN, ArgumentRule, Checked
+from codex_jax.sandbox.libc import PR_SET_SECCOMP, prctl
 
-PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
+SECCOMP_MODE_FILTER = 2
 LOAD, JUMP, JUMP_EQUAL, JUMP_AT_LEAST, JUMP_ANY_BIT, RETURN = 0x20, 0x05, 0x15, 0x35, 0x45, 0x06  # BPF opcodes
-NUMBER_AT, ARCHITECTURE_AT, ARGUMENTS_AT = 0, 4, 16  # in struct seccomp_data
+NUMBER_AT, ARCHITECTURE_AT, ARGUMENTS_AT = 0, 4, 16  # offsets in struct seccomp_data
 ALLOW, KILL, FAIL, ABSENT = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
-FOREIGN_ABI = 0x40000000  # x86's x32 calls start here; other machines have no numbers so high
-ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column of the table, the kernel's AUDIT_ARCH
+FOREIGN_ABI = 0x40000000  # x86's x32 calls start here; other machines have no numbers this high
+ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # (column in the table, AUDIT_ARCH)
 
 
-class _Program(ctypes.Structure):
-    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+class SystemCall(NamedTuple):
+    """A line of syscalls.txt. numbers: on x86_64 and aarch64, None where the machine has no such call."""
+
+    name: str
+    numbers: tuple[int | None, ...]
+    action: str
+
+
+def _read_table() -> list[SystemCall]:
+    lines = Path(__file__).with_name("syscalls.txt").read_text().splitlines()
+    rows = [line.split() for line in lines if not line.startswith("#")]
+    return [SystemCall(name, tuple(None if n == "-" else int(n) for n in pair), act) for name, *pair, act in rows]
+
+
+SYSTEM_CALLS = _read_table()  # read on import: in a root of its own the fork server has no such file
+
+# A rule is (argument, "in", allowed values of its low 32 bits), (argument, "high", allowed values of its high 32 bits)
+# or (argument, "clear", bits that must be 0). All rules of a call must hold.
+ArgumentRules = tuple[tuple[int, str, tuple[int, ...]], ...]
+
+# The flags with which C libraries start threads: glibc's, and musl's with one more, which has no effect any more. Any
+# other clone would make a process.
+THREADS = (0x3D0F00, 0x7D0F00)
+NO_NAME = 0x400000  # O_TMPFILE: a file without a name would escape the count of the scratch folder's size
+DUPLICATE, DESCRIPTOR_FLAGS, FILE_FLAGS, LOCKS, DUPLICATE_CLOEXEC = (0,), (1, 2), (3, 4), (5, 6, 7, 36, 37, 38), (1030,)
+# A pair of stream sockets reaches only its own two ends: bind, connect and sending descriptors are denied.
+UNIX, STREAM = (1,), tuple(1 | nonblock | cloexec for nonblock in (0, 1 << 11) for cloexec in (0, 1 << 19))
+TERMINAL, READABLE_BYTES, NONBLOCKING, CLOEXEC = (0x5401, 0x5413), (0x541B,), (0x5421,), (0x5450, 0x5451)
+THREAD_NAME = (15, 16)
+ARGUMENT_RULES: dict[str, ArgumentRules] = {
+    "clone": ((0, "in", THREADS),),
+    "open": ((1, "clear", (NO_NAME,)),),
+    "openat": ((2, "clear", (NO_NAME,)),),
+    # Without F_SETOWN and F_SETSIG, which send signals to other processes, and F_SETPIPE_SZ.
+    "fcntl": ((1, "in", DUPLICATE + DESCRIPTOR_FLAGS + FILE_FLAGS + LOCKS + DUPLICATE_CLOEXEC),),
+    "ioctl": ((1, "in", TERMINAL + READABLE_BYTES + NONBLOCKING + CLOEXEC),),
+    "prctl": ((0, "in", THREAD_NAME),),
+    "socketpair": ((0, "in", UNIX), (1, "in", STREAM), (2, "in", (0,))),
+    "sendto": ((4, "in", (0,)), (4, "high", (0,))),  # the address must be a null pointer
+    # A process may read its own limits: the pointer to new limits must be null.
+    "prlimit64": ((0, "in", (0,)), (2, "in", (0,)), (2, "high", (0,))),
+}
+# Where the size of a scratch folder is counted, a deleted file is found among the program's open descriptors, but a
+# mapped file would not be. So only memory without a file (descriptor -1) may be mapped.
+NO_FILE_MAPPING: dict[str, ArgumentRules] = {"mmap": ((4, "in", (0xFFFFFFFF,)),)}
+# Denied where the program's descriptors cannot be looked at: they take a file out of the folder's count.
+REMOVING = frozenset(("rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir"))
+# Denied where Landlock cannot deny truncating by path.
+TRUNCATING = frozenset(("truncate",))
 
 
 def _instruction(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
     return struct.pack("<HBBI", code, if_true, if_false, value)
 
 
-RETURN_ALLOW, RETURN_FAIL = _instruction(RETURN, ALLOW), _instruction(RETURN, FAIL)
+RETURN_ALLOW, RETURN_FAIL, RETURN_ABSENT = (_instruction(RETURN, value) for value in (ALLOW, FAIL, ABSENT))
 
 
-def _checks(checks: tuple[ArgumentRule, ...]) -> bytes:
-    """ALLOW where every check holds, else FAIL."""
+def _check_arguments(rules: ArgumentRules) -> bytes:
+    """ALLOW if every rule holds, else FAIL."""
     code = b""
-    for argument, kind, values in checks:
+    for argument, kind, values in rules:
         code += _instruction(LOAD, ARGUMENTS_AT + 8 * argument + 4 * (kind == "high"))
         if kind == "clear":
             code += _instruction(JUMP_ANY_BIT, values[0], 0, 1) + RETURN_FAIL
         else:
-            for left, value in zip(range(len(values), 0, -1), values, strict=True):
-                code += _instruction(JUMP_EQUAL, value, left)  # over the values that are left, and the failure
+            for remaining, value in zip(range(len(values), 0, -1), values, strict=True):
+                code += _instruction(JUMP_EQUAL, value, remaining)  # skips the remaining values and the failure
             code += RETURN_FAIL
     return code + RETURN_ALLOW
 
 
-def build_filter(machine: str, without: Collection[str] = (), checked: Mapping[str, Checked] = CHECKED) -> bytes:
-    """The BPF program for platform.machine(); OSError where we do not know its numbers.
+def build_filter(
+    machine: str, denied: Collection[str] = (), rules: Mapping[str, ArgumentRules] = ARGUMENT_RULES
+) -> bytes:
+    """The BPF program for platform.machine(); OSError if its system call numbers are unknown.
 
-    without: calls that fail too; checked: those whose arguments are looked at.
+    denied: calls that fail although the table allows them; rules: the rules for arguments, by call.
     """
     if machine not in ARCHITECTURES:
         raise OSError(errno.ENOSYS, f"no system call filter for {machine}")
     column, architecture = ARCHITECTURES[machine]
-    actions = [(numbers[column], RETURN_ALLOW) for name, numbers in ALLOWED.items() if name not in without]
-    actions += [(numbers[column], _instruction(RETURN, ABSENT)) for numbers in UNKNOWN.values()]
-    actions += [(numbers[column], _checks(checks)) for numbers, checks in checked.values()]
-    known = {number: action for number, action in actions if number is not None}  # the last of a number counts
-    # What holds from a number on, up to the next.
-    starts = [(0, RETURN_FAIL)]
-    for number in range(max(known) + 2):
-        action = known.get(number, RETURN_FAIL)
-        if action != starts[-1][1]:
-            starts.append((number, action))
+    actions = {"allow": RETURN_ALLOW, "absent": RETURN_ABSENT}
+    action_of = {
+        call.numbers[column]: _check_arguments(rules[call.name]) if call.name in rules else actions[call.action]
+        for call in SYSTEM_CALLS
+        if call.name not in denied
+    }
+    # (first number, action) of each run of numbers with the same action.
+    runs = [(0, RETURN_FAIL)]
+    for number in range(max(number for number in action_of if number is not None) + 2):
+        action = action_of.get(number, RETURN_FAIL)
+        if action != runs[-1][1]:
+            runs.append((number, action))
     code = _instruction(LOAD, ARCHITECTURE_AT) + _instruction(JUMP_EQUAL, architecture, 1) + _instruction(RETURN, KILL)
     code += _instruction(LOAD, NUMBER_AT) + _instruction(JUMP_AT_LEAST, FOREIGN_ABI, 0, 1) + RETURN_FAIL
-    return code + _search(starts)
+    return code + _binary_search(runs)
 
 
-def _search(starts: list[tuple[int, bytes]]) -> bytes:
-    """Finds a number's range in a few steps, as the kernel tries all numbers whenever a filter is laid."""
-    if len(starts) == 1:
-        return starts[0][1]
-    middle = len(starts) // 2
-    low, high = _search(starts[:middle]), _search(starts[middle:])
-    return _instruction(JUMP_AT_LEAST, starts[middle][0], 0, 1) + _instruction(JUMP, len(low) // 8) + low + high
+def _binary_search(runs: list[tuple[int, bytes]]) -> bytes:
+    """Finds the run of a number. It takes few steps, as the kernel tries every number when a filter is installed."""
+    if len(runs) == 1:
+        return runs[0][1]
+    middle = len(runs) // 2
+    low, high = _binary_search(runs[:middle]), _binary_search(runs[middle:])
+    return _instruction(JUMP_AT_LEAST, runs[middle][0], 0, 1) + _instruction(JUMP, len(low) // 8) + low + high
 
 
-class Filter:
-    """A filter that is ready to be laid on many processes."""
+class _FilterProgram(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+
+
+class SystemCallFilter:
+    """A filter that is ready to be installed in many processes."""
 
     def __init__(self, code: bytes) -> None:
         self._buffer = ctypes.create_string_buffer(code, len(code))
-        self._program = ctypes.byref(_Program(len(code) // 8, ctypes.addressof(self._buffer)))
+        self._program = ctypes.byref(_FilterProgram(len(code) // 8, ctypes.addressof(self._buffer)))
 
-    def install(self, libc: ctypes.CDLL) -> None:
-        """Lays it on this process, for good; needs PR_SET_NO_NEW_PRIVS. OSError where the kernel refuses."""
-        checked(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, self._program, 0, 0), "seccomp")
+    def install(self) -> None:
+        """Applies the filter to this process permanently; needs PR_SET_NO_NEW_PRIVS."""
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, self._program)

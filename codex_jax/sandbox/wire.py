@@ -1,21 +1,23 @@
-"""Plain values as JSON between the checker and the program; what comes back is hostile, and bounded.
+"""Messages between the checker and the program: plain values as JSON. What the program sends is hostile and bounded.
 
 What JSON lacks is tagged: {"tuple": [...]}, {"list": [...]}, {"dict": [[key, value], ...]}, {"int": "0x..."} and more.
-
-Exact types survive: true is not 1, a tuple not a list. Subclasses travel as the built-in type they extend.
+Exact types survive: true is not 1, and a tuple is not a list. Subclasses are sent as the built-in type they extend.
 """
 
 import json
 import math
+import os
+import struct
 from collections.abc import Callable
 from typing import Any
 
+HEADER = struct.Struct("<I")  # the length of a message in bytes
 MAX_BYTES = 16 << 20  # of one message
 MAX_DEPTH = 100
 SEQUENCES: dict[str, Callable] = {kind.__name__: kind for kind in (list, tuple, set, frozenset)}
 PLAIN = frozenset((type(None), bool, str))
 JSON = PLAIN | {int, float}
-PLAIN_INT = 1 << 63  # larger ones as hexadecimal, as Python limits the digits of decimal ones
+PLAIN_INT = 1 << 63  # larger integers are sent in hexadecimal, as Python limits the length of decimal ones
 NAMES = {kind: name for name, kind in SEQUENCES.items()}
 BASES: tuple[Any, ...] = (int, float, complex, str, bytes, bytearray, *NAMES, dict)
 
@@ -29,11 +31,11 @@ _read = json.JSONDecoder(parse_constant=_refuse).decode
 
 
 class WireError(ValueError):
-    """A value that is not plain data, or a message that is not one of ours."""
+    """A value that is not plain data, or a malformed message."""
 
 
 def encode(value: Any) -> bytes:
-    """The message of a value; WireError where it is not plain, too deep or too large."""
+    """The message for a value; WireError if the value is not plain data, too deep or too large."""
     try:
         data = _write(_pack(value, 0)).encode()
     except (RecursionError, ValueError) as error:
@@ -53,6 +55,36 @@ def decode(data: bytes) -> Any:
         raise
     except (ValueError, TypeError, KeyError, IndexError, RecursionError, OverflowError) as error:
         raise WireError(f"not a message: {error!r}") from None
+
+
+def frame(data: bytes) -> bytes:
+    """A message with its length before it."""
+    return HEADER.pack(len(data)) + data
+
+
+def send(descriptor: int, data: bytes) -> None:
+    """Writes one whole message."""
+    view = memoryview(frame(data))
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def receive(descriptor: int) -> bytes:
+    """Reads one message; EOFError if the other end is closed, WireError if the message is too large."""
+    (length,) = HEADER.unpack(_read_exactly(descriptor, HEADER.size))
+    if length > MAX_BYTES:
+        raise WireError(f"a message of {length} bytes is too large")
+    return _read_exactly(descriptor, length)
+
+
+def _read_exactly(descriptor: int, count: int) -> bytes:
+    data = bytearray()
+    while len(data) < count:
+        part = os.read(descriptor, min(count - len(data), 1 << 20))
+        if not part:
+            raise EOFError("the other side is gone")
+        data += part
+    return bytes(data)
 
 
 def _pack(value: Any, depth: int) -> Any:
@@ -96,7 +128,7 @@ def _unpack(node: Any, depth: int) -> Any:
     if tag in SEQUENCES:
         if type(body) is not list:
             raise WireError("a message has a sequence that is not a list")
-        # One by one, so that a timer can end it.
+        # A generator, so that a timer can interrupt it between items.
         return SEQUENCES[tag](item if type(item) in JSON else _unpack(item, depth) for item in body)
     if tag == "dict":
         return {_unpack(key, depth): _unpack(item, depth) for key, item in body}

@@ -1,7 +1,7 @@
-"""One worker: the checker's process, with a fork server of its own for programs.
+"""The process of a worker: the checker, with a fork server for programs as its child.
 
-It reads a message a sample from standard input and writes an answer a line; see pool. The server is forked before the
-first message, so no test is ever in the memory that programs are forked from.
+It reads requests from standard input and writes one line of JSON per result; see pool.py. The fork server starts before
+the first request, so no test is ever in the memory that programs are forked from.
 """
 
 import contextlib
@@ -13,67 +13,69 @@ import signal
 import site
 import socket
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from codex_jax.sandbox import namespaces
 from codex_jax.sandbox.check import Policy
-from codex_jax.sandbox.checker import raise_when_overdue, reason, run_test
-from codex_jax.sandbox.confine import protect
-from codex_jax.sandbox.layers import Layer, ladder, own_user
-from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, prctl
-from codex_jax.sandbox.program import receive, send
-from codex_jax.sandbox.server import MAX_MESSAGE, prepare, serve_programs
-from codex_jax.sandbox.wire import encode
+from codex_jax.sandbox.checker import install_timers, run_test, status_of
+from codex_jax.sandbox.fork_server import MAX_MESSAGE, serve_programs
+from codex_jax.sandbox.imports import prepare_imports
+from codex_jax.sandbox.layers import Layer, candidate_layers
+from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, prctl
+from codex_jax.sandbox.namespaces import start_in_namespaces
+from codex_jax.sandbox.restrictions import ServerConfig, max_tasks
+from codex_jax.sandbox.wire import encode, receive, send
 
-CHECKER_MEMORY = 3 << 30  # bytes: an answer may be made so that it takes much more memory than its message
-LATE = 2.0  # seconds that a check may go on after its program was stopped
-REASONS = {"time": "timed out", "wall": "timed out", "disk": "failed: too much in its scratch folder"}
-
-
-def fork(body: Callable[[], None]) -> int:
-    """Runs body in a child that never returns here; -> its process id."""
-    child = os.fork()
-    if child:
-        return child
-    try:
-        body()
-    except BaseException:
-        os._exit(1)
-    os._exit(0)
+CHECKER_MEMORY = 3 << 30  # bytes; a hostile answer may take much more memory than its message
+EXTRA_SECONDS = 2.0  # wall-clock seconds that a test may go on after its program was stopped
+STATUSES = {"time": "timed out", "disk": "failed: too much in its scratch folder"}  # by exceeded limit
+FIRST_USER, USERS = 61_184, 4_335  # user ids that belong to nobody: systemd's range for dynamic users
 
 
 def start_server(layer: Layer, policy: Policy) -> socket.socket:
-    """A channel to a new fork server in this layer; OSError says what is refused."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    root, ready = os.geteuid() == 0, prepare(layer, policy)
+    """Starts a fork server in this layer and returns a channel to it. Raises OSError that says what is refused."""
+    channel, server_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    is_root = os.geteuid() == 0
+    # A user id that no other live worker has, so that programs of two workers cannot signal each other.
+    user = FIRST_USER + os.getpid() % USERS if is_root else os.geteuid()
+    config = ServerConfig(
+        layer,
+        policy,
+        user if is_root and not layer.namespaces else None,
+        prepare_imports(policy, from_files=layer.namespaces),
+        max_tasks(policy),
+    )
 
-    def body() -> None:
-        ours.close()
-        serve_programs(theirs, layer, policy, own if root and not layer.namespaces else None, ready)
+    def serve() -> None:
+        channel.close()
+        serve_programs(server_end, config)
 
-    own = own_user()  # by our process id, not the child's
     try:
         if layer.namespaces:
-            namespaces.start(body, ready.read, own if root else os.geteuid())
-        else:
-            fork(body)
-        theirs.close()
-        refused = json.loads(ours.recv(MAX_MESSAGE) or b'{"refused": "the server ended"}').get("refused")
+            start_in_namespaces(serve, config.readable, user)
+        elif not os.fork():
+            try:
+                serve()
+            finally:
+                os._exit(0)  # never return into the caller's code
+        server_end.close()
+        refused = json.loads(channel.recv(MAX_MESSAGE) or b'{"refused": "the server ended"}').get("refused")
         if refused is not None:
             raise OSError(refused)
     except BaseException:
-        ours.close()
-        theirs.close()
+        channel.close()
+        server_end.close()
         raise
-    return ours
+    return channel
 
 
-def choose(wanted: str, policy: Policy) -> tuple[str, socket.socket | None, dict[str, str]]:
-    """(the best layer's name, its server's channel, what better ones were refused), or ("", None, refusals)."""
+def choose_layer(name: str, policy: Policy) -> tuple[str, socket.socket | None, dict[str, str]]:
+    """Starts a fork server in the best layer that works; name: "auto" or that of the only layer to try.
+
+    Returns (layer's name, channel to the server, why better layers do not work), or ("", None, why none works).
+    """
     refused = {}
-    for layer in ladder(wanted):
+    for layer in candidate_layers(name):
         if layer.chroot and os.geteuid():
             refused[layer.name] = "needs root"
             continue
@@ -85,63 +87,51 @@ def choose(wanted: str, policy: Policy) -> tuple[str, socket.socket | None, dict
 
 
 def run_check(request: dict[str, Any], channel: socket.socket) -> dict[str, Any]:
-    """Runs one check; returns the fields of its Result."""
+    """Runs one check and returns the fields of its Result."""
     calls_out, calls_in = os.pipe()
     replies_out, replies_in = os.pipe()
-    limits = {"cpu_seconds": request["cpu_seconds"], "wall_seconds": request["wall_seconds"]}
+    limits = {"cpu_limit": request["cpu_seconds"], "wall_limit": request["wall_seconds"]}
     socket.send_fds(channel, [json.dumps(limits).encode()], [calls_out, replies_in])
     os.close(calls_out)
     os.close(replies_in)
     try:
-        signal.setitimer(signal.ITIMER_REAL, request["wall_seconds"] + LATE)
-        with contextlib.suppress(OSError):  # it is gone already, and the check will see that
+        signal.setitimer(signal.ITIMER_REAL, request["wall_seconds"] + EXTRA_SECONDS)
+        with contextlib.suppress(OSError):  # the program has ended, which run_test will notice
             send(calls_in, encode((request["program"], request["entry_point"])))
         status = run_test(request["setup"], request["test"], calls_in, replies_out, request["cpu_seconds"])
     except BaseException as error:
-        status = reason(error)
+        status = status_of(error)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         os.close(calls_in)
         os.close(replies_out)
     channel.send(b"done")
     outcome = json.loads(channel.recv(MAX_MESSAGE))
-    return {"status": REASONS.get(outcome["stopped"], status), "cpu_seconds": outcome["cpu_seconds"]}
+    return {"status": STATUSES.get(outcome["exceeded"], status), "cpu_seconds": outcome["cpu_seconds"]}
 
 
-def main(wanted: str, policy: str) -> None:
-    """Says which layer it has, then serves until standard input ends."""
-    sys.dont_write_bytecode = True  # ours was, once; no program is to try
+def main(layer: str, policy: str) -> None:
+    """Reports the layer in use, then runs checks until standard input ends; policy: the Policy's fields as JSON."""
+    sys.dont_write_bytecode = True
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    with contextlib.suppress(
-        OSError
-    ):  # where the machine runs out of memory, a program goes first, and we before others
+    with contextlib.suppress(OSError):  # if memory runs out, the kernel is to kill programs first, then this process
         Path("/proc/self/oom_score_adj").write_text("1000")
     answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for tests that print
-    name, channel, refused = choose(wanted, Policy(**json.loads(policy)))
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # tests may print
+    name, channel, refused = choose_layer(layer, Policy(**json.loads(policy)))
     print(json.dumps({"layer": name, "refused": refused}), file=answers)
     if channel is None:
         return
-    protect()
+    prctl(PR_SET_DUMPABLE, 0)  # programs of the same user cannot trace this process or write its memory
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     resource.setrlimit(resource.RLIMIT_DATA, (CHECKER_MEMORY, hard))
-    site.main()  # tests may use what is installed; programs may not
-    raise_when_overdue()
-    gc.freeze()  # so that no collection goes through all that is loaded
-    while True:
-        try:
-            request = json.loads(receive(0))
-        except EOFError:
-            break
-        print(json.dumps(run_check(request, channel)), file=answers)
+    site.main()  # tests may import installed packages; programs may not
+    install_timers()
+    gc.freeze()  # so that garbage collection skips everything that is loaded by now
+    with contextlib.suppress(EOFError):
+        while True:
+            print(json.dumps(run_check(json.loads(receive(0)), channel)), file=answers)
     channel.close()
-    _wait()
-
-
-def _wait() -> None:
-    """For the server, which takes its scratch folder away."""
-    try:
+    with contextlib.suppress(ChildProcessError):  # the server removes its scratch folder and ends
         while True:
             os.wait()
-    except ChildProcessError:
-        return

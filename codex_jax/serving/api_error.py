@@ -1,28 +1,24 @@
-"""A request that is not answered, in the form of OpenAI's errors."""
+"""An error response in the format of OpenAI's API."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from codex_jax.storage.jsonl import Json
 
 
+@dataclass(eq=False)
 class APIError(Exception):
-    """status: of HTTP; param: the field that is wrong; code: a word for programs."""
+    """A request that gets an error response. status: HTTP's; param: the field that is wrong; code: for programs."""
 
-    def __init__(
-        self,
-        status: int,
-        message: str,
-        param: str | None = None,
-        code: str | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status, self.message, self.param, self.code, self.headers = status, message, param, code, headers
+    status: int
+    message: str
+    param: str | None = None
+    code: str | None = None
+    headers: Mapping[str, str] | None = None
 
     @property
     def body(self) -> Json:
-        """What is sent."""
-        kind = {429: "rate_limit_error"}.get(
-            self.status, "server_error" if self.status >= 500 else "invalid_request_error"
-        )
+        """The response's JSON."""
+        kind = "server_error" if self.status >= 500 else "invalid_request_error"
+        kind = "rate_limit_error" if self.status == 429 else kind
         return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}

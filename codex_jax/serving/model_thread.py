@@ -1,112 +1,87 @@
-"""The one thread that draws: requests wait for it in a line, and leave the line when their client does."""
+"""The thread that runs the model: requests wait for it in a queue, and leave the queue when they are cancelled."""
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from codex_jax.sampling.engine import Engine
-from codex_jax.serving.generate import CancelledError, Completion, draw
+from codex_jax.sampling.generate import Completion
+from codex_jax.sampling.scheduler import GenerationCancelled
 from codex_jax.serving.protocol import CompletionRequest
+from codex_jax.serving.shapes import generate
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class End:
-    """Nothing follows. failed: and something is missing."""
+    """The last event of a request. failed: whether samples are missing."""
 
     failed: bool = False
 
 
-Event = str | Completion | End  # a piece of a growing sample's text, or a sample
-
-
-@dataclass(eq=False)
-class Job:
-    """A request in line. tell is called by the worker's thread; abandoned is set by another's."""
-
-    asked: CompletionRequest
-    tell: Callable[[Event], None]
-    abandoned: bool = False
+Event = str | Completion | End  # a piece of a streamed sample's text, a finished sample, or the end
 
 
 class QueueFullError(Exception):
-    """The line is as long as it may be."""
+    """The queue has as many requests as it may have."""
 
 
-class Worker:
-    """Draws one job after the other, in the order they came: an engine serves one at a time."""
+class ModelThread:
+    """Runs requests one at a time, in the order in which they arrive."""
 
-    def __init__(self, engine: Engine, batch: int, most: int) -> None:
-        """batch: samples drawn together by each copy of the model; most: jobs that wait."""
-        self._engine, self._batch, self._most = engine, batch, most
-        self._line: deque[Job] = deque()
-        self._drawing: Job | None = None
-        self._changed, self._stopping = threading.Condition(), False
-        self._thread = threading.Thread(target=self._run, name="model")
-
-    def start(self) -> None:
-        """Once."""
-        self._thread.start()
+    def __init__(self, engine: Engine, batch: int, max_waiting: int) -> None:
+        """batch: samples drawn together by each copy of the model; max_waiting: length of the queue."""
+        self._engine, self._batch, self._max_waiting = engine, batch, max_waiting
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
+        self._futures: list[Future] = []
+        self._stopping = threading.Event()
 
     def stop(self) -> None:
-        """Abandons all jobs and waits for the thread, which may have a program to compile first."""
-        with self._changed:
-            self._stopping = True
-            if self._drawing:
-                self._drawing.abandoned = True
-            self._changed.notify()
-        self._thread.join()
+        """Cancels all requests and waits for the thread, which may have to finish compiling a program."""
+        self._stopping.set()
+        self._pool.shutdown(cancel_futures=True)
 
     @property
     def alive(self) -> bool:
-        """Whether jobs are drawn."""
-        return self._thread.is_alive() and not self._stopping
+        """Whether requests are accepted."""
+        return not self._stopping.is_set()
 
     @property
     def waiting(self) -> int:
-        """Jobs in line."""
-        return len(self._line)
+        """Requests in the queue."""
+        return sum(not (future.running() or future.done()) for future in self._futures)
 
-    def submit(self, job: Job) -> None:
-        """Puts it in line, or raises QueueFullError."""
-        with self._changed:
-            if len(self._line) >= self._most:
-                raise QueueFullError
-            self._line.append(job)
-            self._changed.notify()
+    def submit(self, request: CompletionRequest, report: Callable[[Event], None]) -> Callable[[], None]:
+        """Adds a request to the queue and returns a function that cancels it; QueueFullError if the queue is full.
 
-    def drop(self, job: Job) -> None:
-        """Takes it out of the line, or has it end soon; nothing where it is over."""
-        with self._changed:
-            job.abandoned = True
-            if job in self._line:
-                self._line.remove(job)
+        The thread calls `report` with each event. All calls of this method must come from one thread.
+        """
+        if self.waiting >= self._max_waiting:
+            raise QueueFullError
+        cancelled = threading.Event()
+        future = self._pool.submit(self._run, request, report, cancelled)
+        self._futures = [one for one in self._futures if not one.done()] + [future]
 
-    def _run(self) -> None:
-        while job := self._next():
-            try:
-                self._draw(job)
-            except CancelledError:
-                job.tell(End(failed=True))
-            except Exception:  # such as too little memory: the next job may need less
-                log.exception("a request has failed")
-                job.tell(End(failed=True))
+        def cancel() -> None:
+            cancelled.set()
+            future.cancel()
 
-    def _next(self) -> Job | None:
-        with self._changed:
-            self._drawing = None
-            self._changed.wait_for(lambda: self._line or self._stopping)
-            if not self._stopping:
-                self._drawing = self._line.popleft()
-            return self._drawing
+        return cancel
 
-    def _draw(self, job: Job) -> None:
-        asked = job.asked
-        grown = job.tell if asked.stream and asked.single else None
-        wanted = lambda: not job.abandoned  # noqa: E731
-        for made in draw(self._engine, asked.requests, asked.how, asked.seed, self._batch, wanted, grown):
-            job.tell(made)
-        job.tell(End())
+    def _run(self, request: CompletionRequest, report: Callable[[Event], None], cancelled: threading.Event) -> None:
+        stream = request.stream and request.single
+        stopped = lambda: cancelled.is_set() or self._stopping.is_set()  # noqa: E731
+        failed = True
+        try:
+            arguments = self._engine, request.prompts, request.params, request.seed, self._batch
+            for event in generate(*arguments, stream, stopped):
+                report(event)
+            failed = False
+        except GenerationCancelled:
+            pass
+        except Exception:  # such as out of memory: the next request may need less
+            log.exception("a request failed")
+        report(End(failed))

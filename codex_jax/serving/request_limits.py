@@ -1,25 +1,49 @@
-"""What a client may ask for, and how long it may take to ask."""
+"""Limits on requests, and reading a request's body within them."""
 
+import asyncio
 import dataclasses
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from codex_jax.errors import InputError
+from codex_jax.serving.api_error import APIError
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Beyond them a request is refused."""
+class RequestLimits:
+    """A request beyond a limit gets an error response."""
 
-    body_bytes: int = 2**20  # of a request
-    body_seconds: int = 10  # until all of it has come
-    samples: int = 128  # of a request: prompts times best_of, or n
+    body_bytes: int = 2**20  # size of a request
+    body_seconds: int = 10  # time to receive a request
+    samples: int = 128  # per request: prompts times best_of (or n)
     stops: int = 16  # stop strings
-    stop_bytes: int = 128  # of all of them: each is a row of a table as wide as the vocabulary
-    waiting: int = 32  # requests behind the one that is drawn
+    stop_bytes: int = 128  # of all stop strings: each byte is a row of a table as wide as the vocabulary
+    waiting: int = 32  # requests in the queue
     connections: int = 128  # open at a time
 
     def check(self) -> None:
-        """InputError for those that no request fits."""
+        """Raises InputError for a limit that no request can meet."""
         for name, value in dataclasses.asdict(self).items():
             if value < 1:
                 raise InputError(f"--limits.{name.replace('_', '-')} must be at least 1, not {value}")
+
+
+async def read_body(pieces: AsyncIterator[bytes], content_type: str, limits: RequestLimits) -> bytes:
+    """Reads a request's body; APIError if it is too large, too slow or not declared as JSON.
+
+    A web page of another site can make a browser send text to this server without asking it, but not JSON.
+    """
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise APIError(415, f"the Content-Type must be application/json, not {media_type or 'missing'!r}")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(limits.body_seconds):
+            async for piece in pieces:
+                body += piece
+                if len(body) > limits.body_bytes:
+                    message = f"the request is larger than {limits.body_bytes} bytes"
+                    raise APIError(413, message, code="request_too_large")
+    except TimeoutError:
+        raise APIError(408, f"the request did not arrive within {limits.body_seconds} s") from None
+    return bytes(body)

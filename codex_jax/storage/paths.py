@@ -54,7 +54,7 @@ class RemotePath:
     def open(self, mode: str = "rb", buffering: int = READ_AHEAD) -> BinaryIO:
         """Opens the file for reading bytes, seekable. Opening and reading raise InputError if the store fails."""
         store, prefix = connect(self.root)
-        with faults(str(self)):
+        with store_errors(str(self)):
             raw = _RemoteFile(str(self), store.open_input_file(prefix + self.key), self.size)
         return cast(BinaryIO, io.BufferedReader(raw, buffering) if buffering else raw)
 
@@ -139,7 +139,7 @@ def connect(root: str) -> tuple[Any, str]:
 
     scheme, _, bucket = root.partition("://")
     anonymous, bucket = "@" in bucket, bucket.rpartition("@")[2]
-    with faults(root):
+    with store_errors(root):
         if scheme == "file":
             return fs.LocalFileSystem(), "/"
         if scheme == "gs":
@@ -153,7 +153,7 @@ def connect(root: str) -> tuple[Any, str]:
 
 
 @contextmanager
-def faults(name: str) -> Iterator[None]:
+def store_errors(name: str) -> Iterator[None]:
     """Turns a store's errors into an InputError of one line. name: of the file or bucket.
 
     The error is not an OSError, so that readers do not report an unreachable file as a corrupt one.
@@ -173,7 +173,7 @@ def faults(name: str) -> Iterator[None]:
 
 def _file_info(root: str, key: str) -> Any:
     store, prefix = connect(root)
-    with faults(f"{root}/{key}"):
+    with store_errors(f"{root}/{key}"):
         info = store.get_file_info(prefix + key)
     return info if info.type.name != "NotFound" else None
 
@@ -187,7 +187,7 @@ def _list_files(root: str, base: str, recursive: bool) -> list[RemotePath]:
     files, folders = [], [(prefix + base).rstrip("/") or "/"]
     for folder in folders:
         selector = fs.FileSelector(folder, allow_not_found=True, recursive=recursive and not one_by_one)
-        with faults(f"{root}/{base}"):
+        with store_errors(f"{root}/{base}"):
             listed = store.get_file_info(selector)
         files += [RemotePath(root, info.path.removeprefix(prefix), info.size) for info in listed if info.is_file]
         if recursive and one_by_one:
@@ -235,7 +235,7 @@ class _RemoteFile(io.RawIOBase):
         count = min(len(buffer), self._size - self._position)
         if count <= 0:
             return 0
-        with faults(self._name):
+        with store_errors(self._name):
             data = self._file.read_at(count, self._position)
         if not data:
             raise InputError(f"{self._name} is shorter than when it was listed: start again")

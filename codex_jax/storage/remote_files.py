@@ -1,12 +1,14 @@
 """A folder of files that is local or on shared storage (gs://, s3://, file://), for work done on several machines."""
 
+import errno
+import os
 import shutil
 import tempfile
 import uuid
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +27,8 @@ OPEN_FILES = 128  # of a store that stay open while ranges are read
 
 class Folder(Protocol):
     """A folder and the files directly in it. It can be pickled. Every operation raises OSError where it fails."""
+
+    def __hash__(self) -> int: ...
 
     def __truediv__(self, name: str) -> "Folder":
         """The folder below this one that has this name."""
@@ -158,11 +162,10 @@ class RemoteFolder:
 
     def clear(self) -> None:
         """See Folder."""
-        from pyarrow import fs
-
-        with _os_errors(self.uri):
+        # On an object store a folder is only a prefix of names: pyarrow deletes these and then may miss the folder.
+        with suppress(FileNotFoundError), _os_errors(self.uri):
             store, base = self._connect()
-            if store.get_file_info(base).type == fs.FileType.Directory:
+            if store.get_file_info(base).type.name == "Directory":
                 store.delete_dir(base)
 
     def _connect(self) -> tuple[Any, str]:
@@ -198,7 +201,7 @@ def _os_errors(name: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name) from None
     except (pyarrow.ArrowException, OSError, ValueError, InputError) as error:
         raise OSError(f"{name}: {' '.join(str(error).split())}") from None
 

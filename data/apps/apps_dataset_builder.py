@@ -1,4 +1,4 @@
-"""APPS for TensorFlow Datasets, from its unpacked release."""
+"""APPS for TensorFlow Datasets, built from the unpacked release."""
 
 import json
 from collections.abc import Iterator
@@ -15,11 +15,11 @@ LISTS = ("solutions", "inputs", "outputs")
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
-    """Splits as in the release; inputs and outputs are JSON, as they may be text or any value."""
+    """The splits of the release. Inputs and outputs are JSON, because they may be any value."""
 
     VERSION = tfds.core.Version("1.0.0")
-    MANUAL_DOWNLOAD_INSTRUCTIONS = "give the folder that holds APPS, the unpacked release with its train and test"
-    pkg_dir_path = epath.Path(__file__).parent  # TFDS finds no README.md in a folder without __init__.py
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "give the folder that contains APPS, the unpacked release with train and test"
+    pkg_dir_path = epath.Path(__file__).parent  # without it TFDS does not find README.md, as there is no __init__.py
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = {name: tfds.features.Text() for name in TEXTS}

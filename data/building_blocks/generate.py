@@ -1,4 +1,4 @@
-"""python data/building_blocks/generate.py --out DIR: training and held-out problems of chained building blocks."""
+"""python data/building_blocks/generate.py --out DIR: generates problems of chained building blocks."""
 
 import sys
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ from codex_jax.problems.problem import Problem
 
 @dataclass(frozen=True)
 class Args:
-    """Writes DIR/train.jsonl and DIR/heldout.jsonl, in HumanEval's form."""
+    """Writes DIR/train.jsonl and DIR/heldout.jsonl, in HumanEval's format."""
 
     out: Path
     seed: int = 0
-    train: int = 12_000  # training problems, chains of 1 to 4 blocks
+    train: int = 12_000  # number of training problems; chains of 1 to 4 blocks
 
 
 def make_splits(seed: int, train: int) -> dict[str, list[Problem]]:
-    """The problems of "train" and "heldout"."""
+    """The problems of the splits "train" and "heldout"."""
     rng = np.random.default_rng(seed)
     chains = dict(zip(("train", "heldout"), split_chains(seed, train), strict=True))
-    return {name: list(make_problems(chosen, rng)) for name, chosen in chains.items()}
+    return {name: list(make_problems(split, rng)) for name, split in chains.items()}
 
 
 def main(args: Args) -> None:

@@ -1,7 +1,7 @@
-"""python data/github_python/open_with_tfds.py DIR/NAME: what codex_jax.corpus wrote, as TensorFlow Datasets has it.
+"""python data/github_python/open_with_tfds.py DIR/NAME: opens a corpus with TensorFlow Datasets.
 
-Nothing is built or copied: features.json and dataset_info.json are beside the shards. Reading records this way needs
-the extra `interop`; opening them does not.
+Nothing is converted: codex_jax.corpus writes features.json and dataset_info.json beside the shards. Reading records
+this way needs the extra `interop`; opening the data set does not.
 """
 
 import sys
@@ -27,7 +27,7 @@ class Args:
 
 
 def open_builder(path: str) -> tfds.core.DatasetBuilder:
-    """A builder that only reads; InputError where there is no whole data set."""
+    """A read-only builder. InputError if there is no complete data set, or the path names a mixture."""
     data = open_dataset(path)
     if not isinstance(data, RecordDataset):
         raise InputError(f"{path} is a mixture: give one data set's DIR/NAME")
@@ -35,13 +35,16 @@ def open_builder(path: str) -> tfds.core.DatasetBuilder:
 
 
 def read_tokens(builder: tfds.core.DatasetBuilder, split: str, **options: Any) -> Any:
-    """tf.data.Dataset of {"tokens": int32 [seq_len + 1], "loss_mask": uint8, where stored}; options: as_dataset's."""
+    """A tf.data.Dataset of {"tokens": int32 [seq_len + 1], "loss_mask": uint8 [seq_len + 1], if stored}.
+
+    options: passed to as_dataset.
+    """
     import tensorflow as tf
 
-    stored = np.dtype(read_manifest(builder.data_path)["dtype"]).newbyteorder("=")
+    dtype = np.dtype(read_manifest(builder.data_path)["dtype"]).newbyteorder("=")
 
     def decode(record: dict[str, Any]) -> dict[str, Any]:
-        tokens = {"tokens": tf.cast(tf.io.decode_raw(record["tokens"], stored), tf.int32)}
+        tokens = {"tokens": tf.cast(tf.io.decode_raw(record["tokens"], dtype), tf.int32)}
         masks = {name: tf.io.decode_raw(record[name], tf.uint8) for name in record if name != "tokens"}
         return {**tokens, **masks}
 

@@ -1,4 +1,4 @@
-"""The 164 problems for TensorFlow Datasets."""
+"""HumanEval for TensorFlow Datasets."""
 
 from collections.abc import Iterator
 
@@ -10,10 +10,10 @@ from codex_jax.problems.load import load_problems
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
-    """One split, test."""
+    """All 164 problems are in split test."""
 
     VERSION = tfds.core.Version("1.0.0")
-    pkg_dir_path = epath.Path(__file__).parent  # TFDS finds no README.md in a folder without __init__.py
+    pkg_dir_path = epath.Path(__file__).parent  # without it TFDS does not find README.md, as there is no __init__.py
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = {name: tfds.features.Text() for name in FIELDS}

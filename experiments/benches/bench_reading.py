@@ -1,8 +1,9 @@
-"""Sequences a second of random reading: ours beside grain's and TensorFlow Datasets' over ArrayRecord, in one run.
+"""Compares the speed of random reading (sequences per second) of codex_jax, grain and TensorFlow Datasets.
 
-python experiments/benches/bench_reading.py. The others' packages are in the extra `interop`; what is missing is told.
-All read the same tokens in the same shuffled order, in batches, to int32 [batch, 2049]. Ours checks every CRC and works
-its permutation out as it goes; the others are given theirs, and files that are not compressed.
+python experiments/benches/bench_reading.py. Install the extra `interop` for grain and TensorFlow Datasets; missing
+readers are listed as not installed. All read the same tokens in the same shuffled order, in batches, to int32
+[batch, 2049]. codex_jax checks every CRC and computes its permutation while reading. The others get a permutation
+computed in advance, and uncompressed ArrayRecord files.
 """
 
 import statistics
@@ -23,33 +24,33 @@ from codex_jax.errors import InputError
 from codex_jax.records.dataset import open_dataset
 from codex_jax.records.example import encode
 from codex_jax.records.manifest import write_manifest
-from codex_jax.records.order import host_rows, places
+from codex_jax.records.order import host_positions, record_indices
 from codex_jax.records.writer import record_bytes, shard_name, write_shard
 
 SEQ_LEN = 2048
 VOCAB = 50_281
 DTYPE = np.dtype("<u2")
 SEED = 0
-# Of ArrayRecord: what random access needs, and no compression, which could only slow its readers down.
-OPTIONS = "group_size:1,uncompressed"
+# Random access needs groups of 1. Compression could only slow the readers down.
+ARRAY_RECORD_OPTIONS = "group_size:1,uncompressed"
 
 Reader = Callable[[int], np.ndarray]  # step -> int32 [batch, SEQ_LEN + 1]
-Source = Any  # of records, by [place] or __getitems__(places)
-Value = Callable[[Any], bytes]  # a source's record -> its tokens
+Source = Any  # of records, by source[index] or source.__getitems__(indices)
+ToTokens = Callable[[Any], bytes]  # from a source's record
 
 
 @dataclass(frozen=True)
 class Args:
-    """Measures the readers by turns and prints the median of each."""
+    """Measures the readers in turns and prints the median of each."""
 
     records: int = 20_000  # sequences in the data set
     batch_size: int = 512
-    batches: int = 20  # a measurement
-    repeats: int = 5  # measurements of each reader
+    batches: int = 20  # per measurement
+    repeats: int = 5  # measurements per reader
     shards: int = 4
 
 
-def ours(folder: Path, tokens: list[np.ndarray], args: Args) -> Reader:
+def codex_jax_reader(folder: Path, tokens: list[np.ndarray], args: Args) -> Reader:
     """codex_jax's RecordDataset over TFRecord."""
     for shard, rows in enumerate(tokens):
         write_shard(folder / shard_name("bench", "train", shard, len(tokens)), [{"tokens": rows}], DTYPE)
@@ -77,14 +78,14 @@ def _write_array_records(paths: list[Path], tokens: list[np.ndarray], payload: C
     from array_record.python.array_record_module import ArrayRecordWriter
 
     for path, rows in zip(paths, tokens, strict=True):
-        writer = ArrayRecordWriter(str(path), OPTIONS)
+        writer = ArrayRecordWriter(str(path), ARRAY_RECORD_OPTIONS)
         for row in rows:
             writer.write(payload(row.tobytes()))
         writer.close()
 
 
-def grain_source(folder: Path, tokens: list[np.ndarray]) -> tuple[Source, Value]:
-    """grain's ArrayRecordDataSource; its records are the bare tokens."""
+def grain_source(folder: Path, tokens: list[np.ndarray]) -> tuple[Source, ToTokens]:
+    """grain's ArrayRecordDataSource over records that consist of the tokens alone."""
     from grain.sources import ArrayRecordDataSource
 
     paths = [folder / f"tokens.array_record-{n:05d}-of-{len(tokens):05d}" for n in range(len(tokens))]
@@ -92,8 +93,8 @@ def grain_source(folder: Path, tokens: list[np.ndarray]) -> tuple[Source, Value]
     return ArrayRecordDataSource([str(path) for path in paths]), lambda record: record
 
 
-def tfds_source(folder: Path, tokens: list[np.ndarray]) -> tuple[Source, Value]:
-    """tfds.data_source: our Examples in ArrayRecord, parsed by TensorFlow Datasets."""
+def tfds_source(folder: Path, tokens: list[np.ndarray]) -> tuple[Source, ToTokens]:
+    """tfds.data_source over Examples in ArrayRecord, parsed by TensorFlow Datasets."""
     import tensorflow_datasets as tfds
 
     names = [f"bench-train.array_record-{n:05d}-of-{len(tokens):05d}" for n in range(len(tokens))]
@@ -117,31 +118,32 @@ def _batch(values: list[bytes]) -> np.ndarray:
 
 
 def make_readers(root: Path, args: Args) -> dict[str, Reader | None]:
-    """Writes the data set as each wants it; None where a reader's package is not installed."""
+    """Writes the data set in the format of each reader; None if a reader's package is not installed."""
     rng = np.random.default_rng(SEED)
     tokens = np.array_split(rng.integers(0, VOCAB, (args.records, SEQ_LEN + 1)).astype(DTYPE), args.shards)
     steps = (args.repeats + 1) * args.batches
-    orders = [places(host_rows(step, args.batch_size, 0, 1), args.records, SEED).tolist() for step in range(steps)]
-    (root / "ours").mkdir()
-    readers: dict[str, Reader | None] = {"codex_jax": ours(root / "ours", tokens, args)}
+    positions = (host_positions(step, args.batch_size, 0, 1) for step in range(steps))
+    orders = [record_indices(rows, args.records, SEED).tolist() for rows in positions]
+    (root / "codex_jax").mkdir()
+    readers: dict[str, Reader | None] = {"codex_jax": codex_jax_reader(root / "codex_jax", tokens, args)}
     for name, make in (("grain ArrayRecordDataSource", grain_source), ("tfds.data_source", tfds_source)):
         (root / make.__name__).mkdir()
         try:
-            source, value = make(root / make.__name__, tokens)
+            source, to_tokens = make(root / make.__name__, tokens)
         except ImportError:
             readers[name] = None
             continue
-        readers[f"{name}, by batch"] = lambda step, source=source, value=value: _batch(
-            [value(record) for record in source.__getitems__(orders[step])]
+        readers[f"{name}, by batch"] = lambda step, source=source, to_tokens=to_tokens: _batch(
+            [to_tokens(record) for record in source.__getitems__(orders[step])]
         )
-        readers[f"{name}, one by one"] = lambda step, source=source, value=value: _batch(
-            [value(source[place]) for place in orders[step]]
+        readers[f"{name}, one by one"] = lambda step, source=source, to_tokens=to_tokens: _batch(
+            [to_tokens(source[index]) for index in orders[step]]
         )
     return readers
 
 
 def measure(readers: dict[str, Reader], args: Args) -> dict[str, float]:
-    """Sequences a second, the median of each; by turns, so that what else the machine does meets all alike."""
+    """The median sequences per second of each reader. Measured in turns, so that other load affects all alike."""
     speeds: dict[str, list[float]] = {name: [] for name in readers}
     for repeat in range(args.repeats + 1):
         steps = range(repeat * args.batches, (repeat + 1) * args.batches)
@@ -151,27 +153,27 @@ def measure(readers: dict[str, Reader], args: Args) -> dict[str, float]:
                 batch = read(step)
             seconds = time.perf_counter() - began
             assert batch.shape == (args.batch_size, SEQ_LEN + 1)
-            if repeat:  # the first is a warm-up
+            if repeat:  # the first round warms up
                 speeds[name].append(args.batch_size * args.batches / seconds)
     return {name: statistics.median(values) for name, values in speeds.items()}
 
 
 def main(args: Args) -> None:
     """The command."""
-    for field, least in (("records", args.shards), ("batch_size", 1), ("batches", 1), ("repeats", 1), ("shards", 1)):
-        if getattr(args, field) < least:
-            raise InputError(f"--{field.replace('_', '-')} must be at least {least}, not {getattr(args, field)}")
+    for field, minimum in (("records", args.shards), ("batch_size", 1), ("batches", 1), ("repeats", 1), ("shards", 1)):
+        if getattr(args, field) < minimum:
+            raise InputError(f"--{field.replace('_', '-')} must be at least {minimum}, not {getattr(args, field)}")
     with tempfile.TemporaryDirectory() as root:
         readers = make_readers(Path(root), args)
-        found = {name: read for name, read in readers.items() if read}
-        assert len({read(0).tobytes() for read in found.values()}) == 1
-        speeds = measure(found, args)
+        installed = {name: read for name, read in readers.items() if read}
+        assert len({read(0).tobytes() for read in installed.values()}) == 1
+        speeds = measure(installed, args)
     title = (
         f"{args.records:,} sequences of {SEQ_LEN + 1:,} tokens, batches of {args.batch_size}, median of {args.repeats}"
     )
     table = Table("reader", title=title)
     table.add_column("sequences/s", justify="right")
-    table.add_column("ours is faster by", justify="right")
+    table.add_column("codex_jax is faster by", justify="right")
     for name in readers:
         if name in speeds:
             table.add_row(name, f"{speeds[name]:,.0f}", f"{speeds['codex_jax'] / speeds[name]:.1f}x")

@@ -1,10 +1,9 @@
-"""Sampling speed: ours beside transformers' generate and the matrix products alone, in one run.
+"""python experiments/benches/bench_sampler.py: sampling speed, compared with transformers and with a limit.
 
-python experiments/benches/bench_sampler.py. The model has random weights, every sample the same number of tokens, and the time
-is that of the whole call: prompt, tokens, text. The limit is what the weights' products of the decoding steps take,
-of as many rows and with nothing between them. Each contender runs in a process of its own, held to the same cores or
-on the same GPU (--device gpu), and all are measured by turns. transformers is measured where it is installed, here or
-in the environment that --torch-python names (pip install torch transformers).
+The model has random weights, and every sample has the same number of tokens. The time is that of the whole call, from
+the prompt to the text. The limit is the time of the decoding steps' matrix products with the weights, and nothing else.
+Each program runs in its own process, on the same cores or the same GPU (--device gpu). They are measured in turn.
+transformers is included if it is installed, here or for the Python of --torch-python (pip install torch transformers).
 """
 
 import dataclasses
@@ -28,12 +27,12 @@ from codex_jax.errors import InputError
 
 TORCH = Path(__file__).with_name("torch_generate.py")
 WORKER = "--worker"
-OURS, LIMIT, THEIRS = "codex_jax", "matrix products alone", "transformers generate"
+CODEX_JAX, LIMIT, TRANSFORMERS = "codex_jax", "matrix products alone", "transformers generate"
 
 
 @dataclass(frozen=True)
 class Args:
-    """Measures by turns and prints medians; then ours by samples a prompt and by the prompt's length."""
+    """Prints median speeds, then the speed of codex_jax by samples per prompt and by the prompt's length."""
 
     layers: int = 12
     width: int = 768
@@ -42,20 +41,20 @@ class Args:
     vocab: int = 50_257
     prompt: int = 144  # tokens
     n: int = 100  # samples of the prompt
-    new: int = 64  # tokens a sample
+    new: int = 64  # tokens per sample
     temperature: float = 1.0
     top_p: float = 0.95
-    rounds: int = 3  # measurements of each
+    rounds: int = 3  # measurements of each program
     device: Device = "cpu"
     dtype: Dtype = "float32"  # of weights, products, keys and values
-    threads: int = 2  # cores of each contender on a CPU
-    ns: tuple[int, ...] = (1, 10, 100, 200)  # samples a prompt of the second table
-    prompts: tuple[int, ...] = (144, 512, 1536)  # tokens, of the second table
+    threads: int = 2  # cores of each program on a CPU
+    ns: tuple[int, ...] = (1, 10, 100, 200)  # samples per prompt in the second table
+    prompts: tuple[int, ...] = (144, 512, 1536)  # tokens per prompt in the second table
     torch_python: str = sys.executable  # the Python that has PyTorch and transformers
 
 
 def work(settings: dict[str, Any]) -> None:
-    """Ours, in a process of its own: a line of facts; then, for each job read, its seconds."""
+    """The process of codex_jax: prints a line of facts; then, for each job that it reads, the seconds it took."""
     import flax.linen as nn
     import jax
     import jax.numpy as jnp
@@ -65,11 +64,12 @@ def work(settings: dict[str, Any]) -> None:
     from codex_jax.model.gpt import GPT
     from codex_jax.model.product import precise
     from codex_jax.parallel.mesh import make_mesh
+    from codex_jax.problems.problem import PAPER_STOPS
     from codex_jax.sampling.engine import Engine
+    from codex_jax.sampling.generate import sample_all
     from codex_jax.sampling.params import SampleRequest, SamplingParams
     from codex_jax.sampling.programs import param_shapes
     from codex_jax.sampling.sampler import COPIES
-    from codex_jax.sampling.stops import PAPER_STOPS
     from codex_jax.text.tokenizers import P50k
 
     config = ModelConfig(
@@ -86,13 +86,13 @@ def work(settings: dict[str, Any]) -> None:
     dtypes = jax.tree.map(lambda shape: shape.dtype, param_shapes(config, make_mesh(COPIES)))
     params = jax.tree.map(lambda leaf, dtype: leaf.astype(dtype), params, dtypes)
     new = settings["new"]
-    how = SamplingParams(settings["temperature"], settings["top_p"], new, PAPER_STOPS, min_new_tokens=new)
+    sampling = SamplingParams(settings["temperature"], settings["top_p"], new, PAPER_STOPS, min_new_tokens=new)
     engine = Engine(config, unstack(params), P50k(), make_mesh(COPIES))
     parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
     del params
     facts = {
         "parameters": parameters,
-        "bytes_a_sample": engine.bytes_a_sample(how),
+        "bytes_per_sample": engine.bytes_per_sample(sampling),
         "version": f"jax {jax.__version__}",
     }
     print(json.dumps(facts), flush=True)
@@ -105,7 +105,7 @@ def work(settings: dict[str, Any]) -> None:
                 query, key, value = (x @ layer[name]["kernel"] for name in ("query", "key", "value"))
                 x = jax.lax.optimization_barrier(query + key + value) @ layer["out"]["kernel"].T
                 x = (x @ layer["up"]["kernel"]) @ layer["down"]["kernel"].T
-            # A use keeps the logits from being left out, and the barrier their product whole.
+            # Using the logits keeps XLA from removing their product, and the barrier keeps it whole.
             return x + jax.lax.optimization_barrier(x @ weights.outer["token_embedding"].T)[:, :1]
 
         return jax.lax.fori_loop(0, new, body, x)
@@ -114,22 +114,22 @@ def work(settings: dict[str, Any]) -> None:
     for line in sys.stdin:
         job = json.loads(line)
         tokens = [P50k.eot, *rng.integers(0, P50k.eot, job["prompt"] - 1).tolist()]
-        began = time.perf_counter()
+        start = time.perf_counter()
         if job["what"] == LIMIT:
             jax.block_until_ready(products(engine.weights, jnp.zeros((job["n"], config.width), config.compute_dtype)))
         else:
             request = SampleRequest(tokens, 0, range(job["n"]))
             seed = int(rng.integers(1 << 30))
-            made = [sample for _, _, sample in engine.sample([request], how, seed, job["n"])]
-            assert [sample.tokens for sample in made] == [new] * job["n"]
-        print(json.dumps({"seconds": time.perf_counter() - began}), flush=True)
+            completions = list(sample_all(engine, [request], sampling, seed, job["n"]))
+            assert [one.sample.tokens for one in completions] == [new] * job["n"]
+        print(json.dumps({"seconds": time.perf_counter() - start}), flush=True)
 
 
 class Worker:
-    """A process that waits for jobs."""
+    """A process that measures jobs."""
 
     def __init__(self, command: list[str], args: Args, env: dict[str, str]) -> None:
-        """Starts it and waits until it is ready."""
+        """Starts the process and waits until it is ready."""
         self.process = subprocess.Popen(
             [*command, json.dumps(dataclasses.asdict(args))],
             env=env,
@@ -137,50 +137,50 @@ class Worker:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.facts = self._answer()
+        self.facts = self._read()
 
-    def _answer(self) -> dict[str, Any]:
+    def _read(self) -> dict[str, Any]:
         assert self.process.stdout
         line = self.process.stdout.readline()
         if not line:
-            raise InputError("a contender stopped before its time: see its message above")
+            raise InputError("a measured process has stopped: see its message above")
         return json.loads(line)
 
     def seconds(self, **job: Any) -> float:
-        """What the job took."""
+        """Runs a job and returns the seconds that it took."""
         assert self.process.stdin
         self.process.stdin.write(json.dumps(job) + "\n")
         self.process.stdin.flush()
-        return self._answer()["seconds"]
+        return self._read()["seconds"]
 
     def close(self) -> None:
-        """Ends it."""
+        """Ends the process."""
         self.process.kill()
         self.process.wait()
 
 
-def show_contenders(seconds: dict[str, list[float]], args: Args) -> None:
-    """Tokens a second by the median, and ours as a ratio within a round."""
+def show_speeds(seconds: dict[str, list[float]], args: Args) -> None:
+    """Prints tokens per second, and the median ratio of codex_jax to each program within a round."""
     model = f"{args.layers} layers of width {args.width} in {args.dtype}"
     shape = f"{model}, {where(args.device, args.threads)}, median of {args.rounds}"
     what = f"{args.n} samples of one prompt of {args.prompt} tokens, {args.new} new tokens each, top-p {args.top_p}"
     table = Table("", title=f"{what}: {shape}")
-    for column in ("tokens/s", "fastest", "ours to it"):
+    for column in ("tokens/s", "fastest", "codex_jax to it"):
         table.add_column(column, justify="right")
     tokens = args.n * args.new
     for name, one in seconds.items():
-        ratios = [theirs / ours for ours, theirs in zip(seconds[OURS], one, strict=True)]
-        ratio = "" if name == OURS else f"{statistics.median(ratios):.2f}x"
+        ratios = [other / own for own, other in zip(seconds[CODEX_JAX], one, strict=True)]
+        ratio = "" if name == CODEX_JAX else f"{statistics.median(ratios):.2f}x"
         table.add_row(name, f"{tokens / statistics.median(one):,.0f}", f"{tokens / min(one):,.0f}", ratio)
     terminal.tables().print(table)
 
 
 def show_growth(seconds: dict[tuple[int, int], float], worker: Worker, args: Args) -> None:
-    """Tokens a second by samples a prompt and by the prompt's length, from the fastest measurement."""
+    """Prints tokens per second by samples per prompt and by the prompt's length, from the fastest measurement."""
     table = Table(
-        "samples a prompt",
-        title=f"codex_jax, tokens/s by the tokens of the prompt, {args.new} new tokens a sample",
-        caption=f"keys and values: {worker.facts['bytes_a_sample'] / 2**20:.1f} MiB a sample, its prompt's kept once",
+        "samples per prompt",
+        title=f"codex_jax, tokens/s by the tokens of the prompt, {args.new} new tokens per sample",
+        caption=f"keys and values: {worker.facts['bytes_per_sample'] / 2**20:.1f} MiB per sample",
     )
     for prompt in args.prompts:
         table.add_column(str(prompt), justify="right")
@@ -199,28 +199,26 @@ def main(args: Args) -> None:
     if max(args.prompt, *args.prompts) + args.new > args.context:
         raise InputError(f"--context {args.context} is too short for the longest prompt and --new {args.new}")
     env = hold_to(args.device, args.threads)
-    commands = {OURS: [sys.executable, __file__, WORKER]}
+    commands = {CODEX_JAX: [sys.executable, __file__, WORKER]}
     if has_modules(args.torch_python, "torch", "transformers"):
-        commands[THEIRS] = [args.torch_python, str(TORCH)]
+        commands[TRANSFORMERS] = [args.torch_python, str(TORCH)]
     else:
-        note = (
-            "transformers is not installed and is left out: pip install torch transformers, here or for --torch-python"
-        )
-        print(note, file=sys.stderr)
+        note = "pip install torch transformers, here or for --torch-python"
+        print(f"transformers is not installed and is not measured: {note}", file=sys.stderr)
     workers: dict[str, Worker] = {}
     try:
-        names = [OURS, LIMIT, *([THEIRS] if THEIRS in commands else [])]
+        names = [CODEX_JAX, LIMIT, *([TRANSFORMERS] if TRANSFORMERS in commands else [])]
         grid = [(n, prompt) for n in args.ns for prompt in args.prompts]
         with terminal.progress("measuring", len(names) * (1 + args.rounds) + len(grid)) as report:
             for name, command in commands.items():
                 workers[name] = Worker(command, args, env)
-            workers[LIMIT] = workers[OURS]
+            workers[LIMIT] = workers[CODEX_JAX]
             job = {"n": args.n, "prompt": args.prompt, "new": args.new}
             seconds: dict[str, list[float]] = {name: [] for name in names}
             for round_ in range(1 + args.rounds):
                 for name in names:
-                    # The first one compiles, and of theirs only a few tokens are needed to be warm.
-                    warm = {**job, "new": 2} if name == THEIRS and not round_ else job
+                    # The first round compiles. transformers needs only a few tokens to warm up.
+                    warm = {**job, "new": 2} if name == TRANSFORMERS and not round_ else job
                     took = workers[name].seconds(what=name, **warm)
                     if round_:
                         seconds[name].append(took)
@@ -228,10 +226,10 @@ def main(args: Args) -> None:
             grown = {}
             for n, prompt in grid:
                 one = {"n": n, "prompt": prompt, "new": args.new}
-                grown[n, prompt] = min(workers[OURS].seconds(what=OURS, **one) for _ in range(2))
+                grown[n, prompt] = min(workers[CODEX_JAX].seconds(what=CODEX_JAX, **one) for _ in range(2))
                 report(1, f"{n} samples of a prompt of {prompt} tokens")
-        show_contenders(seconds, args)
-        show_growth(grown, workers[OURS], args)
+        show_speeds(seconds, args)
+        show_growth(grown, workers[CODEX_JAX], args)
     finally:
         for one_worker in workers.values():
             one_worker.close()

@@ -1,7 +1,7 @@
-"""python experiments/benches/precision.py runs/demo: what narrower weights change: perplexity, and pass@k on held-out problems.
+"""python experiments/benches/precision.py runs/demo: perplexity and pass@k with narrower weights.
 
-RUN is what `make demo` wrote. Perplexity is a token's, of the base model on its validation split; the supervised model
-is sampled with each and its samples scored as the demo does.
+RUN is a folder written by `make demo`. Perplexity is per token, of the base model on its validation split. pass@k is of
+the supervised model, which is sampled and scored as in the demo.
 """
 
 import json
@@ -27,7 +27,7 @@ from codex_jax.sampling.likelihood import CHUNK
 from codex_jax.sampling.sampler import load_engine
 
 BATCH = 32  # records scored together
-KINDS: dict[str, tuple[Dtype, bool]] = {
+PRECISIONS: dict[str, tuple[Dtype, bool]] = {
     "float32": ("float32", False),
     "bfloat16": ("bfloat16", False),
     "float32, int8 layers": ("float32", True),
@@ -37,15 +37,15 @@ KINDS: dict[str, tuple[Dtype, bool]] = {
 
 @dataclass(frozen=True)
 class Args:
-    """Prints a table."""
+    """Prints a table of perplexity and pass@k."""
 
-    run: tyro.conf.Positional[Path]  # a folder of the demo
-    n: int = 100  # samples a problem
+    run: tyro.conf.Positional[Path]  # a folder written by the demo
+    n: int = 100  # samples per problem
     seed: int = 0
 
 
-def nats_a_token(engine: Engine, path: Path) -> float:
-    """Mean over the records of the validation split; each token but a record's first, after those before it."""
+def nats_per_token(engine: Engine, path: Path) -> float:
+    """The mean negative log probability of the validation split's tokens, without each record's first."""
     total = count = 0.0
     for batch in open_dataset(path).sequential("validation", BATCH):
         tokens = np.asarray(batch["tokens"], np.int32)[:, :-1]  # records have one more than a sequence
@@ -59,7 +59,7 @@ def nats_a_token(engine: Engine, path: Path) -> float:
 
 
 def pass_rates(args: Args, name: str, dtype: Dtype, int8: bool) -> dict[str, Any]:
-    """What score --json says of the supervised model's samples."""
+    """Samples the supervised model and returns the output of score --json."""
     problems, samples = args.run / "data/problems/heldout.jsonl", args.run / f"{name.replace(', ', '-')}.jsonl"
     flags = ["--n", str(args.n), "--temperature", "0.8", "--top-p", "0.95", "--max-new-tokens", str(NEW_TOKENS)]
     flags += ["--seed", str(args.seed), "--dtype", dtype, *(["--int8"] if int8 else []), "--out", str(samples)]
@@ -68,18 +68,18 @@ def pass_rates(args: Args, name: str, dtype: Dtype, int8: bool) -> dict[str, Any
     score = [sys.executable, "-m", "codex_jax.score", str(samples), "--problems", str(problems), "--json"]
     done = subprocess.run([*score, "--k", f"1,10,{args.n}"], stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        raise InputError(f"{samples} could not be scored: see above")
+        raise InputError(f"cannot score {samples}: see the message above")
     return json.loads(done.stdout)
 
 
 def main(args: Args) -> None:
     """The command."""
     if not (args.run / "supervised").is_dir():
-        raise InputError(f"{args.run} is not a folder of the demo: make demo")
+        raise InputError(f"{args.run} is not a folder written by make demo")
     table = Table("weights", "perplexity", "pass@1", "pass@10", f"pass@{args.n}")
-    for name, (dtype, int8) in KINDS.items():
+    for name, (dtype, int8) in PRECISIONS.items():
         engine, _ = load_engine(args.run / "base", dtype=dtype, int8=int8)
-        perplexity = math.exp(nats_a_token(engine, args.run / "data/stdlib"))
+        perplexity = math.exp(nats_per_token(engine, args.run / "data/stdlib"))
         rates = pass_rates(args, name, dtype, int8)
         shown = [f"{100 * rates[f'pass@{k}']:.2f}%" for k in (1, 10, args.n)]
         table.add_row(name, f"{perplexity:.4f}", *shown)

@@ -1,6 +1,6 @@
-"""The other side of bench_sampler.py: transformers' generate on a GPT-2 of random weights, when it is told to.
+"""The process of transformers in bench_sampler.py: generate on a GPT-2 with random weights.
 
-Needs PyTorch and transformers only, so that it may run in an environment of its own.
+It needs only PyTorch and transformers, so that it can run in an environment of its own.
 """
 
 import json
@@ -14,7 +14,7 @@ END_OF_TEXT = 50_256
 
 
 def main(settings: dict) -> None:
-    """A line of facts when ready; then, for each line read, the seconds of n samples of one prompt."""
+    """Prints a line of facts when ready; then, for each job that it reads, the seconds of n samples of a prompt."""
     torch.manual_seed(0)
     torch.set_num_threads(settings["threads"])
     config = transformers.GPT2Config(
@@ -33,7 +33,7 @@ def main(settings: dict) -> None:
     for line in sys.stdin:
         job = json.loads(line)
         prompt = torch.randint(0, END_OF_TEXT, (1, job["prompt"]), device=device)
-        began = time.perf_counter()
+        start = time.perf_counter()
         with torch.inference_mode():
             tokens = model.generate(
                 prompt,
@@ -47,8 +47,8 @@ def main(settings: dict) -> None:
                 min_new_tokens=job["new"],
                 pad_token_id=END_OF_TEXT,
             )
-            tokens = tokens.cpu()  # which waits for it
-        seconds = time.perf_counter() - began
+            tokens = tokens.cpu()  # waits for the GPU
+        seconds = time.perf_counter() - start
         assert tokens.shape == (job["n"], job["prompt"] + job["new"])
         print(json.dumps({"seconds": seconds}), flush=True)
 

@@ -1,4 +1,4 @@
-"""The commands of the data sets' README.md, without TensorFlow."""
+"""The commands in the READMEs of data/, run without TensorFlow."""
 
 import json
 import subprocess
@@ -19,8 +19,8 @@ DATA = Path(__file__).parents[2] / "data"
 
 
 def command(script, *args):
-    """Runs a script of data/ -> (exit code, what it wrote to stdout and stderr)."""
-    # In a process of its own, as TFDS registers a builder once.
+    """Runs a script of data/ -> (exit code, stdout and stderr together)."""
+    # In a separate process, because TFDS registers each builder only once per process.
     done = subprocess.run(
         [sys.executable, str(DATA / script), *map(str, args)], capture_output=True, text=True, check=False
     )
@@ -28,7 +28,7 @@ def command(script, *args):
 
 
 def rows(folder, name, split):
-    """The examples as text and lists of text."""
+    """The examples, with bytes decoded to text."""
 
     def plain(value):
         return value.decode() if isinstance(value, bytes) else value
@@ -48,43 +48,43 @@ def test_humaneval(tmp_path):
     assert rows(tmp_path, "humaneval", "test") == expected
     info = json.loads((tmp_path / "humaneval" / "1.0.0" / "dataset_info.json").read_text())
     assert info["description"].startswith("# humaneval")
-    code, said = command("build.py", "humaneval", "--out", tmp_path)
+    code, output = command("build.py", "humaneval", "--out", tmp_path)
     assert code == 2
-    assert "is there already" in said
+    assert "exists already" in output
 
 
-def test_building_blocks_are_what_generate_writes(tmp_path):
-    assert command("building_blocks/generate.py", "--out", tmp_path / "made")[0] == 0
+def test_building_blocks_equal_the_output_of_generate(tmp_path):
+    assert command("building_blocks/generate.py", "--out", tmp_path / "generated")[0] == 0
     assert command("build.py", "building_blocks", "--out", tmp_path)[0] == 0
     for split, name in (("train", "train"), ("test", "heldout")):
-        path = tmp_path / "made" / f"{name}.jsonl"
+        path = tmp_path / "generated" / f"{name}.jsonl"
         expected = [json.loads(line) for line in path.read_text().splitlines()]
         assert rows(tmp_path, "building_blocks", split) == expected
 
 
 @pytest.fixture
 def release(tmp_path):
-    """The folder that holds APPS."""
+    """A folder that contains APPS."""
     for split in ("train", "test"):
         write(tmp_path / "release" / "APPS" / split / "0000", solutions=["print(3)"], input_output=STDIN)
         write(tmp_path / "release" / "APPS" / split / "0001", starter="def add(a, b):\n", input_output=CALL)
-        long = '{"fn_name": "f", "inputs": [[1]], "outputs": [%s]}' % ("7" * 5000)
-        write(tmp_path / "release" / "APPS" / split / "0002", input_output=long)
+        long_integer = '{"fn_name": "f", "inputs": [[1]], "outputs": [%s]}' % ("7" * 5000)
+        write(tmp_path / "release" / "APPS" / split / "0002", input_output=long_integer)
     return tmp_path / "release"
 
 
 def test_apps(release, tmp_path):
-    said = f"{tmp_path}/apps/1.0.0: test 3, train 3\n"
-    assert command("build.py", "apps", "--manual-dir", release, "--out", tmp_path) == (0, said)
+    output = f"{tmp_path}/apps/1.0.0: test 3, train 3\n"
+    assert command("build.py", "apps", "--manual-dir", release, "--out", tmp_path) == (0, output)
     for split in ("train", "test"):
-        found = rows(tmp_path, "apps", split)
-        for row, problem in zip(found, read_apps(release / "APPS" / split), strict=True):
+        examples = rows(tmp_path, "apps", split)
+        for row, problem in zip(examples, read_apps(release / "APPS" / split), strict=True):
             with long_integers():
                 tests = {name: tuple(map(json.loads, row[name])) for name in ("inputs", "outputs")}
             assert {**row, **tests, "solutions": tuple(row["solutions"])} == asdict(problem)
 
 
-def test_bad_input_is_named_and_leaves_nothing(release, tmp_path):
+def test_bad_input_is_refused_and_leaves_no_files(release, tmp_path):
     out = tmp_path / "out"
     path = release / "APPS" / "test" / "0001" / "input_output.json"
     path.write_text("{")
@@ -96,10 +96,10 @@ def test_bad_input_is_named_and_leaves_nothing(release, tmp_path):
         (["apps"], "--manual-dir is needed"),
         (["nope"], "give one of apps, building_blocks, humaneval"),
     ):
-        code, said = command("build.py", *args, "--out", out)
+        code, output = command("build.py", *args, "--out", out)
         assert code == 2
-        assert message in said.splitlines()[-1]
+        assert message in output.splitlines()[-1]
         assert not out.exists() or not list(out.iterdir())
-    code, said = command("build.py", "humaneval", "--out", tmp_path / "file")
+    code, output = command("build.py", "humaneval", "--out", tmp_path / "file")
     assert code == 2
-    assert "cannot write" in said.splitlines()[-1]
+    assert "cannot write" in output.splitlines()[-1]

@@ -1,4 +1,4 @@
-"""TensorFlow Datasets' own command builds what is in data/, tfds.load reads it, and a corpus is opened as it lies."""
+"""`tfds build` builds the data sets of data/, tfds.load reads them, and TFDS opens a corpus without conversion."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 from codex_jax.problems.apps import read_apps
 from codex_jax.problems.humaneval import FIELDS, row_of
 from codex_jax.problems.load import load_problems
-from tests.interop.test_tensorflow import ours
+from tests.interop.test_tensorflow import all_records
 from tests.problems.test_apps import CALL, STDIN, write
 
 DATA = Path(__file__).parents[2] / "data"
@@ -19,28 +19,28 @@ DATA = Path(__file__).parents[2] / "data"
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
-    """Where `tfds build` has written all three, from a release in `release`."""
+    """A folder into which `tfds build` has written all three data sets. The APPS release is in `release`."""
     folder = tmp_path_factory.mktemp("built")
     for split in ("train", "test"):
         write(folder / "release" / "APPS" / split / "0000", solutions=["print(3)"], input_output=STDIN)
         write(folder / "release" / "APPS" / split / "0001", starter="def add(a, b):\n", input_output=CALL)
     command = [Path(sys.executable).with_name("tfds"), "build"]
     command += [DATA / name for name in ("humaneval", "building_blocks", "apps")]
-    # From another folder: the data sets must not need this one's.
+    # Run in another folder: the builders must not depend on the working directory.
     command += ["--data_dir", folder, "--manual_dir", folder / "release"]
     subprocess.run(list(map(str, command)), check=True, cwd=folder)
     return folder
 
 
 def load(name, folder, split):
-    """The examples, as tf.data yields them in order."""
+    """The examples in order, as read by tf.data."""
     return list(tfds.as_numpy(tfds.load(name, data_dir=folder, split=split)))
 
 
 def test_humaneval(folder):
     expected = [row_of(problem) for problem in load_problems("humaneval").problems.values()]
-    found = load("humaneval", folder, "test")
-    assert found == [{name: row[name].encode() for name in FIELDS} for row in expected]
+    examples = load("humaneval", folder, "test")
+    assert examples == [{name: row[name].encode() for name in FIELDS} for row in expected]
 
 
 def test_building_blocks(folder, tmp_path):
@@ -49,8 +49,8 @@ def test_building_blocks(folder, tmp_path):
     for split, name in (("train", "train"), ("test", "heldout")):
         problems = load_problems(str(tmp_path / f"{name}.jsonl")).problems.values()
         expected = [row_of(problem) for problem in problems]
-        found = load("building_blocks", folder, split)
-        assert [{**row, **{name: row[name].decode() for name in FIELDS}} for row in found] == expected
+        examples = load("building_blocks", folder, split)
+        assert [{**row, **{name: row[name].decode() for name in FIELDS}} for row in examples] == expected
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -63,14 +63,14 @@ def test_apps(folder, split):
         assert [text.decode() for text in row["solutions"]] == list(problem.solutions)
 
 
-def test_a_corpus_is_opened_as_it_lies(built, monkeypatch):
+def test_a_corpus_is_opened_without_conversion(built, monkeypatch):
     monkeypatch.syspath_prepend(str(DATA))
     from github_python.open_with_tfds import open_builder, read_tokens
 
     builder = open_builder(str(built.folder.parent))
     for split in built.manifest["splits"]:
         options = {"read_config": tfds.ReadConfig(interleave_cycle_length=1)}
-        found = list(tfds.as_numpy(read_tokens(builder, split, **options)))
-        for name, values in ours(built, split).items():
-            assert np.array_equal([row[name] for row in found], values)
-            assert {row[name].dtype for row in found} == {values.dtype}
+        examples = list(tfds.as_numpy(read_tokens(builder, split, **options)))
+        for name, values in all_records(built, split).items():
+            assert np.array_equal([row[name] for row in examples], values)
+            assert {row[name].dtype for row in examples} == {values.dtype}

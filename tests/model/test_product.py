@@ -33,10 +33,10 @@ def lowered(dtype):
         engine = Engine(config, weights, Letters(), MESH)
         yield engine.logps.lower(weights, jnp.ones((1, 64), jnp.int32))
         how, groups = SamplingParams(1.0, 0.95, 32, ()), np.zeros(1, np.int32)
-        rows_state = engine.empty(1, 4, 32, 32)
-        yield engine.place.lower(weights, rows_state, groups, np.zeros((1, 32), np.int32), groups)
-        fixed = rows.make_numbers(how), engine.ends((), False)
-        yield engine.advance.lower(how.kind, *fixed, weights, rows_state, np.int32(1), np.int32(4))
+        rows_state = engine.programs.empty(1, 4, 32, 32)
+        yield engine.programs.place.lower(weights, rows_state, groups, np.zeros((1, 32), np.int32), groups)
+        fixed = rows.make_sampling_scalars(how), engine.stop_tables((), False)
+        yield engine.programs.advance.lower(how.program_key, *fixed, weights, rows_state, np.int32(1), np.int32(4))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

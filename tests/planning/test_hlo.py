@@ -2,8 +2,8 @@ import pytest
 
 from codex_jax.planning.hlo import read_computations, read_costs, read_group, sent_bytes, shape_bytes
 
-# What a TPU's compiler writes, cut to what is read. Loops run 3 x 2 times; the asynchronous all-gather (channel 7)
-# stands in the fusion that starts it, one that goes on with it and one that ends it.
+# What a TPU's compiler writes, cut to what is read. Loops run 3 x 2 times; the asynchronous all-gather (channel 7) is
+# repeated in the fusion that starts it, in one that continues it and in one that ends it.
 PROGRAM = """\
 HloModule jit_step, is_scheduled=true, num_partitions=4, entry_computation_layout={()->()}
 
@@ -81,7 +81,7 @@ def test_loops_multiply_and_an_asynchronous_collective_is_counted_once():
         "all-to-all": 0,
         "collective-permute": 0,
     }
-    assert [(c.kind, c.times) for c in costs.collectives if c.waits] == [("reduce-scatter", 1), ("all-reduce", 1)]
+    assert [(c.kind, c.times) for c in costs.collectives if c.blocking] == [("reduce-scatter", 1), ("all-reduce", 1)]
 
 
 def test_copies_are_bounded():
@@ -91,7 +91,7 @@ def test_copies_are_bounded():
 def test_the_entry_and_every_computation_are_found():
     entry, computations = read_computations(PROGRAM)
     assert entry == "main.1_spmd"
-    assert [one.op for one in computations["outer_body"]] == ["parameter", "while", "custom-call", "copy", "tuple"]
+    assert [one.opcode for one in computations["outer_body"]] == ["parameter", "while", "custom-call", "copy", "tuple"]
 
 
 @pytest.mark.parametrize(
@@ -102,19 +102,21 @@ def test_the_entry_and_every_computation_are_found():
         ("replica_groups=[4,2]<=[2,4]T(1,0)", (0, 4)),
         ("replica_groups=mesh['axis_0'=2,'axis_1'=4] {'axis_1'}, x", (0, 1, 2, 3)),
         ("replica_groups=mesh['axis_0'=2,'axis_1'=4] {'axis_0'}, x", (0, 4)),
+        ("replica_groups=mesh['a'=2,'b'=4], device_ids=([4,2]T(1,0)) {'b'}, x", (0, 2, 4, 6)),
+        ("replica_groups=mesh['a'=2,'b'=2] {'b','a'}, x", (0, 2, 1, 3)),
         ("source_target_pairs={{0,1},{1,0}}", (0, 1)),
         ("no groups: all", (0, 1, 2, 3, 4, 5, 6, 7)),
     ],
 )
-def test_groups_in_every_way_they_are_written(text, group):
+def test_groups_are_read_in_every_notation(text, group):
     assert read_group(text, 8) == group
 
 
-def test_bytes():
+def test_bytes_of_shapes_and_collectives():
     assert shape_bytes("(bf16[2,3]{1,0:T(8,128)(2,1)}, pred[5], s4[3], f32[])") == [12, 5, 2, 4]
-    assert sent_bytes("all-gather", [400], 4, started=False) == 300
-    assert sent_bytes("all-gather", [100, 400], 4, started=True) == pytest.approx(300)
-    assert sent_bytes("reduce-scatter", [100], 4, started=False) == 300
-    assert sent_bytes("all-reduce", [400], 4, started=False) == 600
-    assert sent_bytes("all-to-all", [400], 4, started=False) == 300
-    assert sent_bytes("collective-permute", [400, 400], 2, started=True) == 400
+    assert sent_bytes("all-gather", [400], 4, with_operand=False) == 300
+    assert sent_bytes("all-gather", [100, 400], 4, with_operand=True) == pytest.approx(300)
+    assert sent_bytes("reduce-scatter", [100], 4, with_operand=False) == 300
+    assert sent_bytes("all-reduce", [400], 4, with_operand=False) == 600
+    assert sent_bytes("all-to-all", [400], 4, with_operand=False) == 300
+    assert sent_bytes("collective-permute", [400, 400], 2, with_operand=True) == 400

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-needs_libtpu = pytest.mark.skipif(importlib.util.find_spec("libtpu") is None, reason="libtpu (extra tpu) is not there")
+needs_libtpu = pytest.mark.skipif(importlib.util.find_spec("libtpu") is None, reason="needs libtpu (extra tpu)")
 EXPERIMENT = """
 from codex_jax.config import ModelConfig, TrainConfig
 config = TrainConfig(
@@ -40,24 +40,24 @@ def test_bad_input_is_one_line(tmp_path, flags):
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.skipif(importlib.util.find_spec("libtpu") is not None, reason="libtpu is there")
-def test_without_libtpu_it_says_what_to_install(tmp_path):
+@pytest.mark.skipif(importlib.util.find_spec("libtpu") is not None, reason="libtpu is installed")
+def test_without_libtpu_the_error_says_what_to_install(tmp_path):
     done = plan(tmp_path, "--topology", "v5e:2x2")
     assert done.returncode == 2
     assert "pip install 'codex_jax[tpu]'" in done.stderr
 
 
-def test_without_a_slice_the_smallest_are_listed_with_their_commands(tmp_path):
+def test_without_a_slice_the_smallest_ones_are_listed_with_their_commands(tmp_path):
     done = plan(tmp_path, "--steps", "9")
     assert done.returncode == 0, done.stderr
     assert f"python -m codex_jax.plan {tmp_path}/x.py --steps 9 --topology v5e:1x1" in done.stdout
     listed = json.loads(plan(tmp_path, "--json").stdout)
     assert [one["topology"] for one in listed["suggestions"]][-3:] == ["v5e:1x1", "v5p:2x2x1", "v6e:1x1"]
-    asked = plan(tmp_path, "--topology", "any", "--json", text=EXPERIMENT + "topology = 'v5e:5x5'\n")
-    assert json.loads(asked.stdout) == listed
+    any_slice = plan(tmp_path, "--topology", "any", "--json", text=EXPERIMENT + "topology = 'v5e:5x5'\n")
+    assert json.loads(any_slice.stdout) == listed
 
 
-def test_the_experiments_own_slice_is_taken(tmp_path):
+def test_the_experiments_own_slice_is_used(tmp_path):
     done = plan(tmp_path, text=EXPERIMENT + "topology = 'v5e:5x5'\n")
     assert done.returncode == 2
     assert "unknown topology 'v5e:5x5'" in done.stderr
@@ -80,7 +80,7 @@ def test_a_tiny_model_is_compiled_for_four_chips(tmp_path):
 
 
 @needs_libtpu
-def test_what_does_not_fit_exits_1_and_says_what_would(tmp_path):
+def test_a_run_that_does_not_fit_exits_1_and_gets_a_suggestion(tmp_path):
     flags = ["--batch-size", "4096", "--model.vocab-size", "50304", "--hlo", str(tmp_path / "x.hlo")]
     done = plan(tmp_path, "--topology", "v5e:1x1", "--json", *flags)
     result = json.loads(done.stdout)
@@ -92,7 +92,7 @@ def test_what_does_not_fit_exits_1_and_says_what_would(tmp_path):
 
 
 @needs_libtpu
-def test_a_search_compiles_its_best_guess(tmp_path):
+def test_a_search_prints_its_best_plan_as_flags_and_lines(tmp_path):
     done = plan(tmp_path, "--topology", "v5e:2x2", "--search", "--compile", "1")
     assert done.returncode == 0, done.stderr
     assert "the best as flags: --mo" in done.stdout

@@ -1,22 +1,80 @@
-from codex_jax.planning.plan_tables import config_lines, run_flags, shown_mesh
+from dataclasses import dataclass
+from typing import Annotated
+
+from codex_jax.config import MeshConfig, ModelConfig, OptimizerConfig, TrainConfig
+from codex_jax.planning.candidates import Candidate
+from codex_jax.planning.compiling import Plan
+from codex_jax.planning.memory import Memory
+from codex_jax.planning.plan_tables import figures, show, show_search, show_suggestions, shown_mesh
+from codex_jax.planning.search import Tried
+from codex_jax.planning.units import COUNT, MIB, MILLISECONDS, SECONDS, Shown
+
+CANDIDATE = Candidate(
+    "v3:2x2",
+    TrainConfig(model=ModelConfig(remat="dots"), mesh=MeshConfig(data=2, fsdp=4), accumulation=3),
+    Memory(1024**3, 0, 0, 0, 0, 0),
+    1.0,
+)
 
 
-def test_the_flags_of_a_run_are_kept():
-    args = ["x.py", "--topology", "v5e:2x2", "--hlo=a", "--steps", "3", "--json", "--search", "--compile", "2"]
-    assert run_flags(args) == ["x.py", "--steps", "3"]
+@dataclass(frozen=True)
+class Speed:
+    sent: Annotated[dict[str, int], Shown("sent by", MIB)]
+    step: Annotated[float, Shown("step", MILLISECONDS)]
+    kernels: dict[str, int]
 
 
-def test_flags_become_lines_of_an_experiment_file():
-    flags = ["--model.remat", "dots", "--mesh.data", "2", "--mesh.fsdp", "4", "--optimizer.offload"]
-    flags += ["--loss-chunks", "4"]
-    assert config_lines(flags) == [
-        "loss_chunks=4,",
-        'model=ModelConfig(..., remat="dots"),',
-        "mesh=MeshConfig(data=2, fsdp=4),",
-        "optimizer=OptimizerConfig(..., offload=True),",
+@dataclass(frozen=True)
+class SomePlan(Plan):
+    rows: Annotated[int, Shown("rows", COUNT)]
+    host: Annotated[float, Shown("host", SECONDS)]
+
+    null_keys = ()
+
+
+def plan(fits=True, speed=None):
+    return SomePlan(fits, "v5e:2x2", 4, {"data": 4}, 16 * 1024**3, 12 * 1024**3, 1024**3, 2.0, speed, 1500, 0.0)
+
+
+def test_annotated_figures_are_rows_and_zeros_are_left_out():
+    speed = Speed({"all-gather": 3 * 2**20, "all-reduce": 0}, 0.0025, {"fwd": 2})
+    assert list(figures(plan(speed=speed))) == [
+        ["HBM", "16.00 GiB"],
+        ["peak", "12.00 GiB"],
+        ["activations and other temporary arrays", "1.00 GiB"],
+        ["compiled in", "2.000 s"],
+        ["sent by all-gather", "3.0 MiB"],
+        ["step", "2.50 ms"],
+        ["rows", "1,500"],
     ]
+
+
+def test_the_title_says_whether_it_fits(capsys):
+    show(plan(), "remat dots")
+    assert "v5e:2x2: 4 chips, mesh data 4, remat dots: fits, with 25% of HBM free\n" in capsys.readouterr().out
+    show(plan(fits=False), "remat dots")
+    printed = capsys.readouterr().out
+    assert "remat dots: does not fit\n" in printed
+    assert "projected" not in printed
 
 
 def test_axes_that_split_nothing_are_left_out():
     assert shown_mesh({"data": 2, "fsdp": 1, "model": 4}) == "data 2 x model 4"
     assert shown_mesh({"data": 1}) == "1 device"
+
+
+def test_suggestions_count_all_cores_of_a_chip(capsys):
+    show_suggestions([CANDIDATE], ["the command"])
+    printed = capsys.readouterr().out
+    for cell in ("v3:2x2", "data 2 x fsdp 4", "dots", "2.00 GiB", "32.00 GiB"):
+        assert f" {cell} " in printed
+    assert printed.endswith("the command\n")
+
+
+def test_a_search_shows_settings_and_failures(capsys):
+    settings = {"mesh.data": 2, "model.remat": "dots", "accumulation": 3, "optimizer.offload": True}
+    assert OptimizerConfig(offload=True) != CANDIDATE.config.optimizer
+    show_search([Tried(CANDIDATE, settings, None, "refused"), Tried(CANDIDATE, {}, plan(fits=False))])
+    printed = capsys.readouterr().out
+    for cell in ("data 2 x fsdp 4", "accumulation 3, offload True", "refused", "12.00 GiB", "does not fit"):
+        assert f" {cell} " in printed

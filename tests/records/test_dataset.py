@@ -1,143 +1,8 @@
-import itertools
-import json
-
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from codex_jax.errors import InputError
 from codex_jax.records.dataset import open_dataset
-from codex_jax.records.example import encode
-from codex_jax.records.tfrecord import FOOTER_BYTES, HEADER_BYTES, frame
-from codex_jax.records.writer import shard_name
-from tests.records.made import build
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return open_dataset(build(tmp_path_factory.mktemp("data") / "d"))
-
-
-def test_each_epoch_holds_every_record_once(data):
-    seen = np.concatenate([data.batch("train", 5, step, 4)["tokens"] for step in range(23)])[:, 0]
-    epochs = seen.reshape(4, 23)
-    assert all(sorted(epoch) == list(range(23)) for epoch in epochs)
-    assert len({tuple(epoch) for epoch in epochs}) == 4
-
-
-@settings(deadline=None)
-@given(st.integers(0, 2**31), st.integers(0, 10**9), st.integers(1, 5))
-def test_global_batches_are_the_same_on_any_number_of_hosts(data, seed, step, eighths):
-    whole = data.batch("train", seed, step, 8 * eighths)
-    assert (whole["tokens"].dtype, whole["tokens"].shape) == (np.int32, (8 * eighths, 9))
-    for hosts in (2, 4, 8):
-        parts = [data.batch("train", seed, step, 8 * eighths, host, hosts) for host in range(hosts)]
-        for name in whole:
-            assert np.array_equal(np.concatenate([part[name] for part in parts]), whole[name])
-
-
-@settings(deadline=None)
-@given(st.integers(0, 200), st.integers(1, 40))
-def test_a_resumed_run_reads_what_an_uninterrupted_one_does(data, step, batch_size):
-    # Batches of one row, cut anew: the stream does not depend on where it is entered or how it is cut.
-    rows = [data.batch("train", 7, row, 1)["tokens"] for row in range(step * batch_size, (step + 1) * batch_size)]
-    assert np.array_equal(data.batch("train", 7, step, batch_size)["tokens"], np.concatenate(rows))
-
-
-@pytest.mark.parametrize("dtype", ["<u2", "<u4"])
-@pytest.mark.parametrize("masked", [True, False])
-def test_records_come_back_by_kind(tmp_path, dtype, masked):
-    data = open_dataset(build(tmp_path / "d", first=60_000, dtype=dtype, masked=masked))
-    batch = data.records("train", np.array([22, 0, 13, 0]))
-    assert batch["tokens"].tolist() == [[60_000 + n] * 9 for n in (22, 0, 13, 0)]
-    assert data.masked == masked == ("loss_mask" in batch)
-    if masked:
-        assert batch["loss_mask"].dtype == np.uint8
-        assert batch["loss_mask"].tolist() == [[0, 1] * 4 + [0]] * 4
-    assert len(data.records("train", np.array([], np.int64))["tokens"]) == 0
-
-
-def test_sequential_pads_the_last_batch(data):
-    batches = list(data.sequential("train", 10))
-    assert [b["tokens"].shape for b in batches] == [(10, 9)] * 3
-    assert np.concatenate([b["tokens"] for b in batches])[:, 0].tolist() == [*range(23), *[0] * 7]
-    assert not batches[-1]["loss_mask"][3:].any()
-    assert list(data.sequential("empty", 4)) == []
-    # Of the last batch the second host has padding only.
-    for step, pair in enumerate(zip(*(data.sequential("train", 10, host, 2) for host in (0, 1)), strict=True)):
-        for name in batches[step]:
-            assert np.array_equal(np.concatenate([part[name] for part in pair]), batches[step][name])
-
-
-def test_every_flipped_bit_is_told_with_its_record(tmp_path):
-    folder = build(tmp_path / "d", counts=(2, 3), seq_len=2)
-    shard = folder / shard_name("d", "train", 1, 2)
-    whole = shard.read_bytes()
-    size = len(whole) // 3
-    for at in range(size):
-        broken = bytearray(whole)
-        broken[size + at] ^= 1 << at % 8
-        shard.write_bytes(broken)
-        part = "payload" if at >= HEADER_BYTES else "length"
-        data = open_dataset(folder)
-        with pytest.raises(InputError, match=f"train record 3: record {part} is corrupt"):
-            data.records("train", np.arange(5))
-        assert len(data.records("train", np.array([0, 1, 2, 4]))["tokens"]) == 4
-    assert size > HEADER_BYTES + FOOTER_BYTES
-
-
-def test_sound_records_with_other_fields_are_refused(tmp_path):
-    folder = build(tmp_path / "d", counts=(1,), seq_len=2, masked=False)
-    shard = folder / shard_name("d", "train", 0, 1)
-    shard.write_bytes(frame(encode({"tokenz": bytes(6)})))
-    with pytest.raises(InputError, match="record 0: its fields are not those"):
-        open_dataset(folder).batch("train", 0, 0, 1)
-
-
-def test_shards_missing_cut_short_or_of_another_build_are_caught_when_opened(tmp_path):
-    folder = build(tmp_path / "d")
-    shard = folder / shard_name("d", "train", 2, 3)
-    whole = shard.read_bytes()
-    for cut in (whole[: len(whole) // 10 * 9], whole[:-1], b"", whole + whole[: len(whole) // 10]):
-        shard.write_bytes(cut)
-        with pytest.raises(InputError, match=r"00002-of-00003 is \d+ bytes and not"):
-            open_dataset(folder)
-    shard.unlink()
-    with pytest.raises(InputError, match="00002-of-00003 is missing"):
-        open_dataset(folder)
-    shard.write_bytes(whole)
-    for name in (shard_name("d", "train", 4, 8), shard_name("d", "other", 0, 1)):
-        (folder / name).write_bytes(whole)
-        with pytest.raises(InputError, match=f"another build.*{name}"):
-            open_dataset(folder)
-        (folder / name).unlink()
-    (folder / "d-train.tfrecord-notes").write_text("not a shard")
-    assert open_dataset(folder).size("train") == 23
-
-
-def test_broken_manifests_are_told(tmp_path):
-    manifest = build(tmp_path / "d") / "manifest.json"
-    whole = manifest.read_text()
-    size = json.loads(whole)["record_bytes"]
-    swaps = (("23", "24"), (f": {size}", f": {size + 1}"), ("<u2", "<u8"), ('"seq_len": 8', '"seq_len": 9'))
-    for text in ("", "[]", "{}", *(whole.replace(*swap, 1) for swap in swaps)):
-        manifest.write_text(text)
-        with pytest.raises(InputError, match="broken"):
-            open_dataset(tmp_path / "d")
-
-
-def test_bad_requests(data, tmp_path):
-    for split, size, hosts, message in (
-        ("empty", 4, 1, "no records"),
-        ("nope", 4, 1, "no split 'nope': it has train, empty"),
-        ("train", 0, 1, "does not divide"),
-        ("train", 4, 3, "does not divide over 3 hosts"),
-    ):
-        with pytest.raises(InputError, match=message):
-            data.batch(split, 0, 0, size, 0, hosts)
-    with pytest.raises(InputError, match="no data set"):
-        open_dataset(tmp_path / "none")
+from tests.records.build import build
 
 
 def test_the_newest_version_is_opened(tmp_path):
@@ -147,9 +12,6 @@ def test_the_newest_version_is_opened(tmp_path):
     assert open_dataset(tmp_path / "d" / "1.9.0").size("train") == 3
 
 
-def test_records_that_come_from_a_disk_are_the_same(data, monkeypatch):
-    index = np.random.default_rng(0).permutation(23)
-    whole = data.records("train", index)
-    monkeypatch.setattr("codex_jax.records.shards._major_faults", itertools.count().__next__)
-    assert np.array_equal(data.records("train", index)["tokens"], whole["tokens"])
-    assert whole["tokens"][:, 0].tolist() == index.tolist()
+def test_a_missing_data_set_is_refused(tmp_path):
+    with pytest.raises(InputError, match=f"no data set at {tmp_path}: build one with python -m codex_jax.corpus"):
+        open_dataset(tmp_path)

@@ -1,4 +1,4 @@
-"""A model and a tokenizer small enough to sample from in no time."""
+"""A model and a tokenizer so small that sampling takes no time."""
 
 import flax.linen as nn
 import jax
@@ -12,7 +12,7 @@ CONFIG = ModelConfig(layers=2, width=32, heads=2, context=192, vocab_size=128)
 
 
 class Letters:
-    """ASCII: a token a character, and NUL for end-of-text."""
+    """ASCII: one token per character, and NUL for end-of-text."""
 
     eot, vocab_size = 0, 127
 
@@ -39,7 +39,7 @@ def full_logits(params, tokens):
 
 
 def teacher_forced(params, ids):
-    """Log probabilities [len(ids), 127] of what follows; padded on the right, so that one length is compiled."""
+    """Logits [len(ids), 127] of the token after each of ids. Padded, so that only one length is compiled."""
     padded = np.ones((1, CONFIG.context), np.int32)
     padded[0, : len(ids)] = ids
     return np.asarray(full_logits(params, padded)[0, : len(ids), :127], np.float64)

@@ -1,10 +1,10 @@
-"""A run folder of a model that has hardly been trained, for what loads one."""
+"""Trains a run for a few steps, for tests that load one."""
 
 from codex_jax import cli, corpus, train
 
 
 def make_run(root):
-    """root/run, and its data beside it."""
+    """Writes root/run, and its data set beside it; returns root/run."""
     for n in range(12):
         (root / "src" / f"r{n}").mkdir(parents=True)
         (root / "src" / f"r{n}" / "m.py").write_text(f"def function_{n}(x):\n    return x * {n} + {n}\n" * 3)

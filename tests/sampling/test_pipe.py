@@ -6,10 +6,11 @@ import threading
 import pytest
 
 from codex_jax.errors import InputError
+from codex_jax.sampling.generate import Completion
 from codex_jax.sampling.params import Sample
-from codex_jax.sampling.pipe import MOST, arrivals, sample_lines
+from codex_jax.sampling.pipe import BATCH_BYTES, read_batches, sample_lines
 from codex_jax.sampling.sampler import task_key
-from codex_jax.sampling.samples_file import fingerprint, to_row
+from codex_jax.sampling.samples_file import sample_fingerprint, to_row
 
 N = 3
 
@@ -20,24 +21,25 @@ def encode(prompt):
     return [0, *prompt.encode()]
 
 
-def draws(requests):
-    """No model: what is asked for comes back, the last sample first."""
+def sample(requests):
+    """Without a model: a sample's text says what was requested. The last sample comes first."""
     for number in reversed(range(N)):
         for place, request in enumerate(requests):
             assert list(request.numbers) == list(range(N))
-            yield place, number, Sample(f"{request.tokens} {request.task} {number}", 1, -1.0, -1.0, -1.0, -1.0, "stop")
+            text = f"{request.tokens} {request.task} {number}"
+            yield Completion(place, number, Sample(text, 1, -1.0, -1.0, -1.0, -1.0, "stop"), None)
 
 
 def row_of(task_id, number, sample, prompt):
-    return {**to_row(task_id, number, sample, 0.5), "fingerprint": fingerprint({"seed": 3}, prompt)}
+    return to_row(task_id, number, sample, 0.5, sample_fingerprint({"seed": 3}, prompt))
 
 
 def answer(source, out):
-    sample_lines(source, out, encode, draws, N, row_of)
+    sample_lines(source, out, encode, sample, N, row_of)
 
 
 def answered(data):
-    """(rows, InputError or None) for a whole file that is piped in."""
+    """(rows, InputError or None) for a file that is piped in."""
     source, sink = os.pipe()
     writer = threading.Thread(target=lambda: (os.write(sink, data), os.close(sink)))
     writer.start()
@@ -60,14 +62,14 @@ def test_all_of_a_piped_file_is_answered():
     data = b"\n".join(line(*problem, test="ignored", entry_point=7) for problem in problems)  # with blank lines
     rows, fault = answered(data.rstrip(b"\n"))
     assert fault is None
-    wanted = {(name, k): f"{encode(prompt)} {task_key(name)} {k}" for name, prompt in problems for k in range(N)}
-    assert {(row["task_id"], row["sample"]): row["completion"] for row in rows} == wanted
+    expected = {(name, k): f"{encode(prompt)} {task_key(name)} {k}" for name, prompt in problems for k in range(N)}
+    assert {(row["task_id"], row["sample"]): row["completion"] for row in rows} == expected
     assert len(rows) == 4 * N
-    assert [row["sample"] for row in rows[:4]] == [N - 1] * 4  # drawn together, written as they finish
-    assert {row["fingerprint"] for row in rows} == {fingerprint({"seed": 3}, prompt) for _, prompt in problems}
+    assert [row["sample"] for row in rows[:4]] == [N - 1] * 4  # sampled together, written when they are done
+    assert {row["fingerprint"] for row in rows} == {sample_fingerprint({"seed": 3}, prompt) for _, prompt in problems}
 
 
-def test_a_program_may_wait_for_the_answers_of_each_line():
+def test_each_line_can_be_answered_before_the_next_is_written():
     source, sink = os.pipe()
     answers, out = os.pipe()
     writer = os.fdopen(out, "w")
@@ -97,7 +99,7 @@ def test_a_program_may_wait_for_the_answers_of_each_line():
         (line("long", "x" * 101), "leaves no room"),
     ],
 )
-def test_a_broken_line_is_named_after_what_came_before_it(broken, message):
+def test_a_broken_line_is_reported_after_the_lines_before_it_are_answered(broken, message):
     rows, fault = answered(line("t/0", "abc") + b"\n" + broken + line("t/1", "abc"))
     assert {row["task_id"] for row in rows} == {"t/0"}
     assert len(rows) == N
@@ -110,13 +112,13 @@ def test_an_endless_line_is_cut_off():
 
     def write():
         with os.fdopen(sink, "wb") as file:
-            file.write(b"a\n" + b"x" * (MOST + 2**20) + b"\nb\n")
+            file.write(b"a\n" + b"x" * (BATCH_BYTES + 2**20) + b"\nb\n")
 
     writer = threading.Thread(target=write)
     writer.start()
-    lines = [one for some in arrivals(source) for one in some if one]
+    lines = [one for some in read_batches(source) for one in some if one]
     writer.join()
     os.close(source)
     assert lines[0] == b"a"
     assert lines[-1] == b"b"
-    assert MOST <= max(map(len, lines)) < MOST + 2**18
+    assert 2**24 <= max(map(len, lines)) < 2**24 + 2**18

@@ -6,7 +6,7 @@ from codex_jax.sampling.params import Sample
 from codex_jax.sampling.sampler import Sampler
 from tests.sampling.made_run import make_run
 
-HOW = {"max_new_tokens": 12, "stops": ("\nclass",)}
+PARAMS = {"max_new_tokens": 12, "stops": ("\nclass",)}
 
 
 @pytest.fixture(scope="module")
@@ -19,24 +19,24 @@ def sampler(run):
     return Sampler(run)
 
 
-def test_samples_come_by_prompt_and_number(sampler):
-    made = sampler.sample(["def f(", "x = ", "def f("], n=3, seed=1, **HOW)
-    assert [len(some) for some in made] == [3, 3, 3]
-    assert len({sample.completion for some in made[:2] for sample in some}) > 1
-    assert made[2] == made[0]
-    again = sampler.sample(["x = "], n=2, seed=1, batch=1, **HOW)
-    assert [sample.completion for sample in again[0]] == [sample.completion for sample in made[1][:2]]
-    assert sampler.sample([], **HOW) == []
+def test_samples_are_returned_by_prompt_and_number(sampler):
+    samples = sampler.sample(["def f(", "x = ", "def f("], n=3, seed=1, **PARAMS)
+    assert [len(some) for some in samples] == [3, 3, 3]
+    assert len({sample.completion for some in samples[:2] for sample in some}) > 1
+    assert samples[2] == samples[0]
+    again = sampler.sample(["x = "], n=2, seed=1, batch=1, **PARAMS)
+    assert [sample.completion for sample in again[0]] == [sample.completion for sample in samples[1][:2]]
+    assert sampler.sample([], **PARAMS) == []
 
 
-def test_a_stream_is_the_first_sample(sampler):
-    *pieces, last = sampler.stream("def f(", seed=1, **HOW)
+def test_a_stream_is_sample_number_0(sampler):
+    *pieces, last = sampler.stream("def f(", seed=1, **PARAMS)
     assert isinstance(last, Sample)
     assert "".join(pieces) == last.completion
-    assert last.completion == sampler.sample(["def f("], seed=1, batch=1, **HOW)[0][0].completion
+    assert last.completion == sampler.sample(["def f("], seed=1, batch=1, **PARAMS)[0][0].completion
 
 
-def test_scores_are_of_the_completions_tokens(sampler):
+def test_scores_cover_the_completions_tokens(sampler):
     encode = sampler.engine.tokenizer.encode
     pairs = [("def f(", "x):\n    return x"), ("", "def f(")]
     tokens = [([sampler.engine.tokenizer.eot, *encode(one)], encode(other)) for one, other in pairs]
@@ -46,11 +46,11 @@ def test_scores_are_of_the_completions_tokens(sampler):
     assert (empty.tokens, empty.sum_logp) == (0, 0)
 
 
-@pytest.mark.parametrize(("how", "near"), [({"dtype": "bfloat16"}, 2e-2), ({"int8": True}, 2e-2)])
-def test_narrower_weights_give_nearly_the_same_scores(run, sampler, how, near):
+@pytest.mark.parametrize("options", [{"dtype": "bfloat16"}, {"int8": True}])
+def test_narrower_weights_give_nearly_the_same_scores(run, sampler, options):
     pairs = [("def f(x):", "\n    return x * 3 + 3\n"), ("", "def function_2(x):\n")]
-    for wide, narrow in zip(sampler.score(pairs), Sampler(run, **how).score(pairs), strict=True):
-        assert narrow.mean_logp == pytest.approx(wide.mean_logp, abs=near)
+    for wide, narrow in zip(sampler.score(pairs), Sampler(run, **options).score(pairs), strict=True):
+        assert narrow.mean_logp == pytest.approx(wide.mean_logp, abs=2e-2)
         assert narrow.mean_logp != wide.mean_logp
 
 

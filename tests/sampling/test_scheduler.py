@@ -1,68 +1,58 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from codex_jax.sampling import scheduler
 from codex_jax.sampling.params import SampleRequest
-from codex_jax.sampling.scheduler import buckets, layout, schedule
+from codex_jax.sampling.rows import Layout
+from codex_jax.sampling.scheduler import GenerationCancelled, buckets, layout, schedule
+from codex_jax.sampling.session import RawSample
 
 
-class Counting:
-    """Programs without a model: a sample of task t and number n has 1 + (7 t + 3 n) % 11 tokens, each its task."""
+def length_of(task, number):
+    return 1 + (7 * task + 3 * number) % 11
 
-    def __init__(self, shape):
-        self.shape = shape
-        self.prompts = [None] * shape.groups
+
+class FakeSession:
+    """A session without a model: a sample's tokens are its task, length_of(task, number) times."""
+
+    def __init__(self, layout):
+        self.layout = layout
+        batch = layout.groups * layout.rows
+        self.prompts = [None] * layout.groups
+        self.drawing = [None] * batch  # (task, number)
+        self.length, self.is_done = np.zeros(batch, int), np.ones(batch, bool)
         self.steps = self.busy = self.placed = 0
 
-    def state(self):
-        batch = self.shape.groups * self.shape.rows
-        rows = SimpleNamespace(
-            done=np.ones(batch, bool),
-            left=np.zeros(batch, int),
-            tokens=np.zeros((batch, 16), np.int32),
-            logps=np.zeros((batch, 16), np.float32),
-            sampling_logps=np.zeros((batch, 16), np.float32),
-        )
-        return SimpleNamespace(rows=rows, suffix=SimpleNamespace(length=np.zeros(batch, np.int32)))
-
-    def place(self, state, prompts):
+    def place(self, prompts):
         for group, tokens in prompts.items():
-            rows = slice(group * self.shape.rows, (group + 1) * self.shape.rows)
-            assert state.rows.done[rows].all()
+            assert self.is_done[group * self.layout.rows : (group + 1) * self.layout.rows].all()
             self.prompts[group] = tokens
         self.placed += len(prompts)
-        return state
 
-    def done(self, state):
-        return state.rows.done
+    def refill(self, samples):
+        for row, (request, number) in samples.items():
+            assert self.is_done[row]
+            assert self.prompts[row // self.layout.rows] == request.tokens
+            self.drawing[row], self.length[row], self.is_done[row] = (request.task, number), 0, False
 
-    def drawn(self, state):
-        rows = state.rows
-        return state.suffix.length, rows.tokens.copy(), rows.logps.copy(), rows.sampling_logps.copy()
+    def advance(self, steps, until_done):
+        assert 0 < until_done <= len(self.is_done)
+        assert self.is_done.sum() < until_done
+        while steps and self.is_done.sum() < until_done:
+            for row in np.flatnonzero(~self.is_done):
+                self.length[row] += 1
+                self.is_done[row] = self.length[row] == length_of(*self.drawing[row])
+                self.busy += 1
+            steps, self.steps = steps - 1, self.steps + 1
 
-    def refill(self, state, fresh):
-        for row in np.flatnonzero(fresh.rows):
-            assert state.rows.done[row]
-            task = int(fresh.task[row])
-            assert self.prompts[row // self.shape.rows] == [0, task]
-            assert fresh.token[row] == task
-            assert fresh.limit[row] == 16
-            state.rows.left[row] = 1 + (7 * task + 3 * int(fresh.number[row])) % 11
-            state.rows.done[row], state.rows.tokens[row], state.suffix.length[row] = False, task, 0
-        return state
+    def done(self):
+        return self.is_done
 
-    def advance(self, state, steps, until):
-        assert 0 < until <= len(state.rows.done)
-        while steps and state.rows.done.sum() < until:
-            live = ~state.rows.done
-            state.suffix.length += live
-            state.rows.left -= live
-            state.rows.done |= state.rows.left <= 0
-            steps, self.steps, self.busy = steps - 1, self.steps + 1, self.busy + live.sum()
-        return state
+    def read(self, rows):
+        tokens = [np.full(self.length[row], self.drawing[row][0], np.int32) for row in rows]
+        return [RawSample(one, one * 0.5, one * 0.25) for one in tokens]
 
 
 @given(
@@ -75,22 +65,47 @@ def test_every_sample_is_drawn_once_by_a_row_of_its_prompt(numbers, batch, copie
     shape = layout(requests, batch, copies)
     assert shape.groups * shape.rows <= batch * copies
     assert shape.groups % copies == 0
-    programs = Counting(shape)
-    made = list(schedule(programs, programs.state(), requests, [16] * len(requests), shape))
-    wanted = [(task, number) for task, some in enumerate(numbers) for number in sorted(some)]
-    assert sorted((one.request, one.number) for one in made) == wanted
-    for one in made:
-        assert one.drawn.tokens.tolist() == [one.request] * (1 + (7 * one.request + 3 * one.number) % 11)
+    updates = list(schedule(FakeSession(shape), requests))
+    expected = [(task, number) for task, some in enumerate(numbers) for number in sorted(some)]
+    assert sorted((update.request, update.number) for update in updates) == expected
+    for update in updates:
+        assert update.done
+        assert update.raw.tokens.tolist() == [update.request] * length_of(update.request, update.number)
 
 
 def test_the_batch_stays_full():
     requests = [SampleRequest([0, task], task, range(100)) for task in range(40)]
-    shape = layout(requests, 96)
-    programs = Counting(shape)
-    made = list(schedule(programs, programs.state(), requests, [16] * 40, shape))
-    assert len(made) == 4_000
-    assert programs.busy / programs.steps > 0.85 * shape.groups * shape.rows
-    assert programs.placed < 2 * 40
+    session = FakeSession(layout(requests, 96))
+    assert len(list(schedule(session, requests))) == 4_000
+    assert session.busy / session.steps > 0.85 * 96
+    assert session.placed < 2 * 40
+
+
+def test_rows_are_refilled_together():
+    requests = [SampleRequest([0, 0], 0, range(1000))]
+    session, looks = FakeSession(Layout(1, 320)), []
+    session.done = lambda: looks.append(session.is_done.sum()) or session.is_done
+    list(schedule(session, requests))
+    assert all(count >= 10 for count in looks[:50])  # 1/32 of the rows
+
+
+def test_a_stream_draws_one_sample_after_the_other():
+    requests = [SampleRequest([0, 5], 5, [2, 0, 1])]
+    session = FakeSession(Layout(2, 1))  # the second group stays empty
+    updates = list(schedule(session, requests, stream=True))
+    lengths = [(update.number, len(update.raw.tokens), update.done) for update in updates]
+    # length_of is 9, 3 and 6; there is an update every 4 tokens and at the end.
+    assert lengths == [(2, 4, False), (2, 8, False), (2, 9, True), (0, 3, True), (1, 4, False), (1, 6, True)]
+    assert session.placed == 1
+
+
+def test_a_cancelled_schedule_stops():
+    answers = iter([False, False, True])
+    requests = [SampleRequest([0, 5], 5, [2])]
+    session = FakeSession(Layout(1, 1))
+    with pytest.raises(GenerationCancelled):
+        list(schedule(session, requests, stream=True, cancelled=lambda: next(answers)))
+    assert session.steps == 2 * scheduler.STREAM_STEPS
 
 
 def test_at_most_two_buckets_with_the_least_padding():
@@ -101,7 +116,7 @@ def test_at_most_two_buckets_with_the_least_padding():
 
 
 @pytest.mark.parametrize(
-    ("prompts", "n", "batch", "copies", "wanted"),
+    ("prompts", "n", "batch", "copies", "expected"),
     [
         (1, 100, 100, 1, (1, 100)),
         (164, 100, 100, 1, (8, 12)),
@@ -114,5 +129,5 @@ def test_at_most_two_buckets_with_the_least_padding():
         (164, 1, 100, 8, (168, 1)),
     ],
 )
-def test_layouts(prompts, n, batch, copies, wanted):
-    assert layout([SampleRequest([0], 0, range(n))] * prompts, batch, copies) == wanted
+def test_layouts(prompts, n, batch, copies, expected):
+    assert layout([SampleRequest([0], 0, range(n))] * prompts, batch, copies) == expected

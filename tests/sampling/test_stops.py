@@ -1,8 +1,9 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codex_jax.sampling.stops import PAPER_STOPS, cut, token_automaton
+from codex_jax.sampling.stops import byte_automaton, cut, token_automaton
 
 PIECES = [b"", b"a", b"b", b"ab", b"\n", b"\nd", b"ef", b"\ndef", b"#", b"\n\n", "é".encode(), "é".encode()[:1]]
 
@@ -12,14 +13,14 @@ PIECES = [b"", b"a", b"b", b"ab", b"\n", b"\nd", b"ef", b"\ndef", b"#", b"\n\n",
     st.lists(st.text("ab\ndef#", min_size=1, max_size=4), min_size=1, max_size=4),
     st.integers(0, 8),
 )
-def test_device_tables_stop_where_a_string_search_does(ids, stops, free):
+def test_device_tables_stop_where_a_string_search_does(ids, stops, min_tokens):
     table, matched = token_automaton(stops, PIECES)
     passing, same = token_automaton(stops, PIECES, absorb=False)
     assert same == matched
     state, data, after = 0, b"", 0
     for n, token in enumerate(ids):
-        state, data = (passing if n < free else table)[state, token], data + PIECES[token]
-        after = len(data) if n < free else after
+        state, data = (passing if n < min_tokens else table)[state, token], data + PIECES[token]
+        after = len(data) if n < min_tokens else after
         ends = [end for stop in stops for end in ends_of(stop.encode(), data)]
         assert (state == matched) == any(end > after for end in ends)
         text, stopped = cut(data, stops, after)
@@ -39,9 +40,23 @@ def test_no_stops_never_match():
     assert not np.any(table[:matched] == matched)
 
 
+def test_an_empty_stop_string_is_an_error():
+    with pytest.raises(ValueError, match="empty"):
+        byte_automaton([b"a", b""])
+
+
+def test_a_match_is_final():
+    table, matched = byte_automaton([b"ab"])
+    assert matched == 3  # after the start, "a" and "ab"
+    assert (table[matched] == matched).all()
+    assert table[table[0, ord("a")], ord("b")] == matched
+
+
 def test_cut_takes_the_stop_that_is_completed_first():
-    assert cut(b"  return s\n\ndef f", PAPER_STOPS) == (b"  return s\n", True)
+    stops = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
+    assert cut(b"  return s\n\ndef f", stops) == (b"  return s\n", True)
     assert cut(b"abc", ("c", "abcd")) == (b"ab", True)
     assert cut(b"abc", ()) == (b"abc", False)
     assert cut(b"aaa", ("aa",), after=2) == (b"a", True)
     assert cut(b"aaa", ("aa",), after=3) == (b"aaa", False)
+    assert cut("é!".encode(), ("!",)) == ("é".encode(), True)

@@ -7,16 +7,18 @@ import sys
 
 import pytest
 
-from codex_jax.sandbox.seccomp import ABSENT, ALLOW, ARCHITECTURES, FAIL, KILL, build_filter
-from codex_jax.sandbox.syscalls import ALLOWED, CHECKED, CUTTING, LEAVING, NO_MAPS, UNKNOWN
+from codex_jax.sandbox.seccomp import ARGUMENT_RULES, NO_FILE_MAPPING, REMOVING, SYSTEM_CALLS, TRUNCATING, build_filter
 from tests.sandbox.denied import DENIED
 
+ALLOW, KILL, FAIL, ABSENT = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026  # SECCOMP_RET_*, with EPERM and ENOSYS
+COLUMN = {"x86_64": 0, "aarch64": 1}
+AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 TRY = """
 import ctypes, os, platform, sys
-from codex_jax.sandbox.confine import PR_SET_NO_NEW_PRIVS, prctl
-from codex_jax.sandbox.seccomp import Filter, build_filter
+from codex_jax.sandbox.libc import PR_SET_NO_NEW_PRIVS, prctl
+from codex_jax.sandbox.seccomp import SystemCallFilter, build_filter
 prctl(PR_SET_NO_NEW_PRIVS, 1)
-Filter(build_filter(platform.machine())).install(ctypes.CDLL(None, use_errno=True))
+SystemCallFilter(build_filter(platform.machine())).install()
 calls = {
     "kill": lambda: os.kill(os.getppid(), 0),
     "kill_all": lambda: os.kill(-1, 0),
@@ -52,7 +54,7 @@ sys.exit(failed != [7])
 
 
 def run_filter(code, architecture, number, *arguments):
-    """What the kernel's BPF machine would return."""
+    """What the kernel's BPF interpreter would return."""
     data = struct.pack("<iIQ6Q", number, architecture, 0, *arguments, *[0] * (6 - len(arguments)))
     at, value = 0, 0
     while True:
@@ -69,46 +71,54 @@ def run_filter(code, architecture, number, *arguments):
             at += if_true if held else if_false
 
 
-def numbers(table, machine):
-    column = ARCHITECTURES[machine][0]
-    return {entry[column] for entry in table if entry[column] is not None}
+def numbers(machine, action):
+    """The numbers of the calls with this action in the table."""
+    column = COLUMN[machine]
+    return {call.numbers[column] for call in SYSTEM_CALLS if call.action == action} - {None}
 
 
-@pytest.mark.parametrize("machine", ARCHITECTURES)
-def test_the_filter_allows_those_and_no_others(machine):
-    architecture = ARCHITECTURES[machine][1]
+def number_of(machine, name):
+    (call,) = [call for call in SYSTEM_CALLS if call.name == name]
+    return call.numbers[COLUMN[machine]]
+
+
+@pytest.mark.parametrize("machine", COLUMN)
+def test_the_filter_allows_the_calls_in_the_table_and_no_others(machine):
     code = build_filter(machine)
     assert len(code) % 8 == 0
     assert len(code) // 8 < 4096  # the kernel's limit
-    allowed = numbers(ALLOWED.values(), machine)
-    checked = numbers((entry for entry, _ in CHECKED.values()), machine)
-    absent = numbers(UNKNOWN.values(), machine)
-    assert len(allowed) + len(checked) + len(absent) == len(allowed | checked | absent)
-    for number in set(range(-1, 600)) - checked:
+    allowed, absent = numbers(machine, "allow"), numbers(machine, "absent")
+    with_rules = numbers(machine, "arguments")
+    assert len([c for c in SYSTEM_CALLS if c.numbers[COLUMN[machine]] is not None]) == len(
+        allowed | absent | with_rules
+    )
+    for number in set(range(-1, 600)) - with_rules:
         expected = ALLOW if number in allowed else ABSENT if number in absent else FAIL
-        assert run_filter(code, architecture, number) == expected
-    assert run_filter(code, architecture, 0x40000000 + 62) == FAIL
-    assert run_filter(code, 0x40000003, 37) == KILL  # i386's kill, under its own numbers
-    without = LEAVING | CUTTING
-    fewer = build_filter(machine, without, CHECKED | NO_MAPS)
-    closed, maps = numbers(map(ALLOWED.get, without), machine), numbers([ALLOWED["mmap"]], machine)
-    assert len(closed) >= 4
-    for number in set(range(-1, 600)) - maps:
-        expected = FAIL if number in closed else run_filter(code, architecture, number)
-        assert run_filter(fewer, architecture, number) == expected
-    for (number,) in [maps]:
-        assert run_filter(fewer, architecture, number, 0, 4096, 3, 0x22, -1 & 0xFFFFFFFFFFFFFFFF) == ALLOW
-        assert run_filter(fewer, architecture, number, 0, 4096, 1, 2, 5) == FAIL  # of a file
+        assert run_filter(code, AUDIT_ARCH[machine], number) == expected
+    assert run_filter(code, AUDIT_ARCH[machine], 0x40000000 + 62) == FAIL
+    assert run_filter(code, 0x40000003, 37) == KILL  # i386's kill, by i386's number
 
 
-@pytest.mark.parametrize("machine", ARCHITECTURES)
-def test_what_must_be_denied_is(machine):
-    column, architecture = ARCHITECTURES[machine]
+@pytest.mark.parametrize("machine", COLUMN)
+def test_layers_can_deny_more_calls_and_arguments(machine):
+    names = ("rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir", "truncate")
     code = build_filter(machine)
-    assert {name for name, entry in DENIED.items() if run_filter(code, architecture, entry[column]) != FAIL} == set()
+    stricter = build_filter(machine, REMOVING | TRUNCATING, ARGUMENT_RULES | NO_FILE_MAPPING)
+    denied, mmap = {number_of(machine, name) for name in names}, number_of(machine, "mmap")
+    for number in set(range(-1, 600)) - {mmap}:
+        expected = FAIL if number in denied else run_filter(code, AUDIT_ARCH[machine], number)
+        assert run_filter(stricter, AUDIT_ARCH[machine], number) == expected
+    assert run_filter(stricter, AUDIT_ARCH[machine], mmap, 0, 4096, 3, 0x22, -1 & 0xFFFFFFFFFFFFFFFF) == ALLOW
+    assert run_filter(stricter, AUDIT_ARCH[machine], mmap, 0, 4096, 1, 2, 5) == FAIL  # of a file
 
 
-@pytest.mark.parametrize("machine", ARCHITECTURES)
+@pytest.mark.parametrize("machine", COLUMN)
+def test_dangerous_calls_are_denied(machine):
+    code, column = build_filter(machine), COLUMN[machine]
+    assert {n for n, entry in DENIED.items() if run_filter(code, AUDIT_ARCH[machine], entry[column]) != FAIL} == set()
+
+
+@pytest.mark.parametrize("machine", COLUMN)
 @pytest.mark.parametrize(
     ("name", "arguments", "allowed"),
     [
@@ -144,25 +154,25 @@ def test_what_must_be_denied_is(machine):
         ("prlimit64", (0, 7, 1 << 32), False),
     ],
 )
-def test_arguments_are_looked_at(machine, name, arguments, allowed):
-    column, architecture = ARCHITECTURES[machine]
-    number = CHECKED[name][0][column]
+def test_rules_for_arguments(machine, name, arguments, allowed):
+    number = number_of(machine, name)
     if number is not None:
-        assert run_filter(build_filter(machine), architecture, number, *arguments) == (ALLOW if allowed else FAIL)
+        expected = ALLOW if allowed else FAIL
+        assert run_filter(build_filter(machine), AUDIT_ARCH[machine], number, *arguments) == expected
 
 
-def test_unknown_machine_is_refused():
+def test_an_unknown_machine_is_refused():
     with pytest.raises(OSError, match="no system call filter"):
         build_filter("pdp11")
 
 
-def test_calls_fail_for_a_process_and_its_children():
+def test_an_installed_filter_denies_calls_in_all_threads():
     done = subprocess.run([sys.executable, "-c", TRY], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="checks this machine's own numbers")
-def test_numbers_are_the_kernels():
+def test_numbers_are_those_of_this_kernel():
     libc = ctypes.CDLL(None, use_errno=True)
     assert libc.syscall(DENIED["kill"][0], os.getpid(), 0) == 0
     assert libc.syscall(DENIED["pidfd_open"][0], -1, 0) == -1

@@ -1,12 +1,14 @@
-"""Serves a folder like S3 and Google Cloud Storage; its subfolders are the buckets. Supports reading only."""
+"""Serves a folder like S3 and Google Cloud Storage; its subfolders are the buckets. Only what pyarrow needs."""
 
+import io
 import json
 import subprocess
 import sys
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 
@@ -94,6 +96,84 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(206, data[int(start) : stop], Content_Range=content_range)
         else:
             self.answer(200, path.read_bytes())
+
+    def do_PUT(self):
+        url, body = urlsplit(self.path), self.body()
+        name, total = unquote(url.path).strip("/"), self.headers.get("Content-Range", "").rpartition("/")[2]
+        if name.startswith("session/"):  # a part of a Google upload
+            name = name.removeprefix("session/")
+            uploads[name] = uploads.get(name, b"") + body
+            if total == "*":
+                self.answer(308, Range=f"bytes=0-{len(uploads[name]) - 1}")
+                return
+            data = uploads.pop(name)
+            self.store(name, data)
+            self.answer(200, json.dumps(self.item(*name.split("/", 1), len(data))).encode())
+        elif "uploadId" in url.query:  # a part of an S3 upload
+            uploads[name, int(parse_qs(url.query)["partNumber"][0])] = body
+            self.answer(200, ETag='"etag"')
+        else:
+            self.store(name, body)
+            self.answer(200, ETag='"etag"')
+
+    def do_POST(self):
+        url, body = urlsplit(self.path), self.body()
+        name, query = unquote(url.path).strip("/"), parse_qs(url.query, keep_blank_values=True)
+        if name.startswith("upload/"):
+            bucket = name.removeprefix("upload/storage/v1/b/").removesuffix("/o")
+            address = f"http://{self.headers['Host']}/session/{bucket}/{quote(query['name'][0])}"
+            self.answer(200, b"{}", Location=address)
+        elif "uploads" in query:
+            self.answer(200, b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
+        elif "uploadId" in query:
+            parts = sorted(key for key in uploads if isinstance(key, tuple) and key[0] == name)
+            self.store(name, b"".join(uploads.pop(part) for part in parts))
+            self.answer(200, b"<CompleteMultipartUploadResult><ETag>etag</ETag></CompleteMultipartUploadResult>")
+        else:  # S3's request to delete several objects
+            for key in ElementTree.fromstring(body).iterfind(".//{*}Key"):
+                self.remove(self.server.folder / name / key.text)
+            self.answer(200, b"<DeleteResult></DeleteResult>")
+
+    def do_DELETE(self):
+        bucket, _, key = urlsplit(self.path).path.removeprefix("/storage/v1/b/").strip("/").partition("/")
+        google = self.path.startswith("/storage")
+        key = key.removeprefix("o/") if google else key
+        removed = self.remove(self.server.folder / bucket / unquote(key))
+        self.answer(204 if removed or not google else 404, b"{}" if google else b"")
+
+    def remove(self, path):
+        if not path.is_file():  # a store has no folders
+            return False
+        path.unlink()
+        while path.parent.parent != self.server.folder and not any(path.parent.iterdir()):
+            path = path.parent
+            path.rmdir()
+        return True
+
+    def store(self, name, data):
+        path = self.server.folder / name
+        if self.path.endswith("/"):  # S3's marker of an empty folder
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+    def body(self):
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        data = self.chunks(self.rfile)
+        return self.chunks(io.BytesIO(data)) if "aws-chunked" in self.headers.get("Content-Encoding", "") else data
+
+    def chunks(self, file):
+        data = b""
+        while size := int(file.readline().partition(b";")[0], 16):
+            data += file.read(size)
+            file.readline()
+        while file.readline().strip():  # trailers
+            pass
+        return data
+
+
+uploads = {}  # what has arrived of uploads that are not complete
 
 
 @contextmanager

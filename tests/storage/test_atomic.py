@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from codex_jax.storage.atomic import write_atomic, write_text_atomic
@@ -29,3 +31,13 @@ def test_an_error_keeps_the_old_file(tmp_path):
 def test_a_missing_folder_is_an_os_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         write_text_atomic(tmp_path / "none/a.txt", "")
+
+
+def test_the_data_is_on_disk_before_the_file_is_replaced(tmp_path, monkeypatch):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append((os.fstat(fd).st_size, path.read_text())))
+    write_text_atomic(path, "new data")
+    assert synced == [(8, "old")]
+    assert path.read_text() == "new data"

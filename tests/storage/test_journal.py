@@ -25,6 +25,13 @@ def test_appended_rows_are_read_when_opened_again(tmp_path):
     assert read(path) == [{"index": 0}, {"index": 1, "text": "\u2028\n"}]
 
 
+def test_a_row_is_in_the_file_when_append_returns(tmp_path):
+    path = tmp_path / "j"
+    with open_journal(path, HEADER) as journal:
+        journal.append({"index": 0})
+        assert path.read_bytes() == b'{"samples": "s1", "problems": "p1"}\n{"index": 0}\n'
+
+
 def test_a_journal_cut_anywhere_keeps_its_complete_rows(tmp_path):
     path = tmp_path / "j"
     write(path, {"index": 0}, {"index": 1})
@@ -58,10 +65,12 @@ def test_a_file_that_is_not_a_journal_is_refused(tmp_path):
 
 def test_a_broken_line_is_named(tmp_path):
     path = tmp_path / "j"
-    write(path, {"index": 0})
-    path.write_bytes(path.read_bytes() + b"{\n")
-    with pytest.raises(InputError, match="j line 3: not JSON"):
-        read(path)
+    write(path)
+    for number in (2, 3):
+        path.write_bytes(path.read_bytes() + b"{\n")
+        with pytest.raises(InputError, match=f"j line {number}: not JSON"):
+            read(path)
+        path.write_bytes(path.read_bytes().removesuffix(b"{\n") + b"{}\n")
 
 
 def test_a_journal_in_use_is_refused(tmp_path):

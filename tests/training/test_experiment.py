@@ -10,7 +10,7 @@ from codex_jax.config import DataConfig, TrainConfig
 from codex_jax.errors import InputError
 from codex_jax.text.tokenizers import train_sentencepiece
 from codex_jax.training import experiment
-from tests.records.made import build
+from tests.records.build import build
 
 FLAGS = ["--model.layers", "1", "--model.width", "16", "--model.heads", "2", "--model.context", "16"]
 FLAGS += ["--steps", "4", "--batch-size", "4", "--log-every", "1", "--checkpoint-every", "2"]

@@ -1,4 +1,4 @@
-"""Small data sets as codex_jax.corpus lays them out."""
+"""Builds small data sets in the layout of codex_jax.corpus."""
 
 import json
 
@@ -10,7 +10,7 @@ from codex_jax.records.writer import shard_name
 
 
 def build(folder, counts=(13, 0, 10), seq_len=8, masked=True, first=0, sha256="x", vocab_size=500, dtype="<u2"):
-    """Record number n of split train holds seq_len + 1 times the token first + n; split empty has none."""
+    """Record n of split train is the token first + n, seq_len + 1 times. Split empty has no records."""
     folder.mkdir(parents=True)
     number, size = first, 0
     for shard, count in enumerate(counts):

@@ -1,0 +1,174 @@
+"""The fork server: with modules loaded, it forks a restricted process for each program and watches its limits.
+
+It never holds a program or a test, as a program is forked from it and can search all of its memory. A program reads
+its own source from its pipe.
+"""
+
+import contextlib
+import gc
+import json
+import os
+import random
+import select
+import signal
+import socket
+import tempfile
+import time
+from pathlib import Path
+
+from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, fork, prctl
+from codex_jax.sandbox.program import serve_calls
+from codex_jax.sandbox.restrictions import (
+    CALLS,
+    FIRST_DESCRIPTOR,
+    REPLIES,
+    Restrictions,
+    ServerConfig,
+    cpu_time,
+    move_descriptors,
+    set_inherited_limits,
+)
+from codex_jax.sandbox.scratch import FolderScratch, MountedScratch, stat_descriptors
+
+MAX_MESSAGE = 4096  # bytes
+CPUS = os.cpu_count() or 1
+SHORTEST_WAIT = 0.002  # seconds between two checks of a program's CPU time
+
+
+class ForkServer:
+    """The fork server of one worker."""
+
+    def __init__(self, config: ServerConfig, scratch: MountedScratch | FolderScratch) -> None:
+        """Raises OSError that says what the kernel refused."""
+        self._namespaces = config.layer.namespaces
+        self._scratch = scratch
+        set_inherited_limits(config.policy)
+        self._restrictions = Restrictions(config)
+        if not self._try_restrictions() and not self._namespaces:
+            self._restrictions = Restrictions(config, sees_descriptors=False)
+            self._try_restrictions()
+
+    def _try_restrictions(self) -> bool:
+        """Restricts a child that runs no program; returns whether its open files can be looked at.
+
+        Raises OSError that says what the kernel refused.
+        """
+        self._scratch.clear()
+        status_out, status_in = os.pipe()
+        pid = os.fork()
+        if not pid:
+            try:
+                self._restrictions.apply(1, self._scratch.path, status_out, status_in)
+                os.write(REPLIES, b"restricted")
+                signal.pause()  # until it is killed
+            except BaseException as error:
+                with contextlib.suppress(OSError):
+                    os.write(status_in, str(error).encode())
+            os._exit(0)
+        os.close(status_in)
+        message = os.read(status_out, 1000)
+        os.close(status_out)
+        try:
+            sees_descriptors = bool(list(stat_descriptors(pid)))
+        except OSError:
+            sees_descriptors = False
+        self._kill(pid)
+        if message != b"restricted":
+            raise OSError(message.decode("utf-8", "replace") or "the process ended at once")
+        return sees_descriptors
+
+    def run(self, channel: socket.socket, cpu_limit: float, wall_limit: float, pipes: list[int]) -> tuple[float, str]:
+        """Runs a program on these pipes until the channel has a message, which says that the checker is done.
+
+        Limits are in seconds. Returns the program's CPU seconds and the limit that it exceeded, or "".
+        """
+        self._scratch.clear()
+        pid = fork()
+        if not pid:
+            self._run_program(cpu_limit, pipes)
+        for descriptor in pipes:
+            os.close(descriptor)
+        exceeded = self._watch(pid, channel, cpu_limit, wall_limit)
+        seconds = self._kill(pid)
+        if self._scratch.check_interval:
+            self._scratch.clear()  # now, as it may take long and must not count against the next program's time
+        if not exceeded and seconds > cpu_limit:
+            exceeded = "time"
+        return seconds, exceeded
+
+    def _run_program(self, cpu_limit: float, pipes: list[int]) -> None:
+        """In the program's process; never returns."""
+        try:
+            self._restrictions.apply(cpu_limit, self._scratch.path, *pipes)
+            random.seed()
+            gc.enable()
+            serve_calls(CALLS, REPLIES)
+        finally:
+            os._exit(1)
+
+    def _watch(self, pid: int, channel: socket.socket, cpu_limit: float, wall_limit: float) -> str:
+        """Waits for a message on the channel or an exceeded limit, and returns the limit's name or ""."""
+        deadline = time.monotonic() + wall_limit
+        while True:
+            cpu_left, wall_left = cpu_limit - cpu_time(pid), deadline - time.monotonic()
+            if cpu_left <= 0 or wall_left <= 0:
+                return "time"
+            # All CPUs together cannot use up the CPU time sooner than this.
+            wait = min(max(cpu_left / CPUS, SHORTEST_WAIT), wall_left, self._scratch.check_interval or wall_left)
+            done = bool(select.select([channel], [], [], wait)[0])
+            if self._scratch.is_full(pid):
+                return "disk"
+            if done:
+                return ""
+
+    def _kill(self, pid: int) -> float:
+        """Kills the program and any processes that it left, which are children of this one; returns its CPU seconds."""
+        if self._namespaces:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(-1, signal.SIGKILL)  # all in this pid namespace except this process
+        else:
+            os.kill(pid, signal.SIGKILL)
+        usage = os.wait4(pid, 0)[2]
+        with contextlib.suppress(ChildProcessError):  # until there are no more children
+            while True:
+                os.waitpid(-1, 0 if self._namespaces else os.WNOHANG)
+                if not self._namespaces:
+                    self._kill_children()
+        return usage.ru_utime + usage.ru_stime
+
+    @staticmethod
+    def _kill_children() -> None:
+        """Kills what a program left, which it can do only in a layer without a filter of system calls."""
+        for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGKILL)
+
+
+def serve_programs(channel: socket.socket, config: ServerConfig) -> None:
+    """The fork server's process: reports whether the layer works, then runs programs until the channel closes."""
+    os.environ.clear()
+    move_descriptors([channel.detach()])
+    channel = socket.socket(fileno=FIRST_DESCRIPTOR)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    scratch = MountedScratch(config.policy) if config.layer.namespaces else FolderScratch(config.policy, config.user)
+    with contextlib.closing(scratch):
+        try:
+            server = ForkServer(config, scratch)
+        except OSError as error:
+            channel.send(json.dumps({"refused": str(error)}).encode())
+            return
+        prctl(PR_SET_DUMPABLE, 0)  # programs of the same user cannot trace this process or write its memory
+        tempfile.tempdir = None  # so that programs look for a folder for temporary files again and find their own
+        gc.collect()
+        gc.freeze()  # garbage collection in a program would otherwise copy the memory that it shares with this process
+        gc.disable()
+        channel.send(b"{}")
+        while True:
+            message, pipes, _, _ = socket.recv_fds(channel, MAX_MESSAGE, 2)
+            if not message:
+                return
+            seconds, exceeded = server.run(channel, pipes=pipes, **json.loads(message))
+            # When a program is stopped, the checker reads the end of its pipe and then says that it is done.
+            if not channel.recv(MAX_MESSAGE):
+                return
+            channel.send(json.dumps({"cpu_seconds": seconds, "exceeded": exceeded}).encode())

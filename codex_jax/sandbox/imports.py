@@ -1,0 +1,96 @@
+"""What programs can import: modules loaded before they are forked, and the rest of the standard library."""
+
+import contextlib
+import ctypes
+import importlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import os
+import sys
+import sysconfig
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+from codex_jax.sandbox.check import Policy
+
+# Loaded before programs are forked, as many import them. Each makes every fork slightly slower.
+COMMON_MODULES = """
+abc array ast bisect collections contextlib copy dataclasses datetime enum functools heapq inspect io itertools json
+math numbers operator random re string struct time types typing warnings
+"""
+# Also loaded where programs cannot read compiled bytecode from files and would compile these from source each time.
+SLOW_MODULES = """
+_strptime asyncio base64 calendar cmath decimal difflib encodings.idna encodings.latin_1 encodings.utf_16 fractions
+hashlib pprint queue statistics textwrap threading timeit traceback unicodedata
+"""
+PACKAGE_FOLDERS = ("site-packages", "dist-packages")  # installed packages, which may include a benchmark with its tests
+EXCLUDED_FOLDERS = {*PACKAGE_FOLDERS, "test", "tests", "idlelib", "lib2to3", "ensurepip", "tkinter", "turtledemo"}
+# Extension modules that no program needs, or that are slow to load.
+EXCLUDED_EXTENSIONS = ("_test", "_tkinter", "_curses", "readline", "xx", "_xx", "_dbm", "_gdbm")
+
+
+def prepare_imports(policy: Policy, from_files: bool) -> list[Path]:
+    """Loads what programs may import, and returns the paths that they may read.
+
+    Here the policy decides what programs can import. Every policy has the standard library alone; one with installed
+    packages would add their folders to the paths and to the importer's sources. from_files: whether programs can read
+    Python's files, without the packages installed beside them. If not, modules come from this process's memory.
+    """
+    sys.path[:] = [path for path in sys.path if not os.path.isdir(os.path.join(path, "codex_jax"))]
+    _load(COMMON_MODULES)
+    importlib.import_module("site").setquit()  # exit and quit, which Python does not define when started with -S
+    shared = [Path("/lib64"), *Path("/usr/lib").glob("*-linux-gnu"), *Path("/lib").glob("*-linux-gnu")]
+    paths = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")] if from_files else []
+    if not from_files:
+        _load(SLOW_MODULES)  # before extension modules: from Python 3.12 on, asyncio must be loaded before its own
+        _load_extensions()
+        # Before the importer of files, which may find a file and then fail to read it.
+        sys.meta_path.insert(-1, MemoryImporter(Path(sysconfig.get_path("stdlib"))))
+    return [path for path in dict.fromkeys([*paths, *shared]) if path.exists()]
+
+
+def _load(names: str) -> None:
+    for name in names.split():
+        importlib.import_module(name)
+
+
+def _load_extensions() -> None:
+    """Loads the standard library's extension modules, which cannot be loaded from memory."""
+    for path in Path(sysconfig.get_path("platstdlib"), "lib-dynload").glob("*.so"):
+        name = path.name.partition(".")[0]
+        if not name.startswith(EXCLUDED_EXTENSIONS):
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+    with contextlib.suppress(OSError):
+        ctypes.CDLL("libgcc_s.so.1")  # glibc loads it when a thread is cancelled
+
+
+class MemoryImporter(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
+    """Imports modules from sources that are held in memory."""
+
+    def __init__(self, root: Path) -> None:
+        """Reads all Python files below root, without EXCLUDED_FOLDERS."""
+        self._modules: dict[str, tuple[bytes, bool]] = {}  # name: (source, whether it is a package)
+        for folder, subfolders, files in os.walk(root):
+            subfolders[:] = [name for name in subfolders if name not in EXCLUDED_FOLDERS and name.isidentifier()]
+            parents = Path(folder).relative_to(root).parts
+            for file in files:
+                stem, suffix = os.path.splitext(file)
+                if suffix == ".py" and stem.isidentifier():
+                    is_package = stem == "__init__"
+                    name = ".".join(parents if is_package else (*parents, stem))
+                    self._modules[name] = Path(folder, file).read_bytes(), is_package
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """See importlib.abc.MetaPathFinder."""
+        if fullname not in self._modules:
+            return None
+        return importlib.util.spec_from_loader(fullname, self, is_package=self._modules[fullname][1])
+
+    def get_source(self, fullname: str) -> str:
+        """See importlib.abc.InspectLoader."""
+        return importlib.util.decode_source(self._modules[fullname][0])
