@@ -73,7 +73,7 @@ def test_long_integers_are_read_and_python_s_limit_stays(tmp_path):
         ("solutions.json", "{}", "not a JSON list"),
         ("solutions.json", "[3]", "not text"),
         ("metadata.json", '{"difficulty": "hard"}', "difficulty is not in"),
-        ("metadata.json", "", "missing or empty"),
+        ("metadata.json", "", "difficulty is not in"),
         ("question.txt", b"\xff", "cannot read"),
     ],
 )

@@ -19,6 +19,32 @@ def test_heldout_chains_never_occur_in_training(seed):
     assert not {p.task_id.split("/")[1] for p in problems} & {"-".join(map(str, h)) for h in held}
 
 
+@pytest.mark.parametrize(
+    ("block", "text", "result"),
+    [
+        (0, "eel Edge", "l Edg"),
+        (1, "a b  c", "a!b!!c"),
+        (2, "A Bc", "a bc"),
+        (3, "abcdef", "cd"),
+        (4, "A quiet SEA", " qt S"),
+        (5, "abcdefg", "bcef"),
+        (6, "abcde", "ab"),
+        (7, "a b", "a   b"),
+        (8, "one two  three", "three two one"),
+        (9, "a b c d e", "c d e"),
+        (10, "a b", "a apples b apples"),
+        (11, "abcd", "AbCd"),
+        (12, "a! b? c.,", "a b c,"),
+    ],
+)
+def test_blocks_do_what_their_descriptions_say(block, text, result):
+    assert BLOCKS[block].apply(text) == result
+    problem = make_problem((block,), np.random.default_rng(0))
+    scope: dict = {}
+    exec(problem.reference, scope)
+    assert scope[problem.entry_point](text) == result
+
+
 def test_each_reference_solution_passes_its_own_check_and_no_other_block_does():
     rng = np.random.default_rng(0)
     singles = [make_problem((n,), rng) for n in range(len(BLOCKS))]
@@ -37,6 +63,6 @@ def test_each_reference_solution_passes_its_own_check_and_no_other_block_does():
 
 
 def test_same_seed_same_problem():
-    ours = [make_problem((3, 1), np.random.default_rng(5)) for _ in range(2)]
-    assert ours[0] == ours[1]
-    assert ours[0].blocks == 2
+    twice = [make_problem((3, 1), np.random.default_rng(5)) for _ in range(2)]
+    assert twice[0] == twice[1]
+    assert twice[0].blocks == 2
