@@ -25,7 +25,19 @@ ORDER = (
     ("planning",),
 )
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
-WITHOUT_JAX = ("errors", "config", "terminal", "cli", "storage", "text", "problems", "sources", "sandbox", "scoring", "reporting")
+WITHOUT_JAX = (
+    "errors",
+    "config",
+    "terminal",
+    "cli",
+    "storage",
+    "text",
+    "problems",
+    "sources",
+    "sandbox",
+    "scoring",
+    "reporting",
+)
 
 
 def modules():
@@ -52,7 +64,9 @@ def test_imports_run_one_way():
     upward = []
     for path, parts in modules():
         if parts[0] in LEVEL:
-            upward += [f"{'.'.join(parts)} imports {room}" for room in rooms_of(path) if LEVEL.get(room, 99) > LEVEL[parts[0]]]
+            upward += [
+                f"{'.'.join(parts)} imports {room}" for room in rooms_of(path) if LEVEL.get(room, 99) > LEVEL[parts[0]]
+            ]
     assert upward == []
 
 
