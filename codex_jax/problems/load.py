@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from codex_jax.errors import InputError
 from codex_jax.problems import apps, building_blocks, evalplus, humaneval, mbpp
@@ -17,8 +18,7 @@ CHOICES = (
 )
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(NamedTuple):
     """How the rows of a benchmark file are recognised and converted."""
 
     name: str
