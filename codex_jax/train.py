@@ -26,7 +26,7 @@ from codex_jax.records.prefetch import prefetch
 from codex_jax.records.shards import Batch
 from codex_jax.runs import folder
 from codex_jax.runs.checkpoints import open_manager
-from codex_jax.runs.metrics import MetricsLog
+from codex_jax.runs.metrics import open_metrics
 from codex_jax.training.actions.checkpoint import Checkpoint
 from codex_jax.training.actions.evaluate import Evaluate
 from codex_jax.training.actions.log import Log
@@ -80,16 +80,16 @@ def train(config: TrainConfig, resume: bool = False, command: str = "EXPERIMENT.
             return {}
         train_step = make_train_step(config, mesh, eot)
         with (
-            MetricsLog(config.folder, start, is_main) as log,
+            open_metrics(config.folder, start, is_main) as write,
             terminal.progress(config.name, config.steps, shown=is_main) as report,
             closing(prefetch(batches(config, data, start), partial(to_global, mesh))) as prefetched,
         ):
             report(start)
-            evaluate = Evaluate(config, data, mesh, log)
+            evaluate = Evaluate(config, data, mesh, write)
             if start == 0:
                 evaluate.run(0, state.params)
             actions: tuple[Action, ...] = (
-                Log(config, config.batch_size * length, log, report),
+                Log(config, config.batch_size * length, write, report),
                 Checkpoint(config.checkpoint_every, manager),
                 evaluate,
             )

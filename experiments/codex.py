@@ -1,8 +1,8 @@
 """The paper's eight model sizes, pretrained on code: make train-12b, or make plan-12b for what it needs.
 
-python -m codex_jax.train experiments/codex.py:12b trains on runs/data/github_python (data/github_python/README.md) unless
---data.path names another data set. Batches are GPT-3's at each size, in sequences of 2,048 tokens. The mesh, the remat
-policy and the number of microbatches are the best that `plan --search` found for the slice named by `topology`.
+python -m codex_jax.train experiments/codex.py:12b trains on runs/data/github_python, which data/github_python/README.md
+builds, unless --data.path names another data set. Batches are GPT-3's at each size, in sequences of 2,048 tokens. The
+mesh, the remat policy and the number of microbatches are the best that `plan --search` found for the slice `topology`.
 """
 
 from dataclasses import replace

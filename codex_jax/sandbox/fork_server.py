@@ -15,7 +15,6 @@ import socket
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, fork, prctl
 from codex_jax.sandbox.program import serve_calls
@@ -164,17 +163,12 @@ def serve_programs(channel: socket.socket, config: ServerConfig) -> None:
         gc.freeze()  # garbage collection in a program would otherwise copy the memory that it shares with this process
         gc.disable()
         channel.send(b"{}")
-        _answer_requests(channel, server)
-
-
-def _answer_requests(channel: socket.socket, server: ForkServer) -> None:
-    while True:
-        message, pipes, _, _ = socket.recv_fds(channel, MAX_MESSAGE, 2)
-        if not message:
-            return
-        request: dict[str, Any] = json.loads(message)
-        seconds, exceeded = server.run(channel, request["cpu_seconds"], request["wall_seconds"], pipes)
-        # When a program is stopped, the checker reads the end of its pipe and then says that it is done.
-        if not channel.recv(MAX_MESSAGE):
-            return
-        channel.send(json.dumps({"cpu_seconds": seconds, "exceeded": exceeded}).encode())
+        while True:
+            message, pipes, _, _ = socket.recv_fds(channel, MAX_MESSAGE, 2)
+            if not message:
+                return
+            seconds, exceeded = server.run(channel, pipes=pipes, **json.loads(message))
+            # When a program is stopped, the checker reads the end of its pipe and then says that it is done.
+            if not channel.recv(MAX_MESSAGE):
+                return
+            channel.send(json.dumps({"cpu_seconds": seconds, "exceeded": exceeded}).encode())

@@ -29,7 +29,10 @@ def landlock_version() -> int:
 
 
 def make_ruleset(scratch: str, readable: Iterable[Path]) -> int:
-    """The descriptor of a ruleset that allows everything in scratch and reading the readable paths."""
+    """The descriptor of a ruleset that allows everything in scratch and reading the readable paths.
+
+    If it raises OSError, descriptors stay open: the process must end.
+    """
     version = landlock_version()
     all_rights = (1 << FILE_RIGHTS.get(version, LATEST_FILE_RIGHTS)) - 1
     attribute = struct.pack("<Q", all_rights)
@@ -37,27 +40,19 @@ def make_ruleset(scratch: str, readable: Iterable[Path]) -> int:
         if version >= first_version:
             attribute += struct.pack("<Q", denied)
     ruleset = syscall("Landlock", CREATE, attribute, len(attribute), 0)
-    try:
-        allowed = [(scratch, all_rights), *((str(path), READ) for path in readable), *((n, DEVICE) for n in DEVICES)]
-        for path, rights in allowed:
-            try:
-                descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
-            except OSError:
-                continue  # it does not exist or this user may not use it, so there is nothing to allow
-            try:
-                rule = struct.pack("<Qi", rights & all_rights, descriptor)
-                syscall("Landlock", ADD_RULE, ruleset, PATH_BENEATH, rule, 0)
-            finally:
-                os.close(descriptor)
-    except BaseException:
-        os.close(ruleset)
-        raise
+    allowed = [(scratch, all_rights), *((str(path), READ) for path in readable), *((name, DEVICE) for name in DEVICES)]
+    for path, rights in allowed:
+        try:
+            descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        except OSError:
+            continue  # it does not exist or this user may not use it, so there is nothing to allow
+        rule = struct.pack("<Qi", rights & all_rights, descriptor)
+        syscall("Landlock", ADD_RULE, ruleset, PATH_BENEATH, rule, 0)
+        os.close(descriptor)
     return ruleset
 
 
 def enforce_ruleset(ruleset: int) -> None:
     """Applies the ruleset to this process permanently and closes it; needs PR_SET_NO_NEW_PRIVS."""
-    try:
-        syscall("Landlock", RESTRICT, ruleset, 0)
-    finally:
-        os.close(ruleset)
+    syscall("Landlock", RESTRICT, ruleset, 0)
+    os.close(ruleset)

@@ -4,6 +4,7 @@ The namespaces are those of users, mounts, process ids, network, IPC and host na
 """
 
 import os
+import socket
 import struct
 import tempfile
 from collections.abc import Callable, Iterable
@@ -32,33 +33,29 @@ def start_in_namespaces(body: Callable[[], None], readable: Iterable[Path], user
     user: the id that the process has outside. Raises OSError that names what the kernel refused. The process becomes
     a child of the caller only if the caller is a subreaper. Body must end when the caller does.
     """
-    status_out, status_in = os.pipe()
-    mapped_out, mapped_in = os.pipe()
+    ours, theirs = socket.socketpair()
     child = os.fork()
     if not child:
         try:
-            os.close(status_out)
-            os.close(mapped_in)
-            _enter(body, readable, status_in, mapped_out)
+            ours.close()
+            _enter(body, readable, theirs)
         except BaseException as error:
-            os.write(status_in, b"!" + str(error).encode("utf-8", "replace"))
+            theirs.send(b"!" + str(error).encode("utf-8", "replace"))
         finally:
             os._exit(1)  # never return into the caller's code
-    os.close(status_in)
-    os.close(mapped_out)
+    theirs.close()
     try:
-        _expect(status_out, b"unshared")
+        _expect(ours, b"unshared")
         _map_user(child, user)
-        os.write(mapped_in, b"1")
-        _expect(status_out, b"ready")
+        ours.send(b"mapped")
+        _expect(ours, b"ready")
     finally:
-        os.close(status_out)
-        os.close(mapped_in)
+        ours.close()  # ends a child that is still waiting
         os.waitpid(child, 0)
 
 
-def _expect(status: int, expected: bytes) -> None:
-    message = os.read(status, 1000)
+def _expect(channel: socket.socket, expected: bytes) -> None:
+    message = channel.recv(1000)
     if message != expected:
         raise OSError(message[1:].decode("utf-8", "replace") or "namespaces: ended at once")
 
@@ -72,12 +69,12 @@ def _map_user(pid: int, user: int) -> None:
     Path(f"/proc/{pid}/gid_map").write_text(f"{INNER_ID} {group} 1\n")
 
 
-def _enter(body: Callable[[], None], readable: Iterable[Path], status: int, mapped: int) -> None:
+def _enter(body: Callable[[], None], readable: Iterable[Path], channel: socket.socket) -> None:
     """Enters the namespaces, then forks body."""
     is_root = os.geteuid() == 0
     unshare(ALL_NAMESPACES)
-    os.write(status, b"unshared")
-    if os.read(mapped, 1) != b"1":
+    channel.send(b"unshared")
+    if channel.recv(1000) != b"mapped":
         return
     # Opened before the user id changes, which may end access to Python's library, and after unshare, as descriptors
     # from before it belong to mounts that cannot be bound here.
@@ -90,9 +87,8 @@ def _enter(body: Callable[[], None], readable: Iterable[Path], status: int, mapp
     # Only children enter the new pid namespace. The first is its init: when it ends, the kernel kills all others.
     if os.fork():
         os._exit(0)
-    os.write(status, b"ready")
-    os.close(status)
-    os.close(mapped)
+    channel.send(b"ready")
+    channel.close()
     body()
 
 

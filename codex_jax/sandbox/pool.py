@@ -2,13 +2,14 @@
 
 import contextlib
 import json
-import queue
 import select
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,7 +31,7 @@ PACKAGES = str(Path(__file__).parents[2])
 
 Answer = TypeVar("Answer")
 Run = Callable[[Check], Result]
-CheckJob = Callable[[Run], Answer]  # runs one or more checks on a worker
+CheckJob = Callable[[Run], Answer]  # runs any number of checks with the function that it is given
 
 
 class SandboxWorker:
@@ -42,9 +43,8 @@ class SandboxWorker:
 
     def __init__(self, layer: str = "auto", policy: Policy = STDLIB_ONLY) -> None:
         self.policy = policy
-        command = [sys.executable, *FLAGS, BOOT, PACKAGES, layer, json.dumps(asdict(policy))]
         self._process = subprocess.Popen(
-            command,
+            [sys.executable, *FLAGS, BOOT, PACKAGES, layer, json.dumps(asdict(policy))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -52,67 +52,53 @@ class SandboxWorker:
             cwd="/",
             start_new_session=True,  # Ctrl-C in the terminal must not reach the worker
         )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._requests, self._answers = self._process.stdin, self._process.stdout
         self.pid = self._process.pid
-        hello = self._read_line(START)
-        if hello is None:
-            self.close()
-            raise InputError("a sandbox worker did not start: run python -m codex_jax.score --check")
-        self.layer: str = hello["layer"]
-        self.refused: dict[str, str] = hello["refused"]
+        hello = self._read_answer(START)
+        self.layer: str = hello["layer"] if hello else ""
+        self.refused: dict[str, str] = hello["refused"] if hello else {}
         if not self.layer:
             self.close()
+            if hello is None:
+                raise InputError("a sandbox worker did not start: run python -m codex_jax.score --check")
             raise InputError(no_layer_message(self.refused))
 
-    def _read_line(self, seconds: float) -> dict | None:
-        assert self._process.stdout is not None
-        if not select.select([self._process.stdout], [], [], seconds)[0]:
+    def _read_answer(self, seconds: float) -> dict | None:
+        if not select.select([self._answers], [], [], seconds)[0]:
             return None
         try:
-            return json.loads(self._process.stdout.readline())
+            return json.loads(self._answers.readline())
         except ValueError:
             return None
 
     def run(self, check: Check) -> Result | None:
         """Runs one check; None if the worker died or hangs, and then it must be closed.
 
-        Raises ValueError if the check has another policy than the worker.
+        Raises ValueError if the worker has another policy than the check.
         """
         if check.policy != self.policy:
             raise ValueError(f"the worker was started with {self.policy}, and the check has {check.policy}")
-        assert self._process.stdin is not None
         wall_seconds = WALL * check.cpu_seconds
-        request = {
-            "program": check.program,
-            "entry_point": check.entry_point,
-            "test": check.test,
-            "setup": check.setup,
-            "cpu_seconds": check.cpu_seconds,
-            "wall_seconds": wall_seconds,
-        }
         try:
-            self._process.stdin.write(frame(json.dumps(request).encode()))
-            self._process.stdin.flush()
+            self._requests.write(frame(json.dumps({**asdict(check), "wall_seconds": wall_seconds}).encode()))
+            self._requests.flush()
         except OSError:
             return None
-        answer = self._read_line(wall_seconds + GRACE)
-        return Result(answer["status"], answer["cpu_seconds"]) if answer else None
+        answer = self._read_answer(wall_seconds + GRACE)
+        return Result(**answer) if answer else None
 
     def close(self) -> None:
         """Asks the worker to exit, so that it can remove its scratch folder, and kills it if it does not."""
-        assert self._process.stdin is not None
         with contextlib.suppress(OSError):
-            self._process.stdin.close()
+            self._requests.close()
         try:
             self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
         self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-
-
-class Stopped(Exception):
-    """The caller wants no more answers."""
+        self._answers.close()
 
 
 def run_checks(
@@ -120,34 +106,30 @@ def run_checks(
 ) -> Generator[tuple[int, Result], None, None]:
     """Yields (index of the check, its result) as checks finish, in any order."""
 
-    def make_job(check: Check) -> CheckJob[Result]:
-        return lambda run: run(check)
+    def run_check(check: Check, run: Run) -> Result:
+        return run(check)
 
-    return run_jobs(map(make_job, checks), workers, layer)
+    return run_jobs((partial(run_check, check) for check in checks), workers, layer)
 
 
 def run_jobs(
     jobs: Iterable[CheckJob[Answer]], workers: int = 2, layer: str = "auto"
 ) -> Generator[tuple[int, Answer], None, None]:
-    """Yields (index of the job, what it returned) as jobs finish, in any order.
+    """Yields (index of the job, what it returned) as jobs finish, in any order. Each job has one worker at a time.
 
-    Each job is called with a function that runs a check on one of the workers, and may call it any number of times.
+    An exception in a job is raised here. Closing the generator stops jobs at their next check.
     """
-    todo: queue.SimpleQueue[tuple[int, CheckJob[Answer]]] = queue.SimpleQueue()
-    done: queue.SimpleQueue[tuple[int, Answer] | BaseException] = queue.SimpleQueue()
-    count = 0
-    for count, job in enumerate(jobs, 1):
-        todo.put((count - 1, job))
+    slots: list[SandboxWorker | None] = [None] * workers  # of the workers that no job is using
     stop = threading.Event()
 
-    def work() -> None:
-        worker: SandboxWorker | None = None
+    def run_job(job: CheckJob[Answer]) -> Answer:
+        worker = slots.pop()
 
         def run(check: Check) -> Result:
             nonlocal worker
             for _ in range(2):
                 if stop.is_set():
-                    raise Stopped
+                    raise CancelledError
                 if worker is not None and worker.policy != check.policy:
                     worker.close()
                     worker = None
@@ -160,28 +142,17 @@ def run_jobs(
             return Result("failed: the worker died twice on it")
 
         try:
-            while not stop.is_set():
-                try:
-                    index, job = todo.get_nowait()
-                except queue.Empty:
-                    return
-                done.put((index, job(run)))
-        except BaseException as error:
-            done.put(error)
+            return job(run)
         finally:
-            if worker is not None:
-                worker.close()
+            slots.append(worker)
 
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(max(1, min(workers, count)))]
-    for thread in threads:
-        thread.start()
+    executor = ThreadPoolExecutor(workers)
     try:
-        for _ in range(count):
-            answer = done.get()
-            if isinstance(answer, BaseException):
-                raise answer
-            yield answer
+        indices = {executor.submit(run_job, job): index for index, job in enumerate(jobs)}
+        for future in as_completed(indices):
+            yield indices.pop(future), future.result()
     finally:
         stop.set()
-        for thread in threads:
-            thread.join()
+        executor.shutdown(cancel_futures=True)
+        for worker in filter(None, slots):
+            worker.close()

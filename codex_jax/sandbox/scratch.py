@@ -50,16 +50,15 @@ class MountedScratch:
 
     def __init__(self, policy: Policy) -> None:
         self._options = f"mode=0700,size={policy.scratch_size},nr_inodes={policy.scratch_files}"
-        self._mounted = False
-        self._state: tuple[int, ...] = ()
+        self._state: tuple[int, ...] = ()  # of the folder when it was mounted; () while it is not
 
     def clear(self) -> None:
         """Makes the folder empty."""
-        if self._mounted and self._state == _unused_state(self.path):
+        if self._state and self._state == _unused_state(self.path):
             return
         self.close()
         mount("tmpfs", self.path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME, self._options)
-        self._mounted, self._state = True, _unused_state(self.path)
+        self._state = _unused_state(self.path)
 
     def is_full(self, pid: int) -> bool:
         """Whether the program exceeds the limits."""
@@ -67,9 +66,9 @@ class MountedScratch:
 
     def close(self) -> None:
         """Removes the file system."""
-        if self._mounted:
+        if self._state:
             unmount(self.path, MNT_DETACH)
-            self._mounted = False
+            self._state = ()
 
 
 class FolderScratch:

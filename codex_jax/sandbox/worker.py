@@ -90,7 +90,7 @@ def run_check(request: dict[str, Any], channel: socket.socket) -> dict[str, Any]
     """Runs one check and returns the fields of its Result."""
     calls_out, calls_in = os.pipe()
     replies_out, replies_in = os.pipe()
-    limits = {"cpu_seconds": request["cpu_seconds"], "wall_seconds": request["wall_seconds"]}
+    limits = {"cpu_limit": request["cpu_seconds"], "wall_limit": request["wall_seconds"]}
     socket.send_fds(channel, [json.dumps(limits).encode()], [calls_out, replies_in])
     os.close(calls_out)
     os.close(replies_in)

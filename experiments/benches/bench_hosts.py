@@ -1,4 +1,4 @@
-"""python experiments/benches/bench_hosts.py: the same 20 steps by 1, 2 and 4 processes of this machine, and how they differ.
+"""python experiments/benches/bench_hosts.py: the same 20 steps with 1, 2 and 4 processes, and how much losses differ.
 
 Each process is a host of its own with one device: they find each other, read their own slices of every batch and sum
 their gradients over the network, as the hosts of a TPU slice do.

@@ -221,7 +221,7 @@ def test_bad_input(tmp_path, capsys):
 
     refused("--weights", "--weights", "1", "2")
     refused("--weights", "--weights", "-1")
-    refused("--protect nonsense", "--protect", "nonsense")
+    refused("no problems file nonsense", "--protect", "nonsense")
     refused("--version", "--version", "one")
     refused("--seq-len", "--seq-len", "0")
     refused("--tokenizer train:", "--tokenizer", "train:x")

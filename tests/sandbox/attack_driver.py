@@ -1,6 +1,7 @@
-"""python -m tests.sandbox.attack_driver LAYER: runs all attacks in a layer, as whoever starts it, and prints JSON.
+"""python -m tests.sandbox.attack_driver LAYER: runs all attacks in a layer as the current user and prints JSON.
 
-Before each a sample with a word of its own runs in the same worker, and after it one that looks for what was left.
+Each attack runs between two right programs in the same worker. The one before it leaves a secret word in its memory and
+its scratch folder; the one after it looks for anything that the attack left.
 """
 
 import json
@@ -18,7 +19,7 @@ from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, prctl
 from codex_jax.sandbox.pool import SandboxWorker
 from tests.sandbox.attacks import CATEGORIES, CONTROLS, PROBE, TOKEN, completion
 
-TIMEOUT, SHORT = 0.5, 0.25  # CPU seconds, the second for those that would go on for ever
+TIMEOUT, SHORT = 0.5, 0.25  # CPU seconds; the second is for programs that never end
 WORKERS = 4
 TEST = (
     "def check(candidate):\n    assert candidate(1, 2) == 3\n    assert candidate([1], [2]) == [1, 2]\n"
@@ -31,52 +32,52 @@ OUTSIDE = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"), Path.home())
 
 
 def look(folder: Path) -> dict[str, tuple[int, int, float, bytes]]:
-    """All that an attack could change there."""
-    found = {}
+    """All that an attack could change in a folder."""
+    files = {}
     for path in sorted(folder.rglob("*")):
         status = path.lstat()
-        found[str(path)] = (
+        files[str(path)] = (
             status.st_mode,
             status.st_nlink,
             status.st_mtime,
             path.read_bytes() if path.is_file() else b"",
         )
-    return found
+    return files
 
 
 def descriptors() -> int:
-    """How many are open here."""
+    """The number of open descriptors of this process."""
     return len(os.listdir("/proc/self/fd"))
 
 
 def children() -> list[str]:
-    """Of this process; orphans come to it, as it is their subreaper."""
+    """The children of this process, including orphans, as it is their subreaper."""
     with open(f"/proc/self/task/{os.getpid()}/children") as file:
         return file.read().split()
 
 
 def attack_all(layer: str, secret: str, mark: str) -> dict[str, list[str]]:
-    """Name to the results of the sample before, the attack and the probe."""
+    """The statuses of the program before, the attack and the program after, by the attack's name."""
     todo = [(category, name, code) for category, codes in CATEGORIES.items() for name, code in codes.items()]
     todo = [one for one in todo if platform.machine() == "x86_64" or one[0] != "native_x86"]
     todo += [("control", name, code) for name, code in CONTROLS.items()]
     results: dict[str, list[str]] = {}
 
-    def serve(part: list) -> None:
+    def run_part(part: list) -> None:
         worker = SandboxWorker(layer)
         for category, name, code in part:
             attack, probe = (completion(text, secret, mark, platform.machine()) for text in (code, PROBE))
-            found = results[f"{category}/{name}"] = []
+            statuses = results[f"{category}/{name}"] = []
             limit = SHORT if category == "time" else TIMEOUT
             for text, seconds in ((BEFORE, TIMEOUT), (attack, limit), (probe, TIMEOUT)):
                 result = worker.run(Check("def add(a, b):\n" + text, "add", TEST, cpu_seconds=seconds))
-                found.append(result.status if result else "the worker died")
+                statuses.append(result.status if result else "the worker died")
                 if result is None:
                     worker.close()
                     worker = SandboxWorker(layer)
         worker.close()
 
-    threads = [threading.Thread(target=serve, args=(todo[n::WORKERS],)) for n in range(WORKERS)]
+    threads = [threading.Thread(target=run_part, args=(todo[n::WORKERS],)) for n in range(WORKERS)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -105,8 +106,8 @@ def main(layer: str) -> None:
         changed = look(folder) != before
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    found = {"results": results, "changed": changed, "marks": marks, "children": left}
-    print(json.dumps({**found, "descriptors": descriptors() - opened}))
+    outcome = {"results": results, "changed": changed, "marks": marks, "children": left}
+    print(json.dumps({**outcome, "descriptors": descriptors() - opened}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""System calls that no program may ever make, by name: (x86_64, aarch64)."""
+"""System calls that no program may make: the numbers on x86_64 and aarch64, by name."""
 
 DENIED = {
     "kill": (62, 129),

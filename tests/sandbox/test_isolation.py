@@ -5,7 +5,7 @@ from codex_jax.sandbox.check import Check
 from tests.sandbox.attacks import HERE
 from tests.sandbox.checks import problem_check, statuses
 
-# Each program looks through the memory it was forked with for what only the checker may know.
+# Each program searches the memory that it was forked with for what only the checker may know.
 FRAMES = """    pass
 import sys
 frame = sys._getframe()
@@ -29,7 +29,7 @@ for span in spans:
         at = data.find(b"METADATA", at + 1)
 raise LookupError("nothing found")
 """
-# The same without asking where it lies.
+# The same, without reading the addresses from /proc.
 SCAN = f"""    pass
 {(HERE / "scan.txt").read_text()}
 this = 7  # METABASE =
@@ -46,15 +46,15 @@ def check(body, test):
 
 
 @pytest.mark.parametrize("program", [FRAMES, SCAN, HEAP])
-def test_no_test_in_the_memory_of_the_program(program):
+def test_the_program_cannot_find_the_test_in_its_memory(program):
     problem = load_problems("humaneval").problems["HumanEval/0"]
     good = problem_check(problem, problem.canonical_solution)
     first, stolen, last = statuses([good, problem_check(problem, program), good], workers=1)
     assert (first, last) == ("passed", "passed")
-    # With Landlock a program cannot even ask where its memory lies, and in a root of its own there is nothing to ask.
-    asked = ["failed: LookupError: nothing found", "failed: PermissionError", "failed: FileNotFoundError"]
-    kept = {FRAMES: ["failed: AssertionError"], SCAN: asked[:1], HEAP: asked}
-    assert any(stolen.startswith(result) for result in kept[program])
+    # With Landlock a program cannot open /proc/self/maps, and a root of its own has no /proc.
+    heap = ["failed: LookupError: nothing found", "failed: PermissionError", "failed: FileNotFoundError"]
+    expected = {FRAMES: ["failed: AssertionError"], SCAN: heap[:1], HEAP: heap}
+    assert any(stolen.startswith(status) for status in expected[program])
 
 
 def test_a_builtin_exception_keeps_its_type():
@@ -65,7 +65,7 @@ def test_a_builtin_exception_keeps_its_type():
 
 
 @pytest.mark.parametrize("caught", ["except Exception", "except BaseException", "except"])
-def test_no_test_can_forgive_a_program_that_is_gone(caught):
+def test_a_test_that_catches_everything_cannot_pass_a_program_that_ended(caught):
     test = f"    try:\n        candidate(1)\n    {caught}:\n        return\n"
     programs = ("    import os; os._exit(0)\n", "    return object()\n", "    raise ValueError\n")
     dead, unplain, right = statuses([check(program, test) for program in programs])

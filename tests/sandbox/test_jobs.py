@@ -1,4 +1,4 @@
-"""Jobs of several runs, as a sample with many tests is."""
+"""Jobs that run several checks, such as a sample with many tests."""
 
 import pytest
 
@@ -8,14 +8,14 @@ from tests.sandbox.checks import RIGHT, add_check
 CHECK = add_check(RIGHT, cpu_seconds=20.0)
 
 
-def test_a_job_may_run_as_often_as_it_likes():
+def test_a_job_may_run_any_number_of_checks():
     def job(count):
         return lambda run: [run(CHECK).status for _ in range(count)]
 
     assert dict(run_jobs([job(n) for n in (0, 1, 5)])) == {0: [], 1: ["passed"], 2: ["passed"] * 5}
 
 
-def test_a_job_s_exception_is_the_caller_s():
+def test_an_exception_in_a_job_reaches_the_caller():
     def job(run):
         raise KeyError(run(CHECK).status)
 
@@ -23,7 +23,7 @@ def test_a_job_s_exception_is_the_caller_s():
         list(run_jobs([job] * 3, workers=2))
 
 
-def test_no_job_goes_on_after_the_caller_has_seen_enough():
+def test_closing_the_generator_stops_jobs():
     ran = []
 
     def job(run):

@@ -43,7 +43,7 @@ for attempt in (
 
 
 @pytest.mark.skipif(not landlock_version(), reason="this kernel has no Landlock")
-def test_nothing_but_scratch_can_be_written_and_the_library_read(tmp_path):
+def test_only_the_library_can_be_read_and_only_scratch_written(tmp_path):
     scratch, secret = tmp_path / "scratch", tmp_path / "other" / "secret"
     scratch.mkdir()
     secret.parent.mkdir()

@@ -68,12 +68,12 @@ HOSTILE = {
 }
 
 
-def test_no_hostile_program_passes_and_none_spoils_the_next():
+def test_no_hostile_program_passes_or_disturbs_the_next():
     texts = list(HOSTILE.values())
     mixed = [text for hostile in texts for text in (hostile, RIGHT)]
-    found = results(mixed, workers=1)
-    assert [name for name, result in zip(HOSTILE, found[::2], strict=True) if result == "passed"] == []
-    assert set(found[1::2]) == {"passed"}
+    mixed_statuses = results(mixed, workers=1)
+    assert [name for name, result in zip(HOSTILE, mixed_statuses[::2], strict=True) if result == "passed"] == []
+    assert set(mixed_statuses[1::2]) == {"passed"}
 
 
 def test_endless_programs_time_out():
@@ -90,8 +90,10 @@ def test_exact_types_reach_the_test():
 def test_exceptions_reach_the_test_by_type():
     test = "def check(candidate):\n    try:\n        candidate(1, 2)\n    except ValueError:\n        return\n"
     test += "    assert False\n"
-    found = results(["    raise ValueError('x')\n", "    raise KeyError('x')\n", RIGHT], test)
-    assert [result == "passed" for result in found] == [True, False, False]
+    by_value, by_key, not_raised = results(["    raise ValueError('x')\n", "    raise KeyError('x')\n", RIGHT], test)
+    assert by_value == "passed"
+    assert by_key.startswith("failed: KeyError")
+    assert not_raised == "failed: AssertionError"
 
 
 def test_programs_see_no_environment_and_leave_no_file(tmp_path, monkeypatch):
@@ -115,7 +117,7 @@ import os, sys
 from codex_jax.sandbox.check import Check
 from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, prctl
 from codex_jax.sandbox.pool import run_checks
-prctl(PR_SET_CHILD_SUBREAPER, 1)  # whatever is left comes to this process
+prctl(PR_SET_CHILD_SUBREAPER, 1)  # orphans become children of this process
 test = "def check(candidate):\\n    assert candidate(1) == 1\\n"
 program = "def f(x):\\n    import os, time\\n    if os.fork() == 0:\\n        os.setsid()\\n"
 program += "        if os.fork() == 0:\\n            time.sleep(987)\\n        os._exit(0)\\n    return x\\n"
@@ -128,19 +130,19 @@ with open(f"/proc/self/task/{os.getpid()}/children") as file:
 @pytest.mark.parametrize("layer", ["auto", "unsafe"])
 def test_no_process_is_left(layer):
     done = subprocess.run([sys.executable, "-c", ORPHAN, layer], capture_output=True, text=True, check=False)
-    assert (done.stdout, done.stderr) == (f"{layer == 'unsafe'} []\n", "")  # without a filter it may fork, and is right
+    assert (done.stdout, done.stderr) == (f"{layer == 'unsafe'} []\n", "")  # unsafe: it may fork, so it passes
 
 
 @pytest.mark.parametrize("workers", [1, 8])
-def test_verdicts_belong_to_their_samples(workers):
+def test_results_have_the_index_of_their_check(workers):
     texts = [RIGHT if n % 3 else "    return 0\n" for n in range(30)]
     assert [result == "passed" for result in results(texts, workers=workers, cpu_seconds=20)] == [
         bool(n % 3) for n in range(30)
     ]
 
 
-def test_a_program_cannot_kill_those_of_other_workers():
+def test_a_program_cannot_kill_programs_of_other_workers():
     killer = "    import os\n    for _ in range(200):\n        os.kill(-1, 9)\n    return 0\n"
-    found = results([killer, RIGHT] * 30, workers=4, cpu_seconds=20)
-    assert set(found[1::2]) == {"passed"}
-    assert "passed" not in found[::2]
+    killed = results([killer, RIGHT] * 30, workers=4, cpu_seconds=20)
+    assert set(killed[1::2]) == {"passed"}
+    assert "passed" not in killed[::2]

@@ -17,7 +17,7 @@ def scratch(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
-def test_clear_empties_it_however_deep(scratch):
+def test_clear_removes_folders_of_any_depth(scratch):
     here = os.getcwd()
     try:
         os.chdir(scratch.path)
@@ -33,7 +33,7 @@ def test_clear_empties_it_however_deep(scratch):
     assert not scratch.is_full(os.getpid())
 
 
-def test_clear_follows_no_link_and_opens_what_is_closed(scratch, tmp_path):
+def test_clear_follows_no_links_and_removes_folders_without_permissions(scratch, tmp_path):
     outside = tmp_path.parent / "outside"
     outside.mkdir()
     (outside / "kept").write_text("x")
@@ -49,7 +49,7 @@ def test_clear_follows_no_link_and_opens_what_is_closed(scratch, tmp_path):
     assert os.listdir(outside) == ["kept"]
 
 
-def test_size_and_number_are_bounded(scratch):
+def test_size_and_number_of_files_are_bounded(scratch):
     path = Path(scratch.path, "f")
     path.touch()
     os.truncate(path, (1 << 20) - 1)
@@ -62,7 +62,7 @@ def test_size_and_number_are_bounded(scratch):
     assert scratch.is_full(os.getpid())
 
 
-def test_a_removed_file_counts_while_it_is_open(scratch):
+def test_a_deleted_file_counts_while_it_is_open(scratch):
     path = Path(scratch.path, "f")
     with path.open("wb") as file:
         file.truncate((1 << 20) + 1)

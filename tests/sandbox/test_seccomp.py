@@ -54,7 +54,7 @@ sys.exit(failed != [7])
 
 
 def run_filter(code, architecture, number, *arguments):
-    """What the kernel's BPF machine would return."""
+    """What the kernel's BPF interpreter would return."""
     data = struct.pack("<iIQ6Q", number, architecture, 0, *arguments, *[0] * (6 - len(arguments)))
     at, value = 0, 0
     while True:
@@ -113,7 +113,7 @@ def test_layers_can_deny_more_calls_and_arguments(machine):
 
 
 @pytest.mark.parametrize("machine", COLUMN)
-def test_what_must_be_denied_is(machine):
+def test_dangerous_calls_are_denied(machine):
     code, column = build_filter(machine), COLUMN[machine]
     assert {n for n, entry in DENIED.items() if run_filter(code, AUDIT_ARCH[machine], entry[column]) != FAIL} == set()
 
@@ -154,25 +154,25 @@ def test_what_must_be_denied_is(machine):
         ("prlimit64", (0, 7, 1 << 32), False),
     ],
 )
-def test_arguments_are_looked_at(machine, name, arguments, allowed):
+def test_rules_for_arguments(machine, name, arguments, allowed):
     number = number_of(machine, name)
     if number is not None:
         expected = ALLOW if allowed else FAIL
         assert run_filter(build_filter(machine), AUDIT_ARCH[machine], number, *arguments) == expected
 
 
-def test_unknown_machine_is_refused():
+def test_an_unknown_machine_is_refused():
     with pytest.raises(OSError, match="no system call filter"):
         build_filter("pdp11")
 
 
-def test_calls_fail_for_a_process_and_its_children():
+def test_an_installed_filter_denies_calls_in_all_threads():
     done = subprocess.run([sys.executable, "-c", TRY], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="checks this machine's own numbers")
-def test_numbers_are_the_kernels():
+def test_numbers_are_those_of_this_kernel():
     libc = ctypes.CDLL(None, use_errno=True)
     assert libc.syscall(DENIED["kill"][0], os.getpid(), 0) == 0
     assert libc.syscall(DENIED["pidfd_open"][0], -1, 0) == -1

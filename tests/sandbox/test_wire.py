@@ -29,7 +29,7 @@ def same(a, b):
 
 
 @given(values)
-def test_values_come_back_with_their_types(value):
+def test_values_and_types_survive(value):
     assert same(decode(encode(value)), value)
 
 
@@ -42,12 +42,12 @@ def test_corner_values():
 
 
 @pytest.mark.parametrize("value", [object(), print, iter([]), [object()], {1: print}])
-def test_what_is_not_plain_is_refused(value):
+def test_values_that_are_not_plain_data_are_refused(value):
     with pytest.raises(WireError):
         encode(value)
 
 
-def test_what_is_too_deep_is_refused():
+def test_values_that_are_too_deep_are_refused():
     deep = []
     for _ in range(5000):
         deep = [deep]

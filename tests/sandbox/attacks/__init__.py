@@ -1,10 +1,10 @@
-"""Programs that try what none may do, by category: all stand for a function that should return a + b.
+"""Programs that try to break out of the sandbox, by category. Each is the body of a function that should return a + b.
 
-A file a category; in it "## NAME" and the body of that function, or, from a line "---" on, the module below it. One
-that has its way returns the right answer, so that a pass means an attack that worked. SECRET is a file that the
-machine's own rights let anybody read, write and remove; MARK is a name that must appear nowhere but in the program's
-own folder. @NAME@ is the number of a system call, and @SCAN@ the text of scan.txt. Those in control.txt are right and
-must pass.
+Each category is a text file. It holds "## NAME" lines, each followed by the body of the function and, after a line
+"---", code of the module below the function. An attack that succeeds returns the right answer, so a pass means that the
+attack worked. SECRET is a file that file permissions let anyone read, write and remove. MARK is a name that must appear
+nowhere outside the program's own folder. @NAME@ stands for the number of a system call, and @SCAN@ for the text of
+scan.txt. The programs in control.txt are not attacks and must pass.
 """
 
 import re
@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 TOKEN = "xyzzy-of-another-sample"
 NUMBERS = {**DENIED, "clone": (56, 220), "exit_group": (231, 94), "exit": (60, 93)}
 
-# family, kind
+# name: (family, kind)
 SOCKETS = {
     "tcp": ("socket.AF_INET", "socket.SOCK_STREAM"),
     "tcp6": ("socket.AF_INET6", "socket.SOCK_STREAM"),
@@ -28,7 +28,7 @@ SOCKETS = {
     "vsock": ("40", "socket.SOCK_STREAM"),
     "crypto": ("38", "socket.SOCK_SEQPACKET"),
 }
-# Whatever the arguments, a call that is closed says EPERM; another error means that the kernel looked at them.
+# A denied call fails with EPERM whatever its arguments. Any other error means that the kernel looked at them.
 CALL = """import ctypes
 libc = ctypes.CDLL(None, use_errno=True)
 assert libc.syscall(@{name}@, -1, 0, 0, 0, 0, 0) >= 0 or ctypes.get_errno() != 1
@@ -47,7 +47,7 @@ X86 = {
 
 
 def read(name: str) -> dict[str, str]:
-    """The programs of a file by their names."""
+    """The programs of a file, by name."""
     parts = re.split(r"^## (\w+)\n", (HERE / f"{name}.txt").read_text(), flags=re.MULTILINE)
     return {title: code.strip("\n") for title, code in zip(parts[1::2], parts[2::2], strict=True)}
 
@@ -65,7 +65,7 @@ CATEGORIES["crashes"] |= {
 CATEGORIES["native"] |= {f"call_{name}": CALL.format(name=name) for name in DENIED}
 CATEGORIES["native_x86"] = {name: MACHINE_CODE.format(code=code) for name, code in X86.items()}
 CONTROLS = read("control")
-# Passes unless the sample before it left anything.
+# Passes unless the program before it left anything.
 PROBE = """import fcntl, os, threading, signal
 assert {fcntl.fcntl(fd, fcntl.F_GETFL) & ~0o100000 for fd in (0, 1, 2)} == {os.O_RDWR}
 assert [fcntl.fcntl(fd, fcntl.F_GETFL) & ~0o100000 for fd in (3, 4)] == [os.O_RDONLY, os.O_WRONLY]
@@ -76,7 +76,7 @@ return a + b"""
 
 
 def completion(code: str, secret: str, mark: str, machine: str) -> str:
-    """The sample of an attack."""
+    """An attack's program without its first line, def add(a, b)."""
     column = ("x86_64", "aarch64").index(machine)
     code = code.replace("@SCAN@", (HERE / "scan.txt").read_text())
     for name, numbers in NUMBERS.items():
