@@ -21,7 +21,7 @@ def test_tables_of_models():
     )
     shown = cells(tables.model_tables({"base": values, "other": values}))
     assert shown["Pass rates"] == [["base", "25.0%"], ["other", "25.0%"]]
-    assert shown["One sample a problem, chosen by"] == [
+    assert shown["One sample per problem, chosen by"] == [
         ["random", "25.0%", "25.0%"],
         ["mean log p", "50.0%", "50.0%"],
         ["oracle", "50.0%", "50.0%"],
@@ -33,14 +33,14 @@ def test_apps_as_in_the_paper():
     results = contest("a", "interview", ("passed", True), ("failed: X", False))
     results += contest("b", "competition", ("timed out", True), ("failed: X", True))
     shown = dict(tables.model_tables({"m": summarize(results, WHERE, ks=(1,))}))
-    assert shown["m by difficulty (with time-outs as passes)"] == [
+    assert shown["m by difficulty (with timeouts as passes)"] == [
         ["", "interview, 1 problems", "competition, 1 problems"],
         ["raw pass@1", "50.0% (50.0%)", "0.0% (50.0%)"],
         ["filtered pass@1", "100.0% (100.0%)", "0.0% (50.0%)"],
     ]
     titles = [title for title in shown if title.startswith("Pass rates")]
     assert titles == ["Pass rates", "Pass rates of the samples that pass the examples in the statement"]
-    assert shown["Pass rates"][0] == ["model", "pass@1", "pass@1 with time-outs"]
+    assert shown["Pass rates"][0] == ["model", "pass@1", "pass@1 with timeouts"]
 
 
 def test_problems_and_the_best():
