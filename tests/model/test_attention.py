@@ -26,11 +26,10 @@ WINDOWS = [0, 1, 40, 160]
 
 
 def attention(kernel, query, key, value, segment_ids, window):
-    scaled = query * SHAPE[-1] ** -0.5
     if kernel == "cudnn":  # cuDNN itself needs a GPU: the same function on XLA
-        return cudnn(scaled, key, value, jnp.asarray(segment_ids), window, implementation="xla")
-    config = ModelConfig(layers=2, attention=kernel, window=40)
-    return packed_attention(config, scaled, key, value, jnp.asarray(segment_ids), window)
+        return cudnn(query, key, value, jnp.asarray(segment_ids), 16**-0.5, window, implementation="xla")
+    config = ModelConfig(layers=2, width=32, heads=2, attention=kernel, window=40)
+    return packed_attention(config, query, key, value, jnp.asarray(segment_ids), window)
 
 
 def arrays(seed=0):
