@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from codex_jax.config import ModelConfig
 from codex_jax.model.attention import attend_cached
 from codex_jax.model.cache import Prefix, Suffix, next_positions
+from codex_jax.model.geometry import score_scale
 from codex_jax.model.kernels import packed_attention
 
 Array = jax.Array
@@ -25,7 +26,7 @@ class PackedContext:
     positions_BT: Array  # int32: of a token in its document
 
     def attend(self, config: ModelConfig, query: Array, key: Array, value: Array, window: Array | int) -> Array:
-        """-> [B, T, H, D], like query (multiplied by the score scale), key and value; window: see packed_attention."""
+        """-> [B, T, H, D], like query, key and value; window: see packed_attention."""
         return packed_attention(config, query, key, value, self.segment_ids_BT, window)
 
 
@@ -45,9 +46,9 @@ class CachedContext:
         return next_positions(self.prefix, self.suffix)[:, None]
 
     def attend(self, config: ModelConfig, query: Array, key: Array, value: Array, window: Array | int) -> Array:
-        """-> [B, 1, H, D], like query (multiplied by the score scale), key and value; window: int, 0 for no limit."""
+        """-> [B, 1, H, D], like query, key and value; window: int, 0 for no limit."""
         assert isinstance(window, int)
-        new = query[:, 0], key[:, 0], value[:, 0]
+        new = query[:, 0] * score_scale(config), key[:, 0], value[:, 0]
         return attend_cached(*new, self.prefix, self.suffix, self.layer, self.longest, window)[:, None]
 
 

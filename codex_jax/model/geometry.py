@@ -78,6 +78,11 @@ def head_dim(config: ModelConfig) -> int:
     return config.width // config.heads
 
 
+def score_scale(config: ModelConfig) -> float:
+    """What attention multiplies its scores by."""
+    return head_dim(config) ** -0.5
+
+
 def axis_sizes(config: ModelConfig) -> dict[str, int]:
     """Logical axis -> its size."""
     width = config.width

@@ -85,9 +85,7 @@ class Attention(nn.Module):
             return x.reshape(*x.shape[:2], config.heads, head_dim(config))
 
         query, key, value = heads("query"), heads("key"), heads("value")
-        with jax.named_scope("attention"):
-            scaled = query * head_dim(config) ** -0.5
-            out = context.attend(config, scaled, key, value, window).reshape(x_BTC.shape)
+        out = context.attend(config, query, key, value, window).reshape(x_BTC.shape)
         return checkpoint_name(Linear(config, residual_std(config), name="out")(out), "out"), (key, value)
 
 

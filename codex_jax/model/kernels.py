@@ -1,6 +1,6 @@
 """Attention of packed documents by the kernel that suits the platform: splash on TPU, cuDNN on NVIDIA GPUs, or XLA.
 
-Arrays are [B, T, H, D]; queries come multiplied by the score scale. A window of w limits each token to its last w
+Arrays are [B, T, H, D]: B sequences, T tokens, H heads, D head size. A window of w limits each token to its last w
 tokens, itself included; 0 is no limit.
 """
 
@@ -17,7 +17,7 @@ from codex_jax.config import Attention as AttentionSetting
 from codex_jax.config import ModelConfig
 from codex_jax.errors import InputError
 from codex_jax.model.attention import attend, attend_packed, packed_mask
-from codex_jax.model.geometry import layer_windows
+from codex_jax.model.geometry import layer_windows, score_scale
 from codex_jax.model.remat import SAVED_ATTENTION
 from codex_jax.parallel.mesh import AXES, RULES, current_mesh, platform
 
@@ -60,22 +60,24 @@ def packed_attention(
 
     window: an int, or int32 [] with one of layer_windows(config), where one program serves several layers.
     """
-    operands = query, key, value, segment_ids_BT
     kernel = choose_kernel(config.attention, platform(), query.dtype, query.shape[1], query.shape[-1])
+    scale = score_scale(config)
     if kernel == "xla":
         mesh = current_mesh()
         if mesh is not None and mesh.shape["sequence"] > 1:
             # Not in blocks of queries: each block would be on one device only.
-            out = attend(query, key, value, packed_mask(segment_ids_BT, window))
+            out = attend(query * scale, key, value, packed_mask(segment_ids_BT, window))
         else:
-            out = attend_packed(*operands, window)
+            out = attend_packed(query * scale, key, value, segment_ids_BT, window)
         return checkpoint_name(out, SAVED_ATTENTION)
 
     def with_window(window: int) -> Callable[..., Array]:
-        if kernel == "cudnn":
-            return lambda q, k, v, ids: checkpoint_name(cudnn(q, k, v, ids, window), SAVED_ATTENTION)
-        return partial(splash, window=window)
+        if kernel == "splash":
+            return partial(splash, scale=scale, window=window)
+        run = partial(cudnn, scale=scale, window=window)
+        return lambda *operands: checkpoint_name(run(*operands), SAVED_ATTENTION)
 
+    operands = query, key, value, segment_ids_BT
     if isinstance(window, int):
         return with_window(window)(*operands)
     # These kernels need the window as a constant, so that they skip what it hides: one branch for each.
@@ -85,7 +87,13 @@ def packed_attention(
 
 
 def cudnn(
-    query: Array, key: Array, value: Array, segment_ids: Array, window: int, implementation: Any = "cudnn"
+    query: Array,
+    key: Array,
+    value: Array,
+    segment_ids: Array,
+    scale: float,
+    window: int,
+    implementation: Literal["xla", "cudnn"] = "cudnn",
 ) -> Array:
     """cuDNN's fused attention, which shards itself over a mesh; implementation "xla" computes the same on a CPU."""
     same_document = segment_ids[:, None, :, None] == segment_ids[:, None, None, :]
@@ -94,14 +102,14 @@ def cudnn(
         key,
         value,
         mask=same_document,
-        scale=1.0,
+        scale=scale,
         is_causal=True,
         local_window_size=(window - 1, 0) if window else None,
         implementation=implementation,
     )
 
 
-def splash(query: Array, key: Array, value: Array, segment_ids: Array, window: int) -> Array:
+def splash(query: Array, key: Array, value: Array, segment_ids: Array, scale: float, window: int) -> Array:
     """Splash attention under shard_map: each device has some heads, and its part of the queries over all keys.
 
     Sequences are padded until each device's part is a multiple of 128 tokens. On a CPU the kernel is interpreted.
@@ -137,7 +145,7 @@ def splash(query: Array, key: Array, value: Array, segment_ids: Array, window: i
 
     # The padding is a document of its own: no real token sees it, and its gradient is zero.
     ids = jnp.pad(segment_ids, ((0, 0), (0, padding)), constant_values=-1)
-    operands = kernel, to_kernel(query), to_kernel(key), to_kernel(value), ids, ids
+    operands = kernel, to_kernel(query * scale), to_kernel(key), to_kernel(value), ids, ids
     if mesh is None:
         out = on_device(*operands)
     else:
