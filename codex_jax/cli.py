@@ -18,11 +18,10 @@ from codex_jax.config import TrainConfig, load_experiment
 from codex_jax.errors import InputError
 
 Args = TypeVar("Args")
-T = TypeVar("T")
 Main = Callable[[Any], int | None]
 Command = tuple[Main, type]  # a function and the dataclass of its flags
 Experiment = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="EXPERIMENT")]
-Hidden = Annotated[T, tyro.conf.Fixed, tyro.conf.Suppress]  # a field that is no flag
+Defaults = Annotated[TrainConfig, tyro.conf.Fixed, tyro.conf.Suppress]  # not a flag
 
 
 def parse(
@@ -100,8 +99,7 @@ class ExperimentArgs(TrainConfig):
     """
 
     experiment: Experiment = ""  # EXPERIMENT.py, or EXPERIMENT.py:NAME where it has several
-    defaults: Hidden[TrainConfig] = dataclasses.field(default_factory=TrainConfig)  # the experiment file's own config
-    words: Hidden[tuple[str, ...]] = ()  # the command line: the experiment and the flags
+    defaults: Defaults = dataclasses.field(default_factory=TrainConfig)  # the experiment file's own config
 
     def config(self) -> TrainConfig:
         """The settings of the run alone."""
@@ -123,7 +121,7 @@ def run_experiment(main: Main, args_type: type[ExperimentArgs], argv: list[str] 
                 parse(args_type, help_flags, None, f"{description}\n\n{error}" if name else description)
             raise
         settings = {field.name: getattr(config, field.name) for field in dataclasses.fields(TrainConfig)}
-        default = args_type(**settings, experiment=name, defaults=config, words=tuple(words))
+        default = args_type(**settings, experiment=name, defaults=config)
         args = parse(args_type, words[1:], default, description)
         if args.experiment != name:
             raise InputError(f"unexpected argument {args.experiment!r} after the experiment {name} (see --help)")

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from codex_jax.errors import InputError
 
-# What the forward pass saves for the backward pass, from least memory to most; the rest is recomputed. "full" recomputes
-# whole layers, "none" recomputes nothing, "dots" saves the outputs of the matrix products with weights.
+# What the forward pass saves for the backward pass, from least memory to most; the rest is recomputed. "dots" are the
+# outputs of matrix products with weights; "full" recomputes whole layers, "none" recomputes nothing.
 RematPolicy = Literal["full", "attention", "qkv", "dots", "dots_attention", "none"]
 Dtype = Literal["float32", "bfloat16"]
 Attention = Literal["auto", "xla", "splash", "cudnn"]

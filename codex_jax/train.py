@@ -6,7 +6,6 @@ checkpoint of its run folder, or from step 0 where it has none yet.
 """
 
 import os
-import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from codex_jax.config import TrainConfig, validate
 from codex_jax.parallel import hosts
 from codex_jax.parallel.mesh import check_divides, make_mesh
 from codex_jax.planning import capacity
+from codex_jax.planning.changes import run_arguments
 from codex_jax.records.dataset import Dataset
 from codex_jax.records.prefetch import prefetch
 from codex_jax.records.shards import Batch
@@ -104,7 +104,7 @@ def main(args: TrainArgs) -> int:
     began = time.monotonic()
     config = args.config()
     hosts.join(config.hosts)
-    values = train(config, args.resume, shlex.join(word for word in args.words if word != "--resume"))
+    values = train(config, args.resume, run_arguments(args))
     if jax.process_index() == 0:
         metrics = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
         print(f"{config.folder}: {metrics}  {time.monotonic() - began:.0f} s")

@@ -73,7 +73,7 @@ def test_an_experiment_gives_the_defaults_of_the_flags(experiments):
     assert (args.steps, args.seed, args.resume) == (7, 3, True)
     assert args.config() == TrainConfig(steps=7, seed=3, data=DataConfig(path="d", train_split="t"))
     assert args.defaults == TrainConfig(steps=7, data=DataConfig(path="d"))
-    assert args.words == (f"{experiments}/one.py", "--seed", "3", "--data.train-split", "t", "--resume")
+    assert args.experiment == f"{experiments}/one.py"
     assert (experiments / "runs").read_text() == "x"  # the file has been run once
     assert experiment(f"{experiments}/two.py:b")[1].steps == 2
 
@@ -87,7 +87,7 @@ def test_an_experiment_gives_the_defaults_of_the_flags(experiments):
         (["two.py"], "name one of the experiments of two.py as two.py:NAME; it has a, b"),
         (["two.py:c"], "it has a, b"),
         (["one.py", "more"], "unexpected argument 'more'"),
-        (["one.py", "--words", "x"], "Unrecognized options: --words"),
+        (["one.py", "--defaults.steps", "3"], "Unrecognized options: --defaults.steps"),
     ],
 )
 def test_a_bad_experiment_is_one_line_and_two(experiments, monkeypatch, capsys, words, message):
@@ -111,5 +111,5 @@ def test_help_shows_every_flag_with_the_experiments_defaults(experiments, monkey
     assert "--resume" in text
     assert "--model.layers" in text
     assert f"(default: {steps})" in next(line for line in text.splitlines() if "--steps" in line)
-    assert "--words" not in text
+    assert "--defaults" not in text
     assert ("it has a, b" in " ".join(text.split())) == (words[0] == "two.py")

@@ -8,7 +8,7 @@ from codex_jax.errors import InputError
 from codex_jax.records.dataset import open_dataset
 from codex_jax.runs import folder
 from codex_jax.text.tokenizers import train_sentencepiece
-from tests.records.made import build
+from tests.records.build import build
 
 
 @pytest.fixture(scope="module")

@@ -25,10 +25,10 @@ def test_loss_is_the_reference_cross_entropy_of_each_document():
     documents = [np.array([0, 5, 9, 33]), np.array([0, 60, 2, 3, 7])]
     row = np.concatenate([*documents, [0]])
     total, weight = summed_loss(GPT(CONFIG), params, {"tokens": jnp.asarray(row)[None]}, 0)
-    wanted = 0.0
+    expected = 0.0
     for document in documents:
         logits = forward(jax.tree.map(np.asarray, params), document, CONFIG.heads)
         logps = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-        wanted -= logps[np.arange(len(document)), [*document[1:], 0]].sum()
+        expected -= logps[np.arange(len(document)), [*document[1:], 0]].sum()
     assert float(weight) == 9
-    assert float(total) == pytest.approx(wanted, rel=1e-5)
+    assert float(total) == pytest.approx(expected, rel=1e-5)

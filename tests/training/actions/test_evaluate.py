@@ -12,7 +12,7 @@ from codex_jax.parallel.mesh import make_mesh
 from codex_jax.records.dataset import open_dataset
 from codex_jax.training.actions.evaluate import Evaluate
 from codex_jax.training.loop import Step
-from tests.records.made import build
+from tests.records.build import build
 
 MODEL = ModelConfig(layers=1, width=16, heads=2, context=8, vocab_size=128)
 CONFIG = TrainConfig(model=MODEL, batch_size=4, eval_every=3, data=DataConfig(validation_split="train"))
