@@ -54,3 +54,11 @@ def test_a_worker_refuses_a_check_with_another_policy():
             worker.run(Check("", "f", "", policy=Policy(memory=1 << 20)))
     finally:
         worker.close()
+
+
+def test_tests_can_import_installed_packages_and_programs_cannot():
+    test = "import numpy\n\n\ndef check(candidate):\n    assert candidate() == 1\n"
+    with_import = "def f():\n    import numpy\n    return 1\n"
+    results = run_all([Check("def f():\n    return 1\n", "f", test), Check(with_import, "f", test)])
+    assert results[0].status == "passed"
+    assert results[1].status.startswith("failed: ModuleNotFoundError")
