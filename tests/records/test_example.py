@@ -7,7 +7,8 @@ from codex_jax.records.example import encode, layout
 def test_encoding_by_hand():
     # From the inside out: the value, its list, the feature, the entry with its name, the features.
     assert encode({"a": b"xy"}) == bytes.fromhex("0A0D 0A0B 0A0161 1206 0A04 0A02") + b"xy"
-    # Sizes above 127 take two bytes: 300 is AC 02.
+    # Sizes above 127 take two bytes: 128 is 80 01, and 300 is AC 02.
+    assert encode({"a": bytes(128)}) == bytes.fromhex("0A8F01 0A8C01 0A0161 128601 0A8301 0A8001") + bytes(128)
     assert encode({"a": bytes(300)}) == bytes.fromhex("0ABB02 0AB802 0A0161 12B202 0AAF02 0AAC02") + bytes(300)
     # Names are sorted. The two entries have 13 bytes each.
     a = bytes.fromhex("0A0B 0A0161 1206 0A04 0A02") + b"xy"

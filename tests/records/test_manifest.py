@@ -12,6 +12,7 @@ def test_a_written_manifest_is_read_back(tmp_path):
     manifest = read_manifest(build(tmp_path / "d"))
     write_manifest(tmp_path, manifest)
     assert read_manifest(tmp_path) == manifest
+    assert (tmp_path / "manifest.json").read_text().startswith('{\n  "name": "d",\n')
     assert {path.name for path in tmp_path.iterdir()} == {"d", "manifest.json"}
 
 
