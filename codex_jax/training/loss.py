@@ -7,7 +7,9 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
-from codex_jax.model.gpt import GPT, logits, segments_and_positions
+from codex_jax.model.context import pack
+from codex_jax.model.gpt import GPT
+from codex_jax.model.product import logits
 from codex_jax.parallel.mesh import AXES, current_mesh, spec
 
 Batch = dict[str, jax.Array]
@@ -16,7 +18,7 @@ Batch = dict[str, jax.Array]
 def target_weights(batch: Batch, eot: int) -> jax.Array:
     """float32 [B, T]: 1 for each of tokens[:, 1:] that is a target, else 0.
 
-    Targets are the tokens that loss_mask has, by default all, without padding: end-of-text after end-of-text.
+    Tokens with loss_mask 0 are not targets, and neither is padding, which is end-of-text after end-of-text.
     """
     tokens = batch["tokens"]
     weights = ~((tokens[:, :-1] == eot) & (tokens[:, 1:] == eot))
@@ -53,7 +55,7 @@ def summed_loss(model: GPT, params: Any, batch: Batch, eot: int, chunks: int = 1
     """
     inputs, targets = batch["tokens"][:, :-1], batch["tokens"][:, 1:]
     weights = target_weights(batch, eot)
-    hidden: Any = model.apply({"params": params}, inputs, *segments_and_positions(inputs, eot), method=GPT.hidden)
+    hidden: Any = model.apply({"params": params}, inputs, pack(inputs, eot), method=GPT.hidden)
     table: Any = model.apply({"params": params}, method=GPT.unembedding)
 
     def whole(hidden: jax.Array, targets: jax.Array, weights: jax.Array, table: jax.Array) -> jax.Array:

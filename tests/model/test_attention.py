@@ -14,20 +14,23 @@ import pytest
 
 from codex_jax.config import DataConfig, ModelConfig, TrainConfig, validate
 from codex_jax.errors import InputError
-from codex_jax.model.gpt import GPT, segments_and_positions
-from codex_jax.model.kernels import attention, chosen, cudnn
+from codex_jax.model.context import pack
+from codex_jax.model.gpt import GPT, init_params
+from codex_jax.model.kernels import choose_kernel, cudnn, packed_attention
 from tests.model.made import make_params
 from tests.model.reference import attention as reference
 from tests.model.reference import attention_gradients, forward
 
 SHAPE = (2, 160, 2, 16)  # not a multiple of splash's 128
 WINDOWS = [0, 1, 40, 160]
-WAYS = {
-    "xla": partial(attention, implementation="xla"),
-    "splash": partial(attention, implementation="splash"),
-    # cuDNN itself needs a GPU: here what we ask of it, by the same function's own XLA.
-    "cudnn": partial(cudnn, implementation="xla"),
-}
+
+
+def attention(kernel, query, key, value, segment_ids, window):
+    scaled = query * SHAPE[-1] ** -0.5
+    if kernel == "cudnn":  # cuDNN itself needs a GPU: the same function on XLA
+        return cudnn(scaled, key, value, jnp.asarray(segment_ids), window, implementation="xla")
+    config = ModelConfig(layers=2, attention=kernel, window=40)
+    return packed_attention(config, scaled, key, value, jnp.asarray(segment_ids), window)
 
 
 def arrays(seed=0):
@@ -38,25 +41,24 @@ def arrays(seed=0):
 
 
 @pytest.mark.parametrize("window", WINDOWS)
-@pytest.mark.parametrize("way", WAYS)
-def test_agrees_with_float64_reference_forward_and_gradient(way, window):
+@pytest.mark.parametrize("kernel", ["xla", "splash", "cudnn"])
+def test_agrees_with_float64_reference_forward_and_gradient(kernel, window):
     *args, cotangent = arrays()
-    ours = partial(WAYS[way], window=window)
-    out, pull = jax.vjp(lambda q, k, v: ours(q, k, v, jnp.asarray(args[3])), *args[:3])
+    out, pull = jax.vjp(lambda q, k, v: attention(kernel, q, k, v, args[3], window), *args[:3])
     np.testing.assert_allclose(out, reference(*args, window), atol=3e-6)
-    for mine, theirs in zip(pull(cotangent), attention_gradients(*args, window, cotangent), strict=True):
-        np.testing.assert_allclose(mine, theirs, atol=2e-5)
+    for actual, expected in zip(pull(cotangent), attention_gradients(*args, window, cotangent), strict=True):
+        np.testing.assert_allclose(actual, expected, atol=2e-5)
 
 
-@pytest.mark.parametrize("way", ["xla", "splash"])
-def test_a_flag_says_whether_the_window_counts(way):
+@pytest.mark.parametrize("kernel", ["xla", "splash"])
+def test_one_compiled_program_serves_layers_with_and_without_a_window(kernel):
     *args, _ = arrays()
-    run = jax.jit(lambda banded: WAYS[way](*args, 40, banded=banded))
-    np.testing.assert_allclose(run(True), reference(*args, 40), atol=3e-6)
-    np.testing.assert_allclose(run(False), reference(*args, 0), atol=3e-6)
+    run = jax.jit(lambda window: attention(kernel, *args, window))
+    np.testing.assert_allclose(run(40), reference(*args, 40), atol=3e-6)
+    np.testing.assert_allclose(run(0), reference(*args, 0), atol=3e-6)
 
 
-def test_the_reference_gradient_is_the_slope_of_the_reference():
+def test_the_reference_gradient_agrees_with_finite_differences():
     *args, cotangent = arrays()
     args = [a[:1, :12] for a in args]
     args[3][:, 7:] += 1
@@ -70,25 +72,25 @@ def test_the_reference_gradient_is_the_slope_of_the_reference():
         assert (sums[0] - sums[1]) / 2e-5 == pytest.approx((gradient * direction).sum(), rel=1e-6)
 
 
-def test_auto_chooses_by_platform():
-    assert chosen("auto", "cpu", jnp.float32, 256, 64) == "xla"
-    assert chosen("auto", "tpu", jnp.bfloat16, 256, 64) == "splash"
-    assert chosen("auto", "gpu", jnp.float32, 256, 64) == "xla"  # cuDNN has no float32
-    assert chosen("xla", "tpu", jnp.float32, 256, 64) == "xla"
+def test_auto_chooses_the_kernel_of_the_platform():
+    assert choose_kernel("auto", "cpu", jnp.float32, 256, 64) == "xla"
+    assert choose_kernel("auto", "tpu", jnp.bfloat16, 256, 64) == "splash"
+    assert choose_kernel("auto", "gpu", jnp.float32, 256, 64) == "xla"  # cuDNN has no float32
+    assert choose_kernel("xla", "tpu", jnp.float32, 256, 64) == "xla"
     with pytest.raises(InputError, match="attention cudnn needs an NVIDIA GPU"):
-        chosen("cudnn", "cpu", jnp.bfloat16, 256, 64)
+        choose_kernel("cudnn", "cpu", jnp.bfloat16, 256, 64)
     with pytest.raises(InputError, match="attention splash needs a TPU"):
-        chosen("splash", "gpu", jnp.bfloat16, 256, 64)
+        choose_kernel("splash", "gpu", jnp.bfloat16, 256, 64)
 
 
 @pytest.mark.parametrize(
     ("capability", "kernel"), [("9.0", "cudnn"), ("8.0", "cudnn"), ("7.5", "xla"), ("gfx90a", "xla")]
 )
-def test_auto_leaves_gpus_without_a_fused_kernel_to_xla(monkeypatch, capability, kernel):
+def test_auto_uses_xla_on_gpus_without_the_fused_kernel(monkeypatch, capability, kernel):
     device = type("Device", (), {"compute_capability": capability})()
     monkeypatch.setattr(jax, "devices", lambda: [device])
-    assert chosen("auto", "gpu", jnp.bfloat16, 256, 64) == kernel
-    assert chosen("auto", "gpu", jnp.bfloat16, 255, 64) == "xla"
+    assert choose_kernel("auto", "gpu", jnp.bfloat16, 256, 64) == kernel
+    assert choose_kernel("auto", "gpu", jnp.bfloat16, 255, 64) == "xla"
 
 
 CONFIG = ModelConfig(layers=3, width=32, heads=4, context=40, vocab_size=64, window=6)
@@ -101,23 +103,23 @@ def params():
 
 @partial(jax.jit, static_argnums=2)
 def logits(params, tokens, config=CONFIG):
-    return GPT(config).apply({"params": params}, tokens, *segments_and_positions(tokens, 0))
+    return GPT(config).apply({"params": params}, tokens, pack(tokens, 0))
 
 
-@pytest.mark.parametrize("how", [{}, {"attention": "splash"}, {"remat": "full", "attention": "splash"}, {"unroll": 3}])
-def test_alternating_layers_agree_with_float64_reference(params, how):
+@pytest.mark.parametrize(
+    "settings", [{}, {"attention": "splash"}, {"remat": "full", "attention": "splash"}, {"unroll": 3}]
+)
+def test_a_model_with_windows_agrees_with_float64_reference(params, settings):
     document = np.concatenate([[0], np.random.default_rng(0).integers(1, 64, 29)])
-    ours, _ = logits(params, jnp.asarray(document)[None], dataclasses.replace(CONFIG, **how))
-    theirs = forward(jax.tree.map(np.asarray, params), document, CONFIG.heads, CONFIG.window)
-    np.testing.assert_allclose(ours[0], theirs, atol=1e-5 * np.abs(theirs).max(), rtol=1e-5)
-    dense = forward(jax.tree.map(np.asarray, params), document, CONFIG.heads)
-    assert np.abs(theirs - dense).max() > 0.1
+    actual, _ = logits(params, jnp.asarray(document)[None], dataclasses.replace(CONFIG, **settings))
+    expected = forward(jax.tree.map(np.asarray, params), document, CONFIG.heads, CONFIG.window)
+    np.testing.assert_allclose(actual[0], expected, atol=1e-5 * np.abs(expected).max(), rtol=1e-5)
+    without_window = forward(jax.tree.map(np.asarray, params), document, CONFIG.heads)
+    assert np.abs(expected - without_window).max() > 0.1
 
 
-def test_a_window_leaves_the_parameters_as_they_were(params):
-    tokens = jnp.zeros((1, 4), jnp.int32)
-    plain = dataclasses.replace(CONFIG, window=0)
-    tree = nn.meta.unbox(GPT(plain).init(jax.random.key(0), tokens, tokens, tokens))["params"]
+def test_a_window_does_not_change_the_parameter_tree(params):
+    tree = nn.meta.unbox(init_params(dataclasses.replace(CONFIG, window=0), jax.random.key(0)))
     assert jax.tree.map(jnp.shape, tree) == jax.tree.map(jnp.shape, params)
 
 
@@ -130,7 +132,7 @@ def test_a_window_leaves_the_parameters_as_they_were(params):
         ({"window": 2049}, "--model.window must be from 0 to --model.context 2048, not 2049"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(settings, message):
+def test_invalid_settings_are_refused(settings, message):
     config = TrainConfig(model=ModelConfig(**settings), data=DataConfig(path="x"))
     with pytest.raises(InputError, match=re.escape(message)):
         validate(config)
@@ -140,23 +142,23 @@ PROGRAM = """
 import json, sys
 import flax.linen as nn, jax, jax.numpy as jnp, numpy as np
 from codex_jax.config import MeshConfig, ModelConfig
-from codex_jax.model.gpt import GPT, segments_and_positions
+from codex_jax.model.context import pack
+from codex_jax.model.gpt import GPT, init_params
 from codex_jax.parallel.mesh import make_mesh
 
 mesh = make_mesh(MeshConfig(**json.loads(sys.argv[1])))
 config = ModelConfig(layers=2, width=32, heads=2, context=256, vocab_size=64, window=24)
 tokens = jnp.asarray(np.random.default_rng(0).integers(0, 64, (4, 256)), jnp.int32)
-one = jnp.zeros((1, 1), jnp.int32)
-params = nn.meta.unbox(GPT(config).init(jax.random.key(0), one, one, one))["params"]
+params = nn.meta.unbox(init_params(config, jax.random.key(0)))
 params, grads = jax.tree.map(lambda x: 3 * x, params), {}
 with jax.set_mesh(mesh):
     for attention in ("xla", "splash"):
         model = GPT(ModelConfig(**{**config.__dict__, "attention": attention}))
-        loss = lambda p: (model.apply({"params": p}, tokens, *segments_and_positions(tokens, 0))[0] ** 2).mean()
+        loss = lambda p: (model.apply({"params": p}, tokens, pack(tokens, 0))[0] ** 2).mean()
         program = jax.jit(jax.grad(loss))
         assert ("shard_map" in str(program.trace(params).jaxpr)) == (attention == "splash")
         grads[attention] = program(params)
-# Keys' biases shift all scores of a query alike: their gradient is rounding and nothing else.
+# The bias of keys shifts all scores of a query equally: its gradient is only rounding error.
 for grad in grads.values():
     del grad["blocks"]["key"]["bias"]
 pairs = zip(jax.tree.leaves(grads["xla"]), jax.tree.leaves(grads["splash"]))

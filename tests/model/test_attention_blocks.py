@@ -17,15 +17,20 @@ def test_blocks_of_queries_agree_with_float64_reference(length, window):
     rng = np.random.default_rng(length)
     query, key, value, cotangent = (rng.normal(size=(1, length, 2, 8)).astype(np.float32) for _ in range(4))
     ids = np.cumsum(rng.random((1, length)) < 0.01, axis=1).astype(np.int32)
-    theirs = reference(query, key, value, ids, window), *attention_gradients(query, key, value, ids, window, cotangent)
-    for reach in (window or None, jnp.asarray(window or length)):
-        out, pull = jax.vjp(partial(attend_packed, segment_ids_BT=jnp.asarray(ids), reach=reach), query, key, value)
-        for mine, other in zip((out, *pull(cotangent)), theirs, strict=True):
-            np.testing.assert_allclose(mine, other, atol=2e-5)
+    args = query, key, value, ids, window
+    expected = reference(*args), *attention_gradients(*args, cotangent)
+    for constant_or_traced in (window, jnp.asarray(window)):
+
+        def ours(query, *key_value, window=constant_or_traced):
+            return attend_packed(query * 8**-0.5, *key_value, jnp.asarray(ids), window)
+
+        out, pull = jax.vjp(ours, query, key, value)
+        for actual, array in zip((out, *pull(cotangent)), expected, strict=True):
+            np.testing.assert_allclose(actual, array, atol=2e-5)
 
 
-@pytest.mark.parametrize(("reach", "keys"), [(None, [128, 256, 384, 512]), (129, [128, 256, 256, 256])])
-def test_blocks_skip_the_keys_that_no_query_of_theirs_sees(reach, keys):
+@pytest.mark.parametrize(("window", "keys"), [(0, [128, 256, 384, 512]), (129, [128, 256, 256, 256])])
+def test_a_block_skips_the_keys_that_none_of_its_queries_sees(window, keys):
     heads, ids = jax.ShapeDtypeStruct((1, 512, 2, 8), jnp.float32), jax.ShapeDtypeStruct((1, 512), jnp.int32)
-    text = jax.jit(partial(attend_packed, reach=reach)).lower(heads, heads, heads, ids).as_text()
+    text = jax.jit(partial(attend_packed, window=window)).lower(heads, heads, heads, ids).as_text()
     assert [int(n) for n in re.findall(r"dot_general.*-> tensor<1x2x128x(\d{2,})xf32>", text)] == keys

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from codex_jax.config import ModelConfig
-from codex_jax.model.gpt import GPT
+from codex_jax.model.gpt import GPT, init_params
 from codex_jax.training.loss import summed_loss, target_weights
 from tests.model.reference import forward
 
@@ -20,8 +20,7 @@ def test_padding_and_masked_targets_do_not_count():
 
 
 def test_loss_is_the_reference_cross_entropy_of_each_document():
-    tokens = jnp.zeros((1, 4), jnp.int32)
-    params = nn.meta.unbox(GPT(CONFIG).init(jax.random.key(0), tokens, tokens, tokens))["params"]
+    params = nn.meta.unbox(init_params(CONFIG, jax.random.key(0)))
     params = jax.tree.map(lambda x: x + 0.1 * jax.random.normal(jax.random.key(x.size), x.shape), params)
     documents = [np.array([0, 5, 9, 33]), np.array([0, 60, 2, 3, 7])]
     row = np.concatenate([*documents, [0]])
