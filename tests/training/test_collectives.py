@@ -57,7 +57,7 @@ def purpose(name):
 
 
 def ring(count, ways):
-    """Bytes that a device sends over a ring to gather `count` bytes, or to reduce-scatter them; all-reduce does both."""
+    """Bytes that a device sends in a ring to gather `count` bytes, or to reduce-scatter them. All-reduce does both."""
     return count * (ways - 1) / ways
 
 
