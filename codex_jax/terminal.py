@@ -1,4 +1,4 @@
-"""Progress bars on stderr, as plain lines where stderr is not a terminal, and tables on stdout."""
+"""Progress bars on stderr, or plain lines where stderr is not a terminal, and tables on stdout."""
 
 import sys
 import time
@@ -27,11 +27,6 @@ class Report(Protocol):
     """report(advance, note) advances the bar by `advance` steps and shows `note` beside it."""
 
     def __call__(self, advance: int = 1, note: str = "") -> None: ...
-
-
-def console() -> Console:
-    """A console on stderr."""
-    return Console(stderr=True)
 
 
 def tables() -> Console:
@@ -68,7 +63,7 @@ def progress(label: str, total: int, unit: str = "", shown: bool = True) -> Iter
             TextColumn("{task.fields[note]}"),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=console()) as bar:
+        with Progress(*columns, console=Console(stderr=True)) as bar:
             task = bar.add_task(label, total=total, note="")
 
             def report(advance: int = 1, note: str = "") -> None:

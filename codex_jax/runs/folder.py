@@ -1,4 +1,4 @@
-"""A run folder: config.json and tokenizer/ are handled here, checkpoints/ and metrics.jsonl by the modules beside."""
+"""The config.json and tokenizer/ of a run folder. checkpoints.py and metrics.py have its other files."""
 
 import json
 import shutil

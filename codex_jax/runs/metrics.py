@@ -23,24 +23,32 @@ class WriteMetrics(Protocol):
 
 
 def read_metrics(folder: Path) -> list[Json]:
-    """The lines of metrics.jsonl, without one that is still being written; InputError where there is no such file."""
+    """The lines of metrics.jsonl, without one that is still being written.
+
+    InputError where there is no such file, or where a line is not a JSON object.
+    """
+    path, rows = folder / NAME, []
     try:
-        lines = complete_lines((folder / NAME).read_bytes())
+        lines = complete_lines(path.read_bytes())
     except OSError as error:
-        raise InputError(f"cannot read {folder / NAME}: {error.strerror}") from None
-    return [_parsed(line) for line in lines]
+        raise InputError(f"cannot read {path}: {error.strerror}") from None
+    for number, line in enumerate(lines, 1):
+        reason, row = _parsed(line)
+        if reason:
+            raise InputError(f"{path} line {number}: {reason}")
+        rows.append(row)
+    return rows
 
 
-def _parsed(line: bytes) -> Json:
-    """The line's object; an empty one where it is damaged."""
-    return parse(line.decode("utf-8", "replace"))[1]
+def _parsed(line: bytes) -> tuple[str, Json]:
+    return parse(line.decode("utf-8", "replace"))
 
 
 @contextmanager
 def open_metrics(folder: Path, resume_step: int, active: bool = True) -> Iterator[WriteMetrics]:
-    """Opens both files for appending, without what an earlier process logged after resume_step (0 for a new run).
+    """Opens both files for appending, and drops what an earlier process logged after resume_step (0 for a new run).
 
-    Each line is synced to disk when the yielded function returns. active: False writes nothing.
+    A line that is damaged is dropped too. The yielded function syncs its line to disk. active: False writes nothing.
     """
     if not active:
         yield lambda step, **values: None
@@ -50,7 +58,7 @@ def open_metrics(folder: Path, resume_step: int, active: bool = True) -> Iterato
     path = folder / NAME
     lines = complete_lines(path.read_bytes()) if resume_step and path.exists() else []
     with write_atomic(path) as rewritten:
-        rewritten.writelines(line for line in lines if _parsed(line).get("step", math.inf) <= resume_step)
+        rewritten.writelines(line for line in lines if _parsed(line)[1].get("step", math.inf) <= resume_step)
     purge_step = resume_step + 1 if resume_step else None  # from which TensorBoard ignores earlier events
     with path.open("a") as file, closing(SummaryWriter(str(folder / "events"), purge_step=purge_step)) as events:
 

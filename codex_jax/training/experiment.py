@@ -1,4 +1,4 @@
-"""Completes the settings of a run by its data and by the run that it starts from."""
+"""Completes a run's settings from its data, and from the run that it starts from."""
 
 import dataclasses
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The training loop: a generator of steps, and what an action is that a command runs after each of them."""
+"""The training loop: a generator of steps. After each step, the command calls its actions."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
@@ -21,7 +21,7 @@ class Step(NamedTuple):
         return self.last or (every > 0 and self.number % every == 0)
 
 
-# Is called after each step, in all processes of the run, and decides by step.is_due() whether to act.
+# Called after each step, in all processes of the run; it uses step.is_due() to act only every so many steps.
 Action = Callable[[Step], None]
 
 

@@ -18,7 +18,7 @@ Batch = dict[str, jax.Array]
 def target_weights(batch: Batch, eot: int) -> jax.Array:
     """float32 [B, T]: 1 for each of tokens[:, 1:] that is a target, else 0.
 
-    Targets are the tokens that loss_mask has, by default all, without padding: end-of-text after end-of-text.
+    Tokens with loss_mask 0 are not targets, and neither is padding, which is end-of-text after end-of-text.
     """
     tokens = batch["tokens"]
     weights = ~((tokens[:, :-1] == eot) & (tokens[:, 1:] == eot))

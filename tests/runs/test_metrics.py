@@ -33,6 +33,8 @@ def test_resuming_drops_later_steps_and_an_incomplete_line(tmp_path):
 
 def test_a_damaged_line_does_not_stop_a_run_from_resuming(tmp_path):
     (tmp_path / "metrics.jsonl").write_bytes(b'{"step": 1}\n\x00\xff\n[2]\n{"loss": 3}\n{"step": 2}\n')
+    with pytest.raises(InputError, match=r"metrics.jsonl line 2: not JSON"):
+        read_metrics(tmp_path)
     log(tmp_path, 2)
     assert (tmp_path / "metrics.jsonl").read_bytes() == b'{"step": 1}\n{"step": 2}\n'
 
