@@ -51,14 +51,9 @@ def say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def suggestion(job: Job, found: Candidate) -> dict[str, Any]:
+def suggestion(found: Candidate) -> dict[str, Any]:
     """A slice and the flags to use there, as JSON."""
-    return {"topology": found.topology, "flags": flags(differences(job.config, found.config))}
-
-
-def command_for(job: Job, args: PlanConfig, found: Candidate) -> str:
-    """The command that plans the run as a candidate does it."""
-    return plan_command(run_arguments(args), found.topology, differences(job.config, found.config))
+    return {"topology": found.topology, "flags": flags(found.settings)}
 
 
 def list_slices(job: Job, args: PlanConfig) -> bool:
@@ -66,10 +61,10 @@ def list_slices(job: Job, args: PlanConfig) -> bool:
     found = smallest(job)
     if args.json:
         sizes = [one.memory.total * parse_topology(one.topology).chip.cores for one in found]
-        rows = [suggestion(job, one) | {"estimated_bytes": size} for one, size in zip(found, sizes, strict=True)]
+        rows = [suggestion(one) | {"estimated_bytes": size} for one, size in zip(found, sizes, strict=True)]
         print(json.dumps({"fits": bool(rows), "suggestions": rows}))
     elif found:
-        plan_tables.show_suggestions(found, [command_for(job, args, one) for one in found])
+        plan_tables.show_suggestions(found, run_arguments(args))
     else:
         say("no known slice can hold this run: increase --accumulation or use a smaller model")
     return bool(found)
@@ -82,11 +77,11 @@ def plan_step(job: Job, args: PlanConfig) -> bool:
     kind = args.topology.partition(":")[0]
     better = [] if plan.fits else smallest(job, [kind], free=1 - (1 - FREE) / 1.5)
     if args.json:
-        print(json.dumps(plan.to_json() | ({"suggestion": suggestion(job, better[0])} if better else {})))
+        print(json.dumps(plan.to_json() | ({"suggestion": suggestion(better[0])} if better else {})))
     else:
         plan_tables.show(plan, f"remat {plan.remat}")
         for one in better:
-            print(f"by the estimate this fits: {command_for(job, args, one)}")
+            print("by the estimate this fits:", plan_command(run_arguments(args), one.topology, one.settings))
     return plan.fits
 
 
@@ -110,9 +105,9 @@ def best_plan(job: Job, args: PlanConfig) -> bool:
     else:
         plan_tables.show_search(tried)
         if fits:
-            print("the best as flags:", shlex.join(flags(tried[0].settings)) or "(none)")
+            print("the best as flags:", shlex.join(flags(tried[0].candidate.settings)) or "(none)")
             print("and in an experiment file:")
-            print("\n".join(f"    {line}" for line in experiment_lines(job.config, tried[0].candidate.config)))
+            print("\n".join(f"    {line}" for line in experiment_lines(tried[0].candidate.settings)))
     if interrupted:
         say("interrupted")
         sys.stdout.flush()
@@ -125,8 +120,9 @@ def main(args: PlanConfig) -> int:
     prepare_environment()
     args.search_settings.check()
     run = args.config()
-    if args.decode and args.mesh == args.defaults.mesh:
-        run = dataclasses.replace(run, mesh=COPIES)  # the experiment's mesh is for training
+    if args.decode:
+        # The experiment's mesh is for training: flags change the sampler's own default instead.
+        run = dataclasses.replace(run, mesh=dataclasses.replace(COPIES, **differences(args.defaults.mesh, args.mesh)))
     if args.data.path == args.defaults.data.path and not Path(args.data.path.partition("@")[0]).exists():
         # The experiment's own data need not be on the machine that plans.
         run = dataclasses.replace(run, data=dataclasses.replace(args.data, path=""))

@@ -99,9 +99,8 @@ def show(models: dict[str, Json], ks: list[int]) -> None:
     """Prints the tables."""
     shown = tables.model_tables(models)
     if len(models) > 1:
-        shown += tables.best_of_files(best(models, ks))
-    for summary in models.values():
-        shown += tables.by_problem(summary["per_problem"]) if "per_problem" in summary else []
+        shown.append(tables.best_of_files(best(models, ks)))
+    shown += [tables.by_problem(summary["per_problem"]) for summary in models.values() if "per_problem" in summary]
     for title, rows in shown:
         terminal.show(title, rows)
     for name, summary in models.items():

@@ -8,11 +8,13 @@ import itertools
 import typing
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from codex_jax.config import MeshConfig, RematPolicy, TrainConfig
 from codex_jax.model.geometry import layer_matrix_parameters
 from codex_jax.model.remat import REMAT
 from codex_jax.parallel.mesh import AXES
+from codex_jax.planning.changes import differences
 from codex_jax.planning.chips import SHAPES, Slice, parse_topology
 from codex_jax.planning.memory import BYTES, Memory, estimate
 from codex_jax.planning.projection import PCIE_BANDWIDTH, flops_per_token, kernel_efficiency
@@ -28,12 +30,18 @@ LARGEST_SPLIT = 8  # devices along the model axis, and along the sequence axis
 
 @dataclass(frozen=True)
 class Candidate:
-    """A run on a slice, with estimates."""
+    """A way to train a run on a slice, with estimates."""
 
+    job: Job  # the run as it is
     topology: str
-    config: TrainConfig
+    config: TrainConfig  # as it is trained there
     memory: Memory
     seconds: float  # per step
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that change, such as {"mesh.fsdp": 128}."""
+        return differences(self.job.config, self.config)
 
 
 def powers_of_two(limit: int) -> list[int]:
@@ -57,12 +65,11 @@ def meshes(config: TrainConfig, length: int, devices: int) -> Iterator[dict[str,
 
 def bandwidth(tpu: Slice, devices: int) -> float:
     """Bytes/s of a ring over so many neighbouring devices, laid out along the longest axes of the slice first."""
-    total, rest = 0.0, max(1, devices // tpu.chip.cores)
-    for size, closed in sorted(zip(tpu.shape, tpu.closed_axes, strict=True), reverse=True):
-        if rest > 1:
-            total += tpu.chip.ici_bandwidth / (1 if closed and rest >= size else 2)
-            rest = -(-rest // size)
-    return total or tpu.chip.ici_bandwidth
+    rest, spans = max(1, devices // tpu.chip.cores), [1] * len(tpu.shape)
+    for size, axis in sorted(((size, axis) for axis, size in enumerate(tpu.shape)), reverse=True):
+        spans[axis] = min(rest, size)
+        rest = -(-rest // size)
+    return tpu.ring_bandwidth(spans)
 
 
 def guess_seconds(config: TrainConfig, length: int, tpu: Slice, mesh: dict[str, int]) -> float:
@@ -126,7 +133,8 @@ def candidates(job: Job, topology: str, free: float = FREE, change_optimizer: bo
                     continue
                 memory = estimate(one, mesh, job.length)
                 if memory.total <= limit:
-                    found.append(Candidate(topology, one, memory, guess_seconds(one, job.length, tpu, mesh)))
+                    seconds = guess_seconds(one, job.length, tpu, mesh)
+                    found.append(Candidate(job, topology, one, memory, seconds))
                     break
     return sorted(found, key=lambda one: one.seconds)
 

@@ -8,9 +8,10 @@ import jax
 
 from codex_jax.config import DataConfig, TrainConfig
 from codex_jax.errors import InputError
-from codex_jax.model.kernels import chosen
+from codex_jax.model.geometry import head_dim
+from codex_jax.model.kernels import choose_kernel
 from codex_jax.planning.candidates import smallest
-from codex_jax.planning.changes import differences, plan_command
+from codex_jax.planning.changes import plan_command
 from codex_jax.planning.chips import parse_topology
 from codex_jax.planning.memory import estimate, mesh_sizes
 from codex_jax.planning.training_plan import Job, job_of
@@ -68,7 +69,7 @@ def require(config: TrainConfig, length: int = 0, command: str = "EXPERIMENT.py"
     platform, available = devices[0].platform, device_bytes(devices)
     if available is None:
         return
-    kernel = chosen(model.attention, platform, model.compute_dtype, job.length, model.width // model.heads)
+    kernel = choose_kernel(model.attention, platform, model.compute_dtype, job.length, head_dim(model))
     mesh = mesh_for(config, jax.device_count())
     memory = estimate(config, mesh, job.length, fused=kernel != "xla", padded=platform == "tpu")
     needed = memory.total * LEAST_OF_ESTIMATE if length else memory.parameters + memory.moments + memory.gradients
@@ -77,7 +78,7 @@ def require(config: TrainConfig, length: int = 0, command: str = "EXPERIMENT.py"
     fitting = min(smallest(job), key=lambda one: parse_topology(one.topology).chips, default=None)
     advice = "no known TPU slice can hold it"
     if fitting:
-        plan = plan_command(command, fitting.topology, differences(job.config, fitting.config))
+        plan = plan_command(command, fitting.topology, fitting.settings)
         advice = f"the smallest TPU slice that can hold it is {fitting.topology}: {plan}"
     raise InputError(
         f"this run needs at least {GIB.text(needed)} on each of {jax.device_count()} {platform} device(s), "

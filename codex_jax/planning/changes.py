@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from codex_jax.cli import ExperimentArgs
-from codex_jax.config import MeshConfig, TrainConfig
 
 
 def differences(before: Any, after: Any, prefix: str = "") -> dict[str, Any]:
@@ -46,21 +45,11 @@ def plan_command(arguments: str, topology: str, settings: Mapping[str, Any]) -> 
     return f"python -m codex_jax.plan {arguments} {shlex.join(flags({'topology': topology, **settings}))}"
 
 
-def experiment_lines(before: TrainConfig, after: TrainConfig) -> list[str]:
-    """Arguments of TrainConfig(...) that make `after` of `before`, such as model=ModelConfig(..., remat="dots"),."""
-    lines = []
-    for name in dict.fromkeys(path.partition(".")[0] for path in differences(before, after)):
-        old, new = getattr(before, name), getattr(after, name)
-        if dataclasses.is_dataclass(new):
-            # A mesh is written whole, because the sizes of its axes belong together.
-            whole = isinstance(new, MeshConfig)
-            changed = differences(MeshConfig() if whole else old, new)
-            settings = [f"{key}={_literal(value)}" for key, value in changed.items()]
-            lines.append(f"{name}={type(new).__name__}({', '.join(settings if whole else ['...', *settings])}),")
-        else:
-            lines.append(f"{name}={_literal(new)},")
-    return lines
-
-
-def _literal(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, str) else repr(value)
+def experiment_lines(settings: Mapping[str, Any]) -> list[str]:
+    """Lines of an experiment file with these settings, such as model=ModelConfig(..., remat="dots"),."""
+    sections: dict[str, list[str]] = {}
+    for name, value in settings.items():
+        section, _, last = name.rpartition(".")
+        sections.setdefault(section, []).append(f"{last}={json.dumps(value) if isinstance(value, str) else value}")
+    top = [f"{setting}," for setting in sections.pop("", [])]
+    return top + [f"{name}={name.title()}Config(..., {', '.join(changed)})," for name, changed in sections.items()]

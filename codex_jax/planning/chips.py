@@ -84,20 +84,19 @@ class Slice(NamedTuple):
             return (all(size % 4 == 0 for size in self.shape),) * 3
         return tuple(size == POD_AXIS[self.chip.name] for size in self.shape)
 
-    def ring_bandwidth(self, coordinates: Sequence[tuple[int, ...]]) -> float:
+    def ring_bandwidth(self, spans: Sequence[int]) -> float:
         """Bytes/s that each chip of a group sends when the group gathers or reduces.
 
-        coordinates: of the group's chips. As in "How to scale your model", bytes travel in both directions along every
-        axis that the group spans. An axis counts half where it is not a ring or the group covers a part of it only. A
-        group within one chip (the two cores of a v3) counts as one axis.
+        spans: chips of the group along each axis. As in "How to scale your model", bytes travel in both directions
+        along every axis of more than one. An axis counts half where it is not a ring or the group has only a part of
+        it. A group within one chip (the two cores of a v3) counts as one axis.
         """
-        total = 0.0
-        axes = zip(zip(*coordinates, strict=True), self.shape, self.closed_axes, strict=False)
-        for positions, size, closed in axes:
-            spanned = len(set(positions))
-            if spanned > 1:
-                total += self.chip.ici_bandwidth / (1 if closed and spanned == size else 2)
-        return total or self.chip.ici_bandwidth
+        rings = [
+            1.0 if closed and span == size else 0.5
+            for span, size, closed in zip(spans, self.shape, self.closed_axes, strict=True)
+            if span > 1
+        ]
+        return self.chip.ici_bandwidth * (sum(rings) or 1.0)
 
 
 def parse_topology(name: str) -> Slice:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 import jax
 
 from codex_jax.errors import InputError
-from codex_jax.planning.units import GIB, SECONDS, Shown
+from codex_jax.planning.units import GIB, SECONDS
 from codex_jax.storage.atomic import write_text_atomic
 
 P50K_EOT = 50_256
@@ -26,10 +26,10 @@ class Plan:
     topology: str
     chips: int
     mesh: dict[str, int]  # devices along each axis
-    hbm_bytes: Annotated[int, Shown("HBM", GIB)]
-    peak_bytes: Annotated[int, Shown("peak", GIB)]
-    temporary_bytes: Annotated[int, Shown("activations and other temporary arrays", GIB)]
-    compile_seconds: Annotated[float, Shown("compiled in", SECONDS)]
+    hbm_bytes: Annotated[int, "HBM", GIB]
+    peak_bytes: Annotated[int, "peak", GIB]
+    temporary_bytes: Annotated[int, "activations and other temporary arrays", GIB]
+    compile_seconds: Annotated[float, "compiled in", SECONDS]
     speed: Any  # a dataclass of projected times; None where the program does not compile within HBM
 
     null_keys: ClassVar[tuple[str, ...]]  # of the JSON object, null where there is no speed

@@ -24,11 +24,19 @@ from codex_jax.planning.token_step import (
     project_step,
     trip_count,
 )
-from codex_jax.planning.units import COUNT, GIB, MIB, MILLISECONDS, MINUTES, Shown
+from codex_jax.planning.units import COUNT, GIB, MIB, MILLISECONDS, MINUTES
 from codex_jax.problems.problem import PAPER_STOPS
 from codex_jax.sampling import rows
 from codex_jax.sampling.params import SampleRequest, SamplingParams
-from codex_jax.sampling.programs import check_mesh, jitted, param_shapes, slots_for, state_shapes, weight_shapes
+from codex_jax.sampling.programs import (
+    check_mesh,
+    copies_of,
+    jitted,
+    param_shapes,
+    slots_for,
+    state_shapes,
+    weight_shapes,
+)
 from codex_jax.sampling.sampler import for_decoding
 from codex_jax.sampling.scheduler import Layout, buckets, layout
 
@@ -68,9 +76,9 @@ class DecodeSpeed:
     """Projected times of sampling."""
 
     step: TokenStep
-    prefill_seconds: Annotated[float, Shown("prefill of one prompt for each copy of the model", MILLISECONDS)]
+    prefill_seconds: Annotated[float, "prefill of one prompt for each copy of the model", MILLISECONDS]
     tokens_per_second: float  # of all chips
-    human_eval_seconds: Annotated[float, Shown(f"HumanEval, {PROBLEMS} x {SAMPLES} x {TOKENS} tokens", MINUTES)]
+    human_eval_seconds: Annotated[float, f"HumanEval, {PROBLEMS} x {SAMPLES} x {TOKENS} tokens", MINUTES]
 
 
 @dataclass(frozen=True)
@@ -79,19 +87,19 @@ class DecodePlan(Plan):
 
     dtype: str
     int8: bool
-    rows: Annotated[int, Shown("samples at a time, all chips", COUNT)]
-    prompts: Annotated[int, Shown("prompts that they continue", COUNT)]
-    places: Annotated[int, Shown("places per prompt", COUNT)]
-    slots: Annotated[int, Shown("slots per sample", COUNT)]
-    weight_bytes: Annotated[int, Shown("weights", GIB)]
-    loading_bytes: Annotated[int, Shown("while weights are loaded", GIB)]  # they are converted one at a time
+    rows: Annotated[int, "samples at a time, all chips", COUNT]
+    prompts: Annotated[int, "prompts that they continue", COUNT]
+    places: Annotated[int, "places per prompt", COUNT]
+    slots: Annotated[int, "slots per sample", COUNT]
+    weight_bytes: Annotated[int, "weights", GIB]
+    loading_bytes: Annotated[int, "while weights are loaded", GIB]  # they are converted one at a time
     loads: bool  # whether loading_bytes fit
-    prefix_bytes: Annotated[int, Shown("keys and values of prompts", GIB)]
-    suffix_bytes: Annotated[int, Shown("keys and values of samples", GIB)]
-    bytes_a_sample: Annotated[int, Shown("keys and values of one sample", MIB)]
-    padding_bytes: Annotated[int, Shown("padding of arrays, and stop tables", GIB)]
-    prefill_temporary_bytes: Annotated[int, Shown("temporary arrays of the prefill", GIB)]
-    largest_batch: Annotated[int, Shown("largest --batch, estimated", COUNT)]
+    prefix_bytes: Annotated[int, "keys and values of prompts", GIB]
+    suffix_bytes: Annotated[int, "keys and values of samples", GIB]
+    bytes_a_sample: Annotated[int, "keys and values of one sample", MIB]
+    padding_bytes: Annotated[int, "padding of arrays, and stop tables", GIB]
+    prefill_temporary_bytes: Annotated[int, "temporary arrays of the prefill", GIB]
+    largest_batch: Annotated[int, "largest --batch, estimated", COUNT]
     speed: DecodeSpeed | None
 
     null_keys = ("step", "prefill_seconds", "human_eval_seconds")
@@ -100,12 +108,12 @@ class DecodePlan(Plan):
 def lower_sampler(
     config: ModelConfig, settings: DecodeSettings, mesh: Mesh, shape: Layout, places: int, slots: int
 ) -> tuple[Any, Any, dict[str, int]]:
-    """Lowers (the program that draws tokens, the one that prefills prompts); also (the bytes that they keep per device).
+    """Lowers the program that draws tokens and the one that prefills prompts; the dict has the bytes kept per device.
 
     InputError where sizes do not divide over the mesh.
     """
     check_mesh(config, mesh)
-    params, copies = settings.params, mesh.shape["data"] * mesh.shape["fsdp"]
+    params, copies = settings.params, copies_of(mesh)
     eot, vocabulary = min(P50K_EOT, config.vocab_size - 1), min(P50K_TOKENS, config.vocab_size)
     whole = NamedSharding(mesh, PartitionSpec())
 
@@ -151,7 +159,7 @@ def plan_decoding(
     config, tpu = for_decoding(model, settings.dtype), parse_topology(topology)
     chip, cores = tpu.chip, tpu.chip.cores
     mesh = make_mesh(mesh_config, slice_devices(topology))
-    copies = mesh.shape["data"] * mesh.shape["fsdp"]
+    copies = copies_of(mesh)
     shape, places, slots = settings.layout(copies), buckets([settings.prompt])[-1], slots_for(config, settings.params)
     batch = shape.groups * shape.rows
     advance_lowered, place_lowered, kept = lower_sampler(config, settings, mesh, shape, places, slots)

@@ -24,6 +24,7 @@ _CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
 _TRIP_COUNT = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
 _OP_NAME = re.compile(r'op_name="([^"]*)"')
 _CHANNEL = re.compile(r"channel_id=(\d+)")
+_PARTITIONS = re.compile(r"num_partitions=(\d+)")
 _CONSTANT = re.compile(r"[su]32\[\]\S* constant\((\d+)\)")
 
 
@@ -36,22 +37,6 @@ class Instruction:
     result: str  # the text of the result's shape
     text: str  # everything after "name ="
 
-    @property
-    def op_name(self) -> str:
-        """The path of the JAX operation that it was compiled from; "" where the compiler made it up."""
-        found = _OP_NAME.search(self.text)
-        return found[1] if found else ""
-
-    @property
-    def called(self) -> dict[str, str]:
-        """The computations that it calls, such as {"condition": ..., "body": ...}."""
-        return dict(_CALLED.findall(self.text))
-
-    @property
-    def is_fusion(self) -> bool:
-        """Whether it runs another computation as one kernel."""
-        return self.opcode in ("fusion", "async-start") and "calls" in self.called
-
 
 @dataclass(frozen=True)
 class Collective:
@@ -62,7 +47,7 @@ class Collective:
     group: tuple[int, ...]  # the partitions that take part
     blocking: bool  # whether nothing is computed while it runs
     times: int  # how often it runs in one run of the program
-    name: str = ""  # op_name of its instruction
+    name: str = ""  # op_name of its instruction: the path of the JAX operation that it was compiled from
 
 
 @dataclass
@@ -109,24 +94,18 @@ def shape_bytes(shape: str) -> list[int]:
 
 def read_group(text: str, partitions: int) -> tuple[int, ...]:
     """The partitions of a collective's first group, in any of the notations of HLO; all where none is given."""
-    if found := re.search(r"replica_groups=\{\{([\d,]+)\}", text):
+    if found := re.search(r"(?:replica_groups|source_target_pairs)=\{\{([\d,]+)\}", text):
         return tuple(_integers(found[1]))
-    if found := re.search(r"source_target_pairs=\{\{(\d+),(\d+)\}", text):
-        return int(found[1]), int(found[2])
     if found := re.search(r"replica_groups=\[\d+,(\d+)\]<=\[([\d,]+)\](?:T\(([\d,]+)\))?", text):
-        dims = _integers(found[2])
-        order = _integers(found[3]) if found[3] else list(range(len(dims)))
-        return tuple(_transposed(np.arange(math.prod(dims)), dims, order)[: int(found[1])].tolist())
+        return tuple(_transposed(None, found[2], found[3])[: int(found[1])].tolist())
     numbering = r"(?:, device_ids=\(\[([\d,]+)\]T\(([\d,]+)\)\))?"
     if found := re.search(r"replica_groups=mesh\[([^\]]*)\]" + numbering + r" *\{([^}]*)\}", text):
-        axes = {name: int(size) for name, size in re.findall(r"'(\w+)'=(\d+)", found[1])}
-        ids, names = np.arange(math.prod(axes.values())), list(axes)
-        if found[2]:
-            ids = _transposed(ids, _integers(found[2]), _integers(found[3]))
+        sizes = dict(re.findall(r"'(\w+)'=(\d+)", found[1]))
         grouped = re.findall(r"'(\w+)'", found[4])
-        order = [names.index(name) for name in (*(name for name in names if name not in grouped), *grouped)]
-        count = math.prod(axes[name] for name in grouped)
-        return tuple(_transposed(ids, list(axes.values()), order)[:count].tolist())
+        order = [list(sizes).index(name) for name in (*(name for name in sizes if name not in grouped), *grouped)]
+        ids = _transposed(None, found[2], found[3]) if found[2] else None
+        count = math.prod(int(sizes[name]) for name in grouped)
+        return tuple(_transposed(ids, ",".join(sizes.values()), ",".join(map(str, order)))[:count].tolist())
     return tuple(range(partitions))
 
 
@@ -134,8 +113,11 @@ def _integers(text: str) -> list[int]:
     return [int(number) for number in text.split(",")]
 
 
-def _transposed(ids: np.ndarray, dims: list[int], order: list[int]) -> np.ndarray:
-    return ids.reshape(dims).transpose(order).ravel()
+def _transposed(ids: np.ndarray | None, dims: str, order: str | None) -> np.ndarray:
+    # HLO's [dims]T(order): numbers (0, 1, 2, ... without ids) laid out as dims, with the axes in another order.
+    sizes = _integers(dims)
+    ids = np.arange(math.prod(sizes)) if ids is None else ids
+    return ids.reshape(sizes).transpose(_integers(order) if order else None).ravel()
 
 
 def sent_bytes(kind: str, result: Sequence[float], devices: int, with_operand: bool) -> float:
@@ -171,16 +153,15 @@ def read_costs(
     inputs; None for the constant in its condition.
     """
     entry, computations = read_computations(text)
-    partitions = int(found[1]) if (found := re.search(r"num_partitions=(\d+)", text)) else 1
+    partitions = int(_first(_PARTITIONS, text) or 1)
     costs = Costs()
 
-    def trips(loop: Instruction) -> int:
-        if known := _TRIP_COUNT.search(loop.text):
-            return int(known[1])
-        if (given := trip_count(loop.op_name)) is not None:
+    def trips(loop: Instruction, condition: str) -> int:
+        if known := _first(_TRIP_COUNT, loop.text):
+            return int(known)
+        if (given := trip_count(_first(_OP_NAME, loop.text))) is not None:
             return given
-        condition = computations[loop.called["condition"]]
-        return max((int(n) for line in condition for n in _CONSTANT.findall(line.text)), default=1)
+        return max((int(n) for line in computations[condition] for n in _CONSTANT.findall(line.text)), default=1)
 
     def add_collective(one: Instruction, kind: str, times: int, blocking: bool) -> None:
         group = read_group(one.text, partitions)
@@ -190,44 +171,43 @@ def read_costs(
         with_operand = one.opcode.endswith("-start") and kind != "all-reduce"
         if len(group) > 1:
             sent = sent_bytes(kind, sizes, len(group), with_operand)
-            costs.collectives.append(Collective(kind, sent, group, blocking, times, one.op_name))
+            costs.collectives.append(Collective(kind, sent, group, blocking, times, _first(_OP_NAME, one.text)))
 
-    def walk_fusion(name: str, times: int, channels: set[str]) -> None:
+    def walk(name: str, times: int, fusion_channels: set[str] | None = None) -> None:
+        # fusion_channels: inside a fusion, the channels of the asynchronous collectives that were counted already.
+        channels: set[str] = set() if fusion_channels is None else fusion_channels
         for one in computations.get(name, ()):
-            if one.opcode in COLLECTIVES:
+            called, kind = dict(_CALLED.findall(one.text)), one.opcode.removesuffix("-start")
+            if kind in COLLECTIVES:
+                blocking = kind == one.opcode and (fusion_channels is None or "async_collective" not in one.text)
                 # Every fusion during which an asynchronous collective runs repeats it, with the same channel.
-                asynchronous, channel = "async_collective" in one.text, _CHANNEL.search(one.text)
-                if asynchronous and channel:
-                    if channel[1] in channels:
-                        continue
-                    channels.add(channel[1])
-                # A fusion of an all-reduce and the slice of it that a device keeps is a reduce-scatter.
-                kind = "reduce-scatter" if "all-reduce-scatter" in name else one.opcode
-                add_collective(one, kind, times, blocking=not asynchronous)
-            elif one.is_fusion:
-                walk_fusion(one.called["calls"], times, channels)
-
-    def walk(name: str, times: int) -> None:
-        channels: set[str] = set()
-        for one in computations.get(name, ()):
-            called, kind = one.called, one.opcode.removesuffix("-start")
+                channel = "" if blocking else _first(_CHANNEL, one.text)
+                if channel not in channels:
+                    # A fusion of an all-reduce and the slice of it that a device keeps is a reduce-scatter.
+                    add_collective(one, "reduce-scatter" if "all-reduce-scatter" in name else kind, times, blocking)
+                channels |= {channel} - {""}
+            elif one.opcode in ("fusion", "async-start") and "calls" in called:
+                walk(called["calls"], times, channels)
+            if fusion_channels is not None:
+                continue
             if one.opcode == "while":
-                walk(called["body"], times * trips(one))
+                walk(called["body"], times * trips(one, called["condition"]))
             elif one.opcode == "conditional":
                 walk(called.get("true_computation") or called["branch_computations"], times)
             elif one.opcode == "call":
                 walk(called["to_apply"], times)
-            elif kind in COLLECTIVES:
-                add_collective(one, kind, times, blocking=kind == one.opcode)
-            elif one.is_fusion:
-                walk_fusion(called["calls"], times, channels)
             elif one.opcode == "custom-call" and "tpu_custom_call" in one.text:
-                costs.custom_calls[one.op_name or one.name] += times
-            if cycles := _CYCLES.search(one.text):
-                estimate = float(cycles[1])
-                if copy_cycles and (one.opcode == "copy" or one.name.startswith("copy")):
-                    estimate = min(estimate, copy_cycles(sum(shape_bytes(one.result))))
-                costs.cycles += estimate * times
+                costs.custom_calls[_first(_OP_NAME, one.text) or one.name] += times
+            cycles = float(_first(_CYCLES, one.text) or 0)
+            if copy_cycles and (one.opcode == "copy" or one.name.startswith("copy")):
+                cycles = min(cycles, copy_cycles(sum(shape_bytes(one.result))))
+            costs.cycles += cycles * times
 
     walk(entry, 1)
     return costs
+
+
+def _first(pattern: re.Pattern[str], text: str) -> str:
+    # The first group of the first match; "" without a match.
+    found = pattern.search(text)
+    return found[1] if found else ""

@@ -3,15 +3,15 @@
 import dataclasses
 import typing
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 from codex_jax import terminal
-from codex_jax.parallel.mesh import AXES
 from codex_jax.planning.candidates import FREE, Candidate
+from codex_jax.planning.changes import plan_command
 from codex_jax.planning.chips import parse_topology
 from codex_jax.planning.compiling import Plan
 from codex_jax.planning.search import Tried
-from codex_jax.planning.units import FRACTION, GIB, SECONDS, Shown
+from codex_jax.planning.units import FRACTION, GIB, SECONDS
 
 
 def shown_mesh(mesh: dict[str, int]) -> str:
@@ -20,16 +20,19 @@ def shown_mesh(mesh: dict[str, int]) -> str:
 
 
 def figures(plan: Any) -> Iterator[list[str]]:
-    """[label, value] of every field that is annotated with Shown, in nested dataclasses too; zeros are left out."""
+    """[label, value] of every field that has a label, in nested dataclasses too; zeros are left out.
+
+    A dict is a row for each of its items.
+    """
     hints = typing.get_type_hints(type(plan), include_extras=True)
     for field in dataclasses.fields(plan):
         value = getattr(plan, field.name)
         if dataclasses.is_dataclass(value):
             yield from figures(value)
-        for shown in getattr(hints[field.name], "__metadata__", ()):
-            assert isinstance(shown, Shown)
+        if typing.get_origin(hints[field.name]) is Annotated:
+            label, unit = hints[field.name].__metadata__
             values = value if isinstance(value, dict) else {"": value}
-            yield from ([f"{shown.label} {key}".strip(), shown.unit.text(one)] for key, one in values.items() if one)
+            yield from ([f"{label} {key}".strip(), unit.text(one)] for key, one in values.items() if one)
 
 
 def show(plan: Plan, settings: str) -> None:
@@ -41,17 +44,18 @@ def show(plan: Plan, settings: str) -> None:
         print("projected, not measured: see docs/planning.md for what each figure counts and leaves out")
 
 
-def show_suggestions(found: list[Candidate], commands: list[str]) -> None:
-    """Prints the smallest slice of each kind of chip, and the commands that compile for them."""
+def show_suggestions(found: list[Candidate], arguments: str) -> None:
+    """Prints the smallest slices that fit, and the commands that compile for them. arguments: of the run."""
     rows = [["slice", "chips", "mesh", "remat", "microbatches", "estimated", "HBM"]]
     for one in found:
         tpu, config = parse_topology(one.topology), one.config
-        mesh = shown_mesh({axis: getattr(config.mesh, axis) for axis in AXES})
+        mesh = shown_mesh(dataclasses.asdict(config.mesh))
         sizes = GIB.text(one.memory.total * tpu.chip.cores), GIB.text(tpu.chip.hbm_bytes)
         rows.append([one.topology, str(tpu.chips), mesh, config.model.remat, str(config.accumulation), *sizes])
     print(f"the smallest slices that leave {FREE:.0%} of HBM free, by estimates; to compile for them:")
     terminal.show("", rows)
-    print("\n".join(commands))
+    for one in found:
+        print(plan_command(arguments, one.topology, one.settings))
 
 
 def show_search(tried: list[Tried]) -> None:
@@ -59,13 +63,12 @@ def show_search(tried: list[Tried]) -> None:
     rows = [["mesh", "remat", "other settings", "peak", "step", "MFU", "compiled"]]
     for one in tried:
         config, plan = one.candidate.config, one.plan
-        mesh = shown_mesh({axis: getattr(config.mesh, axis) for axis in AXES})
-        names = [name for name in one.settings if not name.startswith("mesh.") and name != "model.remat"]
-        others = ", ".join(f"{name.rpartition('.')[2]} {one.settings[name]}" for name in names)
+        settings = {n: value for n, value in one.candidate.settings.items() if n[:5] != "mesh." and n != "model.remat"}
+        others = ", ".join(f"{name.rpartition('.')[2]} {value}" for name, value in settings.items())
         cells = ["", one.error or "does not fit", "", ""]
         if plan:
             cells[0], cells[3] = GIB.text(plan.peak_bytes), SECONDS.text(plan.compile_seconds)
         if plan and plan.speed:
             cells[1:3] = SECONDS.text(plan.speed.step_seconds), FRACTION.text(plan.speed.mfu)
-        rows.append([mesh, config.model.remat, others, *cells])
+        rows.append([shown_mesh(dataclasses.asdict(config.mesh)), config.model.remat, others, *cells])
     terminal.show("", rows)

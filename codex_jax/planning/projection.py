@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
+import numpy as np
 from jax.sharding import Mesh
 
 from codex_jax.config import ModelConfig, TrainConfig
@@ -11,17 +12,11 @@ from codex_jax.model.geometry import layer_matrix_parameters
 from codex_jax.model.kernels import SPLASH_DKV, SPLASH_DQ, SPLASH_FORWARD
 from codex_jax.planning.chips import Chip, Slice
 from codex_jax.planning.hlo import Collective, Costs
-from codex_jax.planning.units import COUNT, FRACTION, MIB, SECONDS, Shown
+from codex_jax.planning.units import COUNT, FRACTION, MIB, SECONDS
 
 # Fraction of the peak that attention kernels reach, counting the causal half only, where heads are as wide as a matrix
-# unit. This is an argument, not a measurement. For a splash block of 512 x 512 at head size 128, a v5e's matrix units
-# need about 1,000 cycles for 2 products, and its vector unit about 640 for 10 operations per score: 61% if the two do
-# not overlap. Of the 10 blocks (of 16) that a sequence of 2,048 visits, the causal half counts 8: 0.61 x 0.8 = 0.49.
-KERNEL_EFFICIENCY = 0.5
-# The only published measurement is of another kernel, JAX's older flash attention with a dense bias: a benchmark in
-# apple/axlearn (v4, 2 sequences of 2,048, 40 heads of 128, blocks of 512: 1.6 ms forward, 7.1 ms with backward) comes
-# to 0.20. A plan therefore also gives the MFU at this fraction.
-SLOW_KERNEL_EFFICIENCY = 0.2
+# unit: assumed, and a published figure of an older kernel. docs/planning.md has the arguments for both.
+KERNEL_EFFICIENCY, SLOW_KERNEL_EFFICIENCY = 0.5, 0.2
 # Attention's matrix products in each kernel; dq and dkv each compute the scores again.
 KERNEL_PRODUCTS = {SPLASH_DKV: 4, SPLASH_DQ: 3, SPLASH_FORWARD: 2}
 FUSED_BACKWARD_PRODUCTS = 5  # of dkv, where it computes dq too
@@ -33,19 +28,19 @@ PLANNED_TOKENS = 100e9  # the paper's training tokens
 class StepProjection:
     """Projected times of one training step; bytes and cycles are per chip, tokens per second of all chips."""
 
-    collective_bytes: Annotated[dict[str, int], Shown("sent by", MIB)]
-    cycles: Annotated[int, Shown("estimated cycles", COUNT)]
+    collective_bytes: Annotated[dict[str, int], "sent by", MIB]
+    cycles: Annotated[int, "estimated cycles", COUNT]
     kernels: dict[str, int]  # op_name of a kernel: how often it runs
-    compute_seconds: Annotated[float, Shown("compute", SECONDS)]
-    kernel_seconds: Annotated[float, Shown("of which attention kernels", SECONDS)]
-    waiting_seconds: Annotated[float, Shown("communication that blocks compute", SECONDS)]
-    asynchronous_seconds: Annotated[float, Shown("communication during compute", SECONDS)]
-    host_seconds: Annotated[float, Shown("moments to and from the host", SECONDS)]
-    step_seconds: Annotated[float, Shown("projected step", SECONDS)]
-    mfu: Annotated[float, Shown("projected MFU", FRACTION)]
-    mfu_slow_kernels: Annotated[float, Shown(f"with attention kernels at {SLOW_KERNEL_EFFICIENCY} of peak", FRACTION)]
-    tokens_per_second: Annotated[float, Shown("tokens/s, all chips", COUNT)]
-    days_for_100b_tokens: Annotated[float, Shown("days for 100 billion tokens", FRACTION)]
+    compute_seconds: Annotated[float, "compute", SECONDS]
+    kernel_seconds: Annotated[float, "of which attention kernels", SECONDS]
+    waiting_seconds: Annotated[float, "communication that blocks compute", SECONDS]
+    asynchronous_seconds: Annotated[float, "communication during compute", SECONDS]
+    host_seconds: Annotated[float, "moments to and from the host", SECONDS]
+    step_seconds: Annotated[float, "projected step", SECONDS]
+    mfu: Annotated[float, "projected MFU", FRACTION]
+    mfu_slow_kernels: Annotated[float, f"with attention kernels at {SLOW_KERNEL_EFFICIENCY} of peak", FRACTION]
+    tokens_per_second: Annotated[float, "tokens/s, all chips", COUNT]
+    days_for_100b_tokens: Annotated[float, "days for 100 billion tokens", FRACTION]
 
 
 def flops_per_token(model: ModelConfig, length: int) -> float:
@@ -81,9 +76,10 @@ def kernel_seconds(kernels: dict[str, int], config: TrainConfig, length: int, tp
 
 def communication_seconds(collectives: Sequence[Collective], tpu: Slice, mesh: Mesh) -> tuple[float, float]:
     """(seconds of the blocking collectives, seconds of the asynchronous ones), each run one after the other."""
-    coordinates = [tuple(device.coords) for device in mesh.devices.flat]
+    coordinates = np.array([device.coords[: len(tpu.shape)] for device in mesh.devices.flat])
     groups = {one.group for one in collectives}
-    bandwidth = {group: tpu.ring_bandwidth([coordinates[i] for i in group]) for group in groups}
+    spans = {group: [len(set(positions)) for positions in coordinates[list(group)].T] for group in groups}
+    bandwidth = {group: tpu.ring_bandwidth(spans[group]) for group in groups}
 
     def seconds(blocking: bool) -> float:
         return sum(one.bytes * one.times / bandwidth[one.group] for one in collectives if one.blocking == blocking)

@@ -1,6 +1,7 @@
 """The search for the best mesh, remat policy and other settings on a slice: many are guessed, the best are compiled."""
 
 import concurrent.futures
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Any, TypeVar
 
 from codex_jax.errors import InputError
 from codex_jax.planning.candidates import FREE, Candidate, candidates, distinct
-from codex_jax.planning.changes import differences, flags
+from codex_jax.planning.changes import flags
 from codex_jax.planning.chips import parse_topology
 from codex_jax.planning.training_plan import Job, TrainingPlan, plan_training
 
@@ -37,7 +38,6 @@ class Tried:
     """A candidate that was compiled."""
 
     candidate: Candidate
-    settings: dict[str, Any]  # in which it differs from the run
     plan: TrainingPlan | None  # None where the compiler failed
     error: str = ""
 
@@ -46,21 +46,16 @@ class Tried:
         """Whether it fits the slice."""
         return self.plan is not None and self.plan.fits
 
-    @property
-    def step_seconds(self) -> float | None:
-        """Seconds per step, where they are known."""
-        return self.plan.speed.step_seconds if self.plan and self.plan.speed else None
-
     def to_json(self) -> dict[str, Any]:
         """One of the plans that plan --search --json prints."""
-        guesses = {
-            "flags": flags(self.settings),
-            "estimated_bytes": self.candidate.memory.total,
-            "guessed_seconds": self.candidate.seconds,
-            "remat": self.candidate.config.model.remat,
-        }
+        candidate = self.candidate
         failed = {"fits": False, "step_seconds": None, "error": self.error}
-        return guesses | (self.plan.to_json() if self.plan else failed)
+        return {
+            "flags": flags(candidate.settings),
+            "estimated_bytes": candidate.memory.total,
+            "guessed_seconds": candidate.seconds,
+            "remat": candidate.config.model.remat,
+        } | (self.plan.to_json() if self.plan else failed)
 
 
 def in_background(function: Callable[..., Result], *args: Any) -> Result:
@@ -82,9 +77,12 @@ def in_background(function: Callable[..., Result], *args: Any) -> Result:
 def rank(tried: list[Tried], free: float) -> list[Tried]:
     """The fastest first: of those that leave this fraction of HBM free, then of the others that fit, then the rest."""
 
-    def key(one: Tried) -> tuple:
-        roomy = one.fits and one.plan is not None and one.plan.peak_bytes <= one.plan.hbm_bytes * (1 - free)
-        return not roomy, not one.fits, one.step_seconds or float("inf")
+    def key(one: Tried) -> tuple[bool, bool, float]:
+        plan = one.plan
+        if plan is None or plan.speed is None:
+            return True, True, math.inf
+        roomy = plan.fits and plan.peak_bytes <= plan.hbm_bytes * (1 - free)
+        return not roomy, not plan.fits, plan.speed.step_seconds
 
     return sorted(tried, key=key)
 
@@ -108,15 +106,14 @@ def search(
     try:
         report(0, f"compiling the best {len(found)} guesses")
         for one in found:
-            changed = differences(job.config, one.config)
             try:
                 plan = in_background(plan_training, Job(one.config, job.length, job.masked), topology)
-                tried.append(Tried(one, changed, plan))
+                tried.append(Tried(one, plan))
                 note = f"MFU {plan.speed.mfu:.3f}" if plan.speed else "does not fit"
             except Exception as error:  # any failure of the compiler concerns this candidate only
                 note = " ".join(str(error).split())[:200]
-                tried.append(Tried(one, changed, None, note))
-            report(1, f"{' '.join(flags(changed))}: {note}")
+                tried.append(Tried(one, None, note))
+            report(1, f"{' '.join(flags(one.settings))}: {note}")
     except KeyboardInterrupt:
         interrupted = True
     return rank(tried, settings.free), interrupted

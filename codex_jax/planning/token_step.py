@@ -14,8 +14,9 @@ from codex_jax.model.geometry import layer_matrix_parameters
 from codex_jax.planning.chips import Slice
 from codex_jax.planning.hlo import Costs
 from codex_jax.planning.projection import communication_seconds, kernel_efficiency
-from codex_jax.planning.units import COUNT, FLOPS, GIB, MIB, MILLISECONDS, Shown
+from codex_jax.planning.units import COUNT, FLOPS, GIB, MIB, MILLISECONDS
 from codex_jax.sampling.nucleus import CUTOFF_SCOPE
+from codex_jax.sampling.programs import copies_of
 from codex_jax.sampling.rows import advance
 from codex_jax.sampling.scheduler import STEPS
 
@@ -57,18 +58,18 @@ def largest_batch(hbm: int, peak: int, rows: int, growing: int) -> int:
 class TokenStep:
     """One token of every row; bytes, FLOPs and cycles are per chip, tokens per second of all chips."""
 
-    read_bytes: Annotated[int, Shown("bytes read per step", GIB)]
-    flops: Annotated[float, Shown("FLOPs per step", FLOPS)]
-    cycles: Annotated[int, Shown("estimated cycles per step", COUNT)]
-    collective_bytes: Annotated[dict[str, int], Shown("sent per step by", MIB)]
-    read_seconds: Annotated[float, Shown("reading", MILLISECONDS)]
-    flop_seconds: Annotated[float, Shown("FLOPs at the peak", MILLISECONDS)]
-    cycle_seconds: Annotated[float, Shown("cycles", MILLISECONDS)]
-    asynchronous_seconds: Annotated[float, Shown("communication during compute", MILLISECONDS)]
-    waiting_seconds: Annotated[float, Shown("communication that blocks compute", MILLISECONDS)]
-    seconds: Annotated[float, Shown("projected step, one token of every sample", MILLISECONDS)]
-    tokens_per_second: Annotated[float, Shown("tokens/s, all chips", COUNT)]
-    tokens_per_second_slow: Annotated[float, Shown("tokens/s if cycles begin after reading", COUNT)]
+    read_bytes: Annotated[int, "bytes read per step", GIB]
+    flops: Annotated[float, "FLOPs per step", FLOPS]
+    cycles: Annotated[int, "estimated cycles per step", COUNT]
+    collective_bytes: Annotated[dict[str, int], "sent per step by", MIB]
+    read_seconds: Annotated[float, "reading", MILLISECONDS]
+    flop_seconds: Annotated[float, "FLOPs at the peak", MILLISECONDS]
+    cycle_seconds: Annotated[float, "cycles", MILLISECONDS]
+    asynchronous_seconds: Annotated[float, "communication during compute", MILLISECONDS]
+    waiting_seconds: Annotated[float, "communication that blocks compute", MILLISECONDS]
+    seconds: Annotated[float, "projected step, one token of every sample", MILLISECONDS]
+    tokens_per_second: Annotated[float, "tokens/s, all chips", COUNT]
+    tokens_per_second_slow: Annotated[float, "tokens/s if cycles begin after reading", COUNT]
 
 
 def program_seconds(costs: Costs, tpu: Slice, mesh: Mesh, read_bytes: float, flops: float) -> dict[str, float]:
@@ -114,8 +115,8 @@ def project_prefill(
     costs: Costs, config: ModelConfig, tpu: Slice, mesh: Mesh, positions: int, weight_bytes: int
 ) -> float:
     """Seconds in which every copy of the model prefills one prompt. positions: of the prompt, padding included."""
-    chip, copies = tpu.chip, mesh.shape["data"] * mesh.shape["fsdp"]
-    flops = prefill_flops(config, copies, positions) / mesh.devices.size
+    chip = tpu.chip
+    flops = prefill_flops(config, copies_of(mesh), positions) / mesh.devices.size
     kernel_flops = sum(costs.custom_calls.values()) * 2 * positions**2 * config.width / mesh.shape["model"]
     kernels = kernel_flops / (chip.peak_flops / chip.cores) / kernel_efficiency(config, chip)
     return program_seconds(costs, tpu, mesh, weight_bytes, flops)["seconds"] + kernels

@@ -14,7 +14,7 @@ from codex_jax.planning.chips import parse_topology, slice_devices
 from codex_jax.planning.compiling import P50K_EOT, Plan, compile_lowered, shard_bytes
 from codex_jax.planning.hlo import read_costs
 from codex_jax.planning.projection import StepProjection, model_flops, project_training
-from codex_jax.planning.units import COUNT, FLOPS, GIB, Shown
+from codex_jax.planning.units import COUNT, FLOPS, GIB
 from codex_jax.training.experiment import open_data, resolve
 from codex_jax.training.state import abstract_state
 from codex_jax.training.step import make_train_step
@@ -27,11 +27,11 @@ class TrainingPlan(Plan):
     """What a training step takes on a slice; bytes and FLOPs are per chip."""
 
     remat: str
-    tokens_per_step: Annotated[int, Shown("tokens per step, all chips", COUNT)]
-    parameter_bytes: Annotated[int, Shown("parameters", GIB)]
-    optimizer_bytes: Annotated[int, Shown("optimizer", GIB)]
-    host_bytes: Annotated[int, Shown("optimizer, in the host's memory", GIB)]
-    model_flops: Annotated[float, Shown("model FLOPs per step (causal half, nothing recomputed)", FLOPS)]
+    tokens_per_step: Annotated[int, "tokens per step, all chips", COUNT]
+    parameter_bytes: Annotated[int, "parameters", GIB]
+    optimizer_bytes: Annotated[int, "optimizer", GIB]
+    host_bytes: Annotated[int, "optimizer, in the host's memory", GIB]
+    model_flops: Annotated[float, "model FLOPs per step (causal half, nothing recomputed)", FLOPS]
     speed: StepProjection | None
 
     null_keys = ("step_seconds", "mfu", "tokens_per_second", "collective_bytes")

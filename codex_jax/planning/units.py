@@ -1,4 +1,7 @@
-"""How the figures of a plan are shown: a field that is a row of its table is annotated with a label and a unit."""
+"""Units in which the figures of a plan are shown.
+
+A field of a plan that is a row of its table is annotated with the row's label and unit.
+"""
 
 from typing import NamedTuple
 
@@ -22,10 +25,3 @@ MINUTES = Unit("{:.1f} min", 60)
 COUNT = Unit("{:,.0f}")
 FRACTION = Unit("{:.3f}")
 FLOPS = Unit("{:.3e}")
-
-
-class Shown(NamedTuple):
-    """A row of a table; for a dict, one row for each item."""
-
-    label: str
-    unit: Unit

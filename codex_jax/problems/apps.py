@@ -71,7 +71,7 @@ class AppsRecord:
 
 @dataclass(frozen=True)
 class AppsProblem(Problem):
-    """A problem whose tests stay on disk until they run: all of APPS's tests are a gigabyte."""
+    """A problem whose tests stay on disk until they run: together, APPS's tests are a gigabyte."""
 
     folder: Path = field(default=Path(), repr=False)
     digest: str = ""  # SHA-256 of the tests
@@ -96,16 +96,15 @@ def read_record(folder: Path) -> AppsRecord:
     """The problem in APPS/SPLIT/NNNN; InputError names a broken file."""
     path = folder / "metadata.json"
     metadata = _json(path, dict)
-    _check(path, metadata is not None, "missing or empty")
     _check(path, metadata.get("difficulty") in DIFFICULTIES, f"difficulty is not in {DIFFICULTIES}")
     path = folder / "solutions.json"
-    solutions = _json(path, list) or []
+    solutions = _json(path, list)
     _check(path, all(isinstance(text, str) for text in solutions), "a solution is not text")
     inputs, outputs, fn_name = _tests(folder / "input_output.json")
     return AppsRecord(
         problem_id=folder.name,
-        question=_text(folder / "question.txt") or "",
-        starter_code=_text(folder / "starter_code.py") or "",
+        question=_text(folder / "question.txt"),
+        starter_code=_text(folder / "starter_code.py"),
         solutions=tuple(solutions),
         inputs=inputs,
         outputs=outputs,
@@ -117,7 +116,7 @@ def read_record(folder: Path) -> AppsRecord:
 
 def _tests(path: Path) -> tuple[tuple[Any, ...], tuple[Any, ...], str]:
     """(inputs, outputs, fn_name). Some inputs and outputs for stdin and stdout are lists of lines: they become text."""
-    tests = _json(path, dict) or {}
+    tests = _json(path, dict)
     inputs, outputs, fn_name = tests.get("inputs", []), tests.get("outputs", []), tests.get("fn_name") or ""
     _check(path, isinstance(inputs, list) and isinstance(outputs, list), "inputs or outputs is not a list")
     _check(path, len(inputs) == len(outputs), f"there are {len(inputs)} inputs and {len(outputs)} outputs")
@@ -125,34 +124,29 @@ def _tests(path: Path) -> tuple[tuple[Any, ...], tuple[Any, ...], str]:
     if fn_name:
         _check(path, all(isinstance(arguments, list) for arguments in inputs), "an input is not a list of arguments")
         return tuple(inputs), tuple(outputs), fn_name
-    for value in (*inputs, *outputs):
-        lines = value if isinstance(value, list) else [value]
-        _check(path, all(isinstance(line, str) for line in lines), "an input or output is not text, and no fn_name")
-    return tuple(map(_joined, inputs)), tuple(map(_joined, outputs)), ""
+    return tuple(_joined(path, value) for value in inputs), tuple(_joined(path, value) for value in outputs), ""
 
 
-def _joined(value: str | list[str]) -> str:
-    return value if isinstance(value, str) else "\n".join(value)
+def _joined(path: Path, value: Any) -> str:
+    lines = value if isinstance(value, list) else [value]
+    _check(path, all(isinstance(line, str) for line in lines), "an input or output is not text, and no fn_name")
+    return "\n".join(lines)
 
 
-def _text(path: Path) -> str | None:
-    """The text of a file, or None if there is no such file."""
+def _text(path: Path) -> str:
+    """The text of a file, "" if there is none."""
     try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
+        return path.read_text(encoding="utf-8") if path.exists() else ""
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path}: {error}: unpack the release again") from None
 
 
 def _json(path: Path, kind: type) -> Any:
-    """The JSON value of a file, which must be of this type; None if the file is missing or empty."""
+    """The JSON value of a file, which must be of this type; an empty one if the file is missing or empty."""
     text = _text(path)
-    if text is None or not text.strip():
-        return None
     try:
         with long_integers():
-            value = json.loads(text)
+            value = json.loads(text) if text.strip() else kind()
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON ({error}): unpack the release again") from None
     _check(path, isinstance(value, kind), f"not a JSON {'list' if kind is list else 'object'}")

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -13,51 +14,37 @@ Chain = tuple[int, ...]  # indices into BLOCKS
 
 
 @dataclass(frozen=True)
-class Block:
-    """One operation on a string."""
+class BuildingBlock:
+    """One operation: its bullet in the docstring, and the Python expression of its result on the string s."""
 
-    description: str  # its bullet in the docstring
-    code: str  # its line in the solution, on the variable s
-    apply: Callable[[str], str]
+    description: str
+    expression: str
+
+    @cached_property
+    def apply(self) -> Callable[[str], str]:
+        """The operation as a function."""
+        return eval(f"lambda s: {self.expression}")
 
 
 BLOCKS = (
-    Block("remove all instances of the letter e", 's = s.replace("e", "")', lambda s: s.replace("e", "")),
-    Block("replace all spaces with exclamation points", 's = s.replace(" ", "!")', lambda s: s.replace(" ", "!")),
-    Block("convert the string to lowercase", "s = s.lower()", lambda s: s.lower()),
-    Block("remove the first and last two characters", "s = s[2:-2]", lambda s: s[2:-2]),
-    Block(
-        "remove all vowels",
-        's = "".join(char for char in s if char not in "aeiouAEIOU")',
-        lambda s: "".join(char for char in s if char not in "aeiouAEIOU"),
-    ),
-    Block(
-        "remove every third character",
-        's = "".join(char for i, char in enumerate(s) if i % 3 != 0)',
-        lambda s: "".join(char for i, char in enumerate(s) if i % 3 != 0),
-    ),
-    Block("drop the last half by characters", "s = s[: len(s) // 2]", lambda s: s[: len(s) // 2]),
-    Block("replace spaces with triple spaces", 's = s.replace(" ", "   ")', lambda s: s.replace(" ", "   ")),
-    Block("reverse the order of the words", 's = " ".join(s.split()[::-1])', lambda s: " ".join(s.split()[::-1])),
-    Block(
-        "drop the first half by number of words",
-        's = " ".join(s.split()[len(s.split()) // 2 :])',
-        lambda s: " ".join(s.split()[len(s.split()) // 2 :]),
-    ),
-    Block(
-        "add the word apples after every word",
-        's = " ".join(word + " apples" for word in s.split())',
-        lambda s: " ".join(word + " apples" for word in s.split()),
-    ),
-    Block(
+    BuildingBlock("remove all instances of the letter e", 's.replace("e", "")'),
+    BuildingBlock("replace all spaces with exclamation points", 's.replace(" ", "!")'),
+    BuildingBlock("convert the string to lowercase", "s.lower()"),
+    BuildingBlock("remove the first and last two characters", "s[2:-2]"),
+    BuildingBlock("remove all vowels", '"".join(char for char in s if char not in "aeiouAEIOU")'),
+    BuildingBlock("remove every third character", '"".join(char for i, char in enumerate(s) if i % 3 != 0)'),
+    BuildingBlock("drop the last half by characters", "s[: len(s) // 2]"),
+    BuildingBlock("replace spaces with triple spaces", 's.replace(" ", "   ")'),
+    BuildingBlock("reverse the order of the words", '" ".join(s.split()[::-1])'),
+    BuildingBlock("drop the first half by number of words", '" ".join(s.split()[len(s.split()) // 2 :])'),
+    BuildingBlock("add the word apples after every word", '" ".join(word + " apples" for word in s.split())'),
+    BuildingBlock(
         "make every other character uppercase",
-        's = "".join(char.upper() if i % 2 == 0 else char for i, char in enumerate(s))',
-        lambda s: "".join(char.upper() if i % 2 == 0 else char for i, char in enumerate(s)),
+        '"".join(char.upper() if i % 2 == 0 else char for i, char in enumerate(s))',
     ),
-    Block(
+    BuildingBlock(
         "delete all exclamation points, question marks and periods",
-        's = "".join(char for char in s if char not in "!?.")',
-        lambda s: "".join(char for char in s if char not in "!?."),
+        '"".join(char for char in s if char not in "!?.")',
     ),
 )
 
@@ -80,13 +67,13 @@ LENGTH_SHARES = (0.05, 0.35, 0.35, 0.25)
 
 
 def make_problem(chain: Chain, rng: np.random.Generator, name: str = "string_manipulation") -> Problem:
-    """The problem of a chain. The tests' expected values are computed with Block.apply, not with the solution."""
+    """The problem of a chain of blocks, with random imports and test inputs."""
     blocks = [BLOCKS[n] for n in chain]
     bullets = "".join(f"    -{block.description}\n" for block in blocks)
     modules = sorted(rng.choice(MODULES, int(rng.integers(MAX_IMPORTS + 1)), replace=False))
     imports = "".join(f"import {module}\n" for module in modules) + "\n\n" * bool(modules)
     prompt = f'{imports}def {name}(s: str):\n    """\n    {INTRODUCTION}\n{bullets}    """\n'
-    solution = "".join(f"    {block.code}\n" for block in blocks) + "    return s\n"
+    solution = "".join(f"    s = {block.expression}\n" for block in blocks) + "    return s\n"
     asserts = []
     for n in range(CHECKS):
         text = "" if n == 0 else "".join(rng.choice(LETTERS, int(rng.integers(8, 61))))
@@ -135,5 +122,5 @@ def split_chains(
 
 
 def heldout_problems(seed: int = 0) -> list[Problem]:
-    """The problems of the held-out chains of this seed."""
+    """The problems of the held-out chains; generate.py writes the same chains with other function names and tests."""
     return list(make_problems(split_chains(seed)[1], np.random.default_rng(seed)))

@@ -1,4 +1,4 @@
-"""Encodes and decodes tf.train.Example with bytes features, without TensorFlow.
+"""Encodes tf.train.Example with bytes features, without TensorFlow.
 
 See https://protobuf.dev/programming-guides/encoding for the wire format.
 """
@@ -37,45 +37,3 @@ def layout(sizes: Mapping[str, int]) -> tuple[bytes, dict[str, slice]]:
         end += length  # each entry ends with its value
         positions[name] = slice(end - sizes[name], end)
     return blank, positions
-
-
-def _fields(data: bytes) -> list[tuple[int, bytes]]:
-    # Pairs (field number, content).
-    fields, position = [], 0
-
-    def varint() -> int:
-        nonlocal position
-        value = shift = 0
-        while True:
-            if position >= len(data) or shift > 63:
-                raise ValueError("Example is truncated")
-            byte = data[position]
-            position += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return value
-
-    while position < len(data):
-        key = varint()
-        if key & 7 != 2:
-            raise ValueError("Example has a field that is not bytes")
-        size = varint()
-        if size > len(data) - position:
-            raise ValueError("Example is truncated")
-        fields.append((key >> 3, data[position : position + size]))
-        position += size
-    return fields
-
-
-def decode(data: bytes) -> dict[str, bytes]:
-    """The bytes features of an Example; ValueError if the data is not one."""
-    features = {}
-    for _, entries in _fields(data):
-        for _, entry in _fields(entries):
-            parts = dict(_fields(entry))
-            if {1, 2} - parts.keys():
-                raise ValueError("Example has an entry without name or value")
-            values = dict(_fields(parts[2]))
-            features[parts[1].decode()] = dict(_fields(values.get(1, b""))).get(1, b"")
-    return features

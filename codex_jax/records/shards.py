@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from codex_jax.errors import InputError
-from codex_jax.records.example import decode, layout
+from codex_jax.records.example import layout
 from codex_jax.records.manifest import MANIFEST_NAME, read_manifest
 from codex_jax.records.order import host_positions, record_indices
-from codex_jax.records.tfrecord import FOOTER_BYTES, HEADER_BYTES, frame, payload_crcs, stored_crcs, unframe
+from codex_jax.records.tfrecord import FOOTER_BYTES, HEADER_BYTES, frame, payload_crcs, stored_crcs
 from codex_jax.records.writer import shard_name
 
 Batch = dict[str, np.ndarray]  # "tokens": int32 [N, seq_len + 1]; "loss_mask": uint8 [N, seq_len + 1], if stored
@@ -46,14 +46,13 @@ class RecordDataset:
         """folder: contains manifest.json. InputError if its shards are missing, truncated or of another build."""
         self.folder = folder
         self.manifest = read_manifest(folder)
-        self._dtype, template, self._values = self._layout()
-        constant = np.ones(len(template), bool)
+        self._dtype, self._template, self._values = self._layout()
+        constant = np.ones(len(self._template), bool)
         constant[-FOOTER_BYTES:] = False
         for position in self._values.values():
             constant[position] = False
         # The bytes that are the same in every record: the framing's header, and the tags and names of the Example.
         self._constant = np.flatnonzero(constant)
-        self._expected = template[self._constant]
         self._refuse_unknown_files()
         self._splits = {name: self._open(name) for name in self.manifest["splits"]}
 
@@ -133,11 +132,14 @@ class RecordDataset:
     def records(self, split: str, index: np.ndarray) -> Batch:
         """The records with these numbers, int64 [N]. InputError if one is corrupt."""
         records = self._gather(split, index)
-        valid = (records[:, self._constant] == self._expected).all(axis=1)
-        valid &= payload_crcs(records) == stored_crcs(records)
-        if not valid.all():
-            row = int(np.argmin(valid))
-            fault = _fault(records[row].tobytes())
+        valid = payload_crcs(records) == stored_crcs(records)
+        constant_matches = records[:, self._constant] == self._template[self._constant]
+        if not (valid.all() and constant_matches.all()):
+            row = int(np.argmin(valid & constant_matches.all(axis=1)))
+            if (records[row, :HEADER_BYTES] != self._template[:HEADER_BYTES]).any():
+                fault = "its length is corrupt"
+            else:
+                fault = "its fields do not match the manifest" if valid[row] else "its payload is corrupt"
             raise InputError(f"{self.folder} {split} record {index[row]}: {fault}: build the data set again")
         batch = {"tokens": records[:, self._values["tokens"]].view(self._dtype).astype(np.int32)}
         if self.masked:
@@ -183,11 +185,3 @@ class RecordDataset:
 
 def _major_faults() -> int:
     return resource.getrusage(resource.RUSAGE_THREAD).ru_majflt
-
-
-def _fault(record: bytes) -> str:
-    try:
-        decode(unframe(record))
-    except ValueError as error:
-        return str(error)
-    return "its fields do not match the manifest"

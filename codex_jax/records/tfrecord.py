@@ -21,19 +21,6 @@ def frame(payload: bytes) -> bytes:
     return length + struct.pack("<I", masked_crc(length)) + payload + struct.pack("<I", masked_crc(payload))
 
 
-def unframe(record: bytes) -> bytes:
-    """The payload of one record; ValueError if its length or a CRC is wrong."""
-    if len(record) < HEADER_BYTES + FOOTER_BYTES:
-        raise ValueError("record is truncated")
-    length, length_crc = struct.unpack_from("<QI", record)
-    if masked_crc(record[:8]) != length_crc or length != len(record) - HEADER_BYTES - FOOTER_BYTES:
-        raise ValueError("record length is corrupt")
-    payload = record[HEADER_BYTES:-FOOTER_BYTES]
-    if masked_crc(payload) != struct.unpack("<I", record[-FOOTER_BYTES:])[0]:
-        raise ValueError("record payload is corrupt")
-    return payload
-
-
 def payload_crcs(records: np.ndarray) -> np.ndarray:
     """uint8 [N, record bytes] -> uint32 [N]: the masked CRC computed from each record's payload."""
     payloads = records[:, HEADER_BYTES:-FOOTER_BYTES]

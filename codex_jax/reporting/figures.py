@@ -23,22 +23,14 @@ def draw_figures(models: dict[str, Json]) -> dict[str, Figure]:
     return {name: figure for name, figure in figures.items() if figure is not None}
 
 
-def headline_bars(models: dict[str, Json]) -> list[tuple[str, float]]:
-    """(label, fraction) from left to right: base's pass@1, then each other model's ways of choosing a sample."""
-    bars = []
-    if "base" in models:
-        bars.append(("base\npass@1", models["base"]["pass@1"]))
+def headline(models: dict[str, Json]) -> Figure:
+    """The paper's headline figure: bars of base's pass@1, then of each other model's ways of choosing a sample."""
+    bars = [("base\npass@1", models["base"]["pass@1"])] if "base" in models else []
     labels = {"pass@1": "pass@1", "mean_logp": "mean log p", "pass@10": "pass@10", "oracle": "oracle"}
     for name in [name for name in models if name != "base"] or ["base"]:
         for key, label in labels.items():
             if key in models[name] and (name, key) != ("base", "pass@1"):
                 bars.append((f"{name}\n{label}", models[name][key]))
-    return bars
-
-
-def headline(models: dict[str, Json]) -> Figure:
-    """The paper's headline figure: one bar for each way of choosing a sample."""
-    bars = headline_bars(models)
     figure, axes = _figure(max(5.0, 1.4 * len(bars)))
     colours = [COLOURS[min(n, len(COLOURS) - 1)] for n in range(len(bars))]
     drawn = axes.bar([label for label, _ in bars], [100 * value for _, value in bars], color=colours, width=0.65)
@@ -65,7 +57,7 @@ def blocks(models: dict[str, Json]) -> Figure | None:
         counts.update(x)
         if name != "base" and x[0] == 1 and len(x) > 1:
             third, half = ([y[0] / factor ** (k - 1) for k in x] for factor in (3, 2))
-            axes.fill_between(x, third, half, color=colour, alpha=0.12, label="paper: 2 to 3 times less a block")
+            axes.fill_between(x, third, half, color=colour, alpha=0.12, label="paper: 2 to 3 times less per block")
     axes.set_xticks(sorted(counts))
     axes.set_ylim(-2, 105)
     axes.set_xlabel("chained building blocks")

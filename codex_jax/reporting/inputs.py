@@ -24,14 +24,17 @@ def collect(inputs: tuple[str, ...], problems: Path | None, seconds: Path | None
             if bits:
                 results.setdefault("bits_per_byte", bits)
         elif path.suffix == ".json":
-            results |= check_results(read_json(path), path)
+            entries = read_numbers(path)
+            if not all(isinstance(entry, dict) for entry in entries.values()):
+                raise InputError(f"{path} must hold objects, as report writes it")
+            results |= entries
         else:
             name = (name if equals else "") or path.name.removesuffix("_results.jsonl").removesuffix(".jsonl")
             if name in results:
                 raise InputError(f"two inputs are called {name!r}: write NAME=PATH")
             results[name] = summarize(list(read_objects(path)), path, blocks)
     if seconds:
-        results |= check_results({"seconds": read_json(seconds)}, seconds)
+        results["seconds"] = read_numbers(seconds)
     if not models_of(results):
         raise InputError("no scored results: give at least one *_results.jsonl written by python -m codex_jax.score")
     return results
@@ -42,15 +45,27 @@ def models_of(results: Json) -> dict[str, Json]:
     return {name: entry for name, entry in results.items() if isinstance(entry, dict) and "pass@1" in entry}
 
 
-def read_json(path: Path) -> Json:
-    """The JSON object in a file; InputError if there is none."""
+def read_numbers(path: Path) -> Json:
+    """The JSON object in a file; InputError unless its values are numbers, as in results.json."""
     try:
         value = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {path}: {error}") from None
     if not isinstance(value, dict):
         raise InputError(f"{path} must hold one JSON object")
+    _check_numbers(f"{path}: ", value)
     return value
+
+
+def _check_numbers(place: str, entry: Json) -> None:
+    """InputError unless the values are numbers, intervals [low, high], or objects of these; "omitted" holds text."""
+    for key, value in entry.items():
+        if isinstance(value, dict):
+            _check_numbers(f"{place}{key}.", {} if key == "omitted" else value)
+        elif isinstance(value, list) and len(value) == 2:
+            _check_numbers(f"{place}{key}.", {"low": value[0], "high": value[1]})
+        elif not isinstance(value, (int, float)):
+            raise InputError(f"{place}{key} must be a number, not {value!r}")
 
 
 def read_blocks(path: Path) -> dict[str, int]:
@@ -64,23 +79,3 @@ def bits_per_byte(run: Path) -> dict[str, float] | None:
     values = [row.get("bits_per_byte") for row in read_metrics(run)]
     numbers = [value for value in values if isinstance(value, (int, float))]
     return {"before": numbers[0], "after": numbers[-1]} if numbers else None
-
-
-def check_results(results: Json, source: Path) -> Json:
-    """The object unchanged; InputError if it is not as report writes it: reported values are numbers."""
-    for name, entry in results.items():
-        if not isinstance(entry, dict):
-            raise InputError(f"{source}: {name!r} must be an object, as report writes it")
-        _check_numbers(f"{source}: {name}", {key: value for key, value in entry.items() if key != "omitted"})
-    return results
-
-
-def _check_numbers(place: str, entry: Json) -> None:
-    """Values are numbers, intervals [low, high], or objects of these."""
-    for key, value in entry.items():
-        if isinstance(value, dict):
-            _check_numbers(f"{place}.{key}", value)
-        elif isinstance(value, list) and len(value) == 2:
-            _check_numbers(f"{place}.{key}", {"low": value[0], "high": value[1]})
-        elif not isinstance(value, (int, float)):
-            raise InputError(f"{place}.{key} must be a number, not {value!r}")

@@ -5,8 +5,7 @@ Every measure is a mean over problems, so its interval is estimated by resamplin
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,44 +60,37 @@ def pass_rates(tasks: list[Rows], ks: Sequence[int]) -> Measures:
     Filtered (paper section 3.5): only the samples that pass the examples in the statement count. Where fewer than k
     are left, all of them are taken; where none is left, the problem counts as not solved.
     """
-    measures = {f"pass@{k}": [_rate(task, k, _passed) for task in tasks] for k in ks}
+    measures = {f"pass@{k}": [_rate(task, k) for task in tasks] for k in ks}
     for suite in REPORTED_SUITES:
         having = [task for task in tasks if all(suite in row.get("parts", {}) for row in task)]
         for k in ks if having else ():
-            measures[f"{suite}_pass@{k}"] = [_rate(task, k, partial(_passed_suite, suite)) for task in having]
+            measures[f"{suite}_pass@{k}"] = [_rate(task, k, suite) for task in having]
     if all("examples" in row.get("parts", {}) for task in tasks for row in task):
-        filtered = [[row for row in task if _passed_suite("examples", row)] for task in tasks]
+        filtered = [[row for row in task if row["parts"]["examples"] == PASSED] for task in tasks]
         for k in ks:
-            measures[f"pass@{k}_timeouts"] = [_rate(task, k, _passed_or_timed_out) for task in tasks]
+            measures[f"pass@{k}_timeouts"] = [_rate(task, k, timeouts=True) for task in tasks]
         for k in ks:
-            measures[f"filtered_pass@{k}"] = [_rate(task, k, _passed) for task in filtered]
-            measures[f"filtered_pass@{k}_timeouts"] = [_rate(task, k, _passed_or_timed_out) for task in filtered]
+            measures[f"filtered_pass@{k}"] = [_rate(task, k) for task in filtered]
+            measures[f"filtered_pass@{k}_timeouts"] = [_rate(task, k, timeouts=True) for task in filtered]
     return measures
 
 
-def _passed(row: Json) -> bool:
-    return row["passed"]
-
-
-def _passed_suite(suite: str, row: Json) -> bool:
-    return row["parts"][suite] == PASSED
-
-
-def _passed_or_timed_out(row: Json) -> bool:
-    return row["passed"] or row.get("result") == TIMED_OUT
-
-
-def _rate(task: Rows, k: int, correct: Callable[[Json], bool]) -> float:
-    return pass_at_k(len(task), sum(map(correct, task)), min(k, len(task))) if task else 0.0
+def _rate(task: Rows, k: int = 1, suite: str = "", timeouts: bool = False) -> float:
+    """pass@k of one problem. suite: count samples that pass this suite; timeouts: count samples that timed out, too."""
+    if suite:
+        correct = sum(row["parts"][suite] == PASSED for row in task)
+    else:
+        correct = sum(row["passed"] or (timeouts and row.get("result") == TIMED_OUT) for row in task)
+    return pass_at_k(len(task), correct, min(k, len(task))) if task else 0.0
 
 
 def rankings(tasks: list[Rows]) -> Measures:
     """Whether the chosen sample passes: a random one, the first of each ranking, or one chosen by an oracle."""
-    measures = {"random": [_rate(task, 1, _passed) for task in tasks]}
+    measures = {"random": [_rate(task) for task in tasks]}
     for name, field in RANKINGS.items():
         if all(_is_finite(row.get(field)) for task in tasks for row in task):
             measures[name] = [float(max(task, key=lambda row: row[field])["passed"]) for task in tasks]
-    return measures | {"oracle": [float(any(map(_passed, task))) for task in tasks]}
+    return measures | {"oracle": [float(any(row["passed"] for row in task)) for task in tasks]}
 
 
 def _is_finite(value: object) -> bool:
@@ -123,7 +115,7 @@ def _by_blocks(by_task: dict[str, Rows], blocks: dict[str, int]) -> Json:
     for task_id, task in by_task.items():
         count = task[0].get("blocks", blocks.get(task_id))
         if isinstance(count, int):
-            rates[count].append(_rate(task, 1, _passed))
+            rates[count].append(_rate(task))
     if not rates:
         return {}
     by_count = {str(count): rates[count] for count in sorted(rates)}

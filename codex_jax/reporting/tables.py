@@ -17,12 +17,13 @@ RATE_TITLES = {
     "challenge_": "Pass rates of the further tests",
     "filtered_": "Pass rates of the samples that pass the examples in the statement",
 }
-NOTE = f"In brackets: the 95% interval of {RESAMPLES:,} resamples of the problems."
+NOTE = f"In brackets: the 95% interval from {RESAMPLES:,} resamples of the problems."
 
 
 def model_tables(models: dict[str, Json]) -> list[Table]:
-    """All tables of summaries by model."""
-    return [*pass_rates(models), *rankings(models), *groups(models), *blocks(models)]
+    """All tables of summaries by model that have rows."""
+    tables = [*pass_rates(models), rankings(models), *groups(models), blocks(models)]
+    return [(title, rows) for title, rows in tables if len(rows) > 1]
 
 
 def percent(value: float | None, interval: list[float] | None = None) -> str:
@@ -43,18 +44,17 @@ def pass_rates(models: dict[str, Json]) -> list[Table]:
     tables = []
     for prefix, title in RATE_TITLES.items():
         names = list(dict.fromkeys(key for each in models.values() for key in each if key.startswith(f"{prefix}pass@")))
-        if names:
-            header = [name.removeprefix(prefix).replace("_timeouts", " with time-outs") for name in names]
-            rows = [[model, *(measure(summary, name) for name in names)] for model, summary in models.items()]
-            tables.append((title, [["model", *header], *rows]))
+        header = [name.removeprefix(prefix).replace("_timeouts", " with timeouts") for name in names]
+        rows = [[model, *(measure(summary, name) for name in names)] for model, summary in models.items() if names]
+        tables.append((title, [["model", *header], *rows]))
     return tables
 
 
-def rankings(models: dict[str, Json]) -> list[Table]:
+def rankings(models: dict[str, Json]) -> Table:
     """The share of problems that one sample solves, by how it is chosen."""
     names = [name for name in RANKING_LABELS if any(name in summary for summary in models.values())]
     rows = [[RANKING_LABELS[name], *(measure(summary, name) for summary in models.values())] for name in names]
-    return [("One sample a problem, chosen by", [["", *models], *rows])] if rows else []
+    return "One sample per problem, chosen by", [["", *models], *rows]
 
 
 def groups(models: dict[str, Json]) -> list[Table]:
@@ -62,40 +62,38 @@ def groups(models: dict[str, Json]) -> list[Table]:
     tables = []
     for model, summary in models.items():
         by_group: dict[str, Json] = summary.get("by_group", {})
-        keys = dict.fromkeys(key for each in by_group.values() for key in each)
-        rows = []
-        for name in (key for key in keys if "pass@" in key and "timeouts" not in key):
-            label = name.replace("filtered_", "filtered ") if name.startswith("filtered_") else f"raw {name}"
-            pairs = [(each.get(name), each.get(f"{name}_timeouts")) for each in by_group.values()]
-            rows.append([label, *(f"{percent(rate)} ({percent(with_timeouts)})" for rate, with_timeouts in pairs)])
-        if rows:
-            header = [f"{group}, {each['problems']} problems" for group, each in by_group.items()]
-            tables.append((f"{model} by difficulty (with time-outs as passes)", [["", *header], *rows]))
+        rows = [["", *(f"{group}, {each['problems']} problems" for group, each in by_group.items())]]
+        for name in dict.fromkeys(key for each in by_group.values() for key in each if "pass@" in key):
+            if not name.endswith("_timeouts"):
+                label = name.replace("filtered_", "filtered ") if name.startswith("filtered_") else f"raw {name}"
+                pairs = [(each.get(name), each.get(f"{name}_timeouts")) for each in by_group.values()]
+                rows.append([label, *(f"{percent(rate)} ({percent(with_timeouts)})" for rate, with_timeouts in pairs)])
+        tables.append((f"{model} by difficulty (with timeouts as passes)", rows))
     return tables
 
 
-def blocks(models: dict[str, Json]) -> list[Table]:
+def blocks(models: dict[str, Json]) -> Table:
     """pass@1 by the number of chained building blocks."""
     by_model = {model: summary["by_blocks"] for model, summary in models.items() if summary.get("by_blocks")}
     counts = sorted({int(count) for rates in by_model.values() for count in rates})
     rows = [[str(count), *(percent(rates.get(str(count))) for rates in by_model.values())] for count in counts]
-    return [("pass@1 by number of chained blocks", [["blocks", *by_model], *rows])] if rows else []
+    return "pass@1 by number of chained blocks", [["blocks", *by_model], *rows]
 
 
-def best_of_files(entries: dict[str, Json]) -> list[Table]:
+def best_of_files(entries: dict[str, Json]) -> Table:
     """The best of several files for each k, from statistics.best."""
     rows = [[key, percent(entry["value"], entry["interval_95"]), entry["from"]] for key, entry in entries.items()]
-    return [("Best of the files", [["", "value", "from"], *rows])] if rows else []
+    return "Best of the files", [["", "value", "from"], *rows]
 
 
-def by_problem(counts: dict[str, Json]) -> list[Table]:
+def by_problem(counts: dict[str, Json]) -> Table:
     """One row per problem, from statistics.by_problem."""
     names = ("samples", "passed", "timed out")
     rows = [
         [task_id, *(str(each[name]) for name in names), percent(each["passed"] / each["samples"])]
         for task_id, each in counts.items()
     ]
-    return [("By problem", [["problem", *names, "pass@1"], *rows])]
+    return "By problem", [["problem", *names, "pass@1"], *rows]
 
 
 def run_tables(results: Json) -> list[Table]:

@@ -80,14 +80,14 @@ def schedule(
     queue = deque(n for n, request in enumerate(requests) if len(request.numbers))
     while True:
         prompts = {}
-        for place, group in enumerate(groups):
+        for index, group in enumerate(groups):
             if not group.waiting and not group.drawing and _assign(group, groups, queue, requests):
-                prompts[place] = requests[group.request].tokens
+                prompts[index] = requests[group.request].tokens
         if prompts:
             session.place(prompts)
         begun = {}
-        for place, group in enumerate(groups):
-            for row in range(place * rows, (place + 1) * rows):
+        for index, group in enumerate(groups):
+            for row in range(index * rows, (index + 1) * rows):
                 if group.waiting and row not in group.drawing:
                     group.drawing[row] = group.waiting.popleft()
                     begun[row] = requests[group.request], group.drawing[row]

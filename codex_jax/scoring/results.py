@@ -7,7 +7,7 @@ from pathlib import Path
 from codex_jax.errors import InputError
 from codex_jax.problems.problem import Problem
 from codex_jax.scoring.judge import Judgement
-from codex_jax.storage.jsonl import Json, read_objects, write_objects
+from codex_jax.storage.jsonl import Json, read_objects
 
 RESULT_FIELDS = ("result", "passed", "parts", "group", "blocks")  # a sample's own values of these are replaced
 
@@ -23,14 +23,6 @@ def delete_journal(out: Path) -> None:
         journal_path(out).unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"cannot delete {journal_path(out)}: {error.strerror}") from None
-
-
-def write_results(out: Path, rows: Iterable[Json]) -> None:
-    """Writes the file; InputError if that fails."""
-    try:
-        write_objects(out, rows)
-    except OSError as error:
-        raise InputError(f"cannot write {out}: {error.strerror}") from None
 
 
 def result_row(sample: Json, problem: Problem, judgement: Judgement) -> Json:

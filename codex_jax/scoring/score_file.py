@@ -10,11 +10,11 @@ from codex_jax.problems.load import Benchmark
 from codex_jax.problems.problem import Problem
 from codex_jax.sandbox.pool import CheckJob, run_jobs
 from codex_jax.scoring.judge import Judge, Judgement
-from codex_jax.scoring.results import journal_path, result_row, write_results
+from codex_jax.scoring.results import journal_path, result_row
 from codex_jax.scoring.sample_files import SampleFile
 from codex_jax.scoring.samples import digest
 from codex_jax.storage.journal import Journal, open_journal
-from codex_jax.storage.jsonl import Json
+from codex_jax.storage.jsonl import Json, write_objects
 
 
 def score(file: SampleFile, benchmark: Benchmark, timeout: float, workers: int, layer: str) -> list[Json]:
@@ -42,7 +42,10 @@ def score(file: SampleFile, benchmark: Benchmark, timeout: float, workers: int, 
                 passed += judgement.passed
                 report(1, f"passed {passed}  {count / (time.monotonic() - start):,.0f} samples/s")
         rows = [result_row(*pair, judgements[n]) for n, pair in enumerate(zip(samples, problems, strict=True))]
-        write_results(file.out, rows)
+        try:
+            write_objects(file.out, rows)
+        except OSError as error:
+            raise InputError(f"cannot write {file.out}: {error.strerror}") from None
     for task_id, result in judge.failing_references.items():
         print(f"warning: the reference solution of {task_id} does not pass its own tests: {result}", file=sys.stderr)
     return rows

@@ -89,13 +89,13 @@ def read_request(body: bytes, engine: Engine, model: str, limits: RequestLimits)
 def choices(request: CompletionRequest, completions: Sequence[Completion], token_bytes: Sequence[bytes]) -> list[Json]:
     """The n samples of each prompt, in order. If there are more, those with the highest mean log probability."""
     rows = []
-    for place, prompt in enumerate(request.prompts):
-        own = sorted((one for one in completions if one.request == place), key=lambda one: one.number)
+    for index, prompt in enumerate(request.prompts):
+        own = sorted((one for one in completions if one.request == index), key=lambda one: one.number)
         if len(prompt.numbers) > request.n:
             own = sorted(own, key=lambda one: -one.sample.mean_logp)[: request.n]
         for number, one in enumerate(own):
             logprobs = _logprobs(one, token_bytes) if request.logprobs else None
-            rows.append(choice(place * request.n + number, one.sample.completion, finish_reason(one), logprobs))
+            rows.append(choice(index * request.n + number, one.sample.completion, finish_reason(one), logprobs))
     return rows
 
 

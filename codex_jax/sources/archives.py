@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.message import Message
 from email.parser import HeaderParser
+from functools import partial
 
 from codex_jax.errors import InputError
 from codex_jax.sources.files import find_files
 from codex_jax.sources.members import Member, UnreadableError, members, path_parts
-from codex_jax.sources.source import Item, Part, Source, register
+from codex_jax.sources.source import Item, Part
 from codex_jax.storage.paths import StoragePath, size_of
 from codex_jax.text.document import Rejected
 from codex_jax.text.encoding import MAX_BYTES, escape_surrogates, python_item
@@ -23,18 +24,13 @@ MAX_METADATA = 1 << 20  # bytes read of a licence or metadata file
 SHORT_LICENCE = 100  # characters; a longer License field is the licence's full text
 
 
-def _source(kind: str) -> Source:
-    def source(argument: str) -> Iterator[Part]:
-        for name, path in find_files(kind, argument, SUFFIXES[kind]):
-            label = escape_surrogates(name)
-            yield Part(f"{kind}:{label}", size_of(path), read, (kind, path, label))
-
-    source.__doc__ = f"{kind}:PATH: an archive, a folder of archives or a glob."
-    return source
+def _parts(kind: str, argument: str) -> Iterator[Part]:
+    """KIND:PATH: an archive, a folder of archives or a glob."""
+    for label, path in find_files(kind, argument, SUFFIXES[kind]):
+        yield Part(f"{kind}:{label}", size_of(path), read, (kind, path, label))
 
 
-for _kind in SUFFIXES:
-    register(_kind)(_source(_kind))
+tar, zip_, wheel, sdist = (partial(_parts, kind) for kind in SUFFIXES)
 
 
 @dataclass
@@ -114,17 +110,17 @@ def read(kind: str, path: StoragePath, label: str) -> Iterator[Item]:
     repo: the distribution's name for a wheel or sdist. Otherwise the file's top folder, or the archive's name without
     suffix for a file at the top.
     """
-    found = survey(kind, path)
-    if kind == "wheel" and not found.name:
+    info = survey(kind, path)
+    if kind == "wheel" and not info.name:
         raise InputError(f"{path} is not a wheel: it has no METADATA with its name")
     top = ""  # an sdist's only top folder, which is not part of its files' paths
-    if kind == "sdist" and len(found.top_folders) == 1 and not found.files_at_top:
-        (top,) = found.top_folders
-    distribution = found.name
+    if kind == "sdist" and len(info.top_folders) == 1 and not info.files_at_top:
+        (top,) = info.top_folders
+    distribution = info.name
     if kind == "sdist" and not distribution:
         distribution = normalise_name((top or stem(path)).rpartition("-")[0]) or stem(path)
     # All licence files of a distribution apply to all of its files.
-    all_licences = found.license or combine(one for several in found.licences.values() for one in several)
+    all_licences = info.license or combine(one for several in info.licences.values() for one in several)
     copies: Counter[str] = Counter()
     for member in members(path):
         names = path_parts(member.name)
@@ -138,7 +134,7 @@ def read(kind: str, path: StoragePath, label: str) -> Iterator[Item]:
         copies[name] += 1  # an archive may hold the same path more than once
         id_ = f"{label}/{name}" + (f"#{copies[name]}" if copies[name] > 1 else "")
         first = names[0] if len(names) > 1 else ""
-        own_licence = combine(found.licences.get(first, [])) or combine(found.licences.get("", []))
+        own_licence = combine(info.licences.get(first, [])) or combine(info.licences.get("", []))
         repo = distribution or escape_surrogates(first) or escape_surrogates(stem(path))
         try:
             data = member.read(MAX_BYTES + 1)

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, cast
 
 from codex_jax.errors import InputError
 from codex_jax.storage.paths import StoragePath, find_remote, is_remote
+from codex_jax.text.encoding import escape_surrogates
 
 READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)  # raised by reading a damaged stream
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -25,14 +26,14 @@ ZSTD_INPUT = 2048
 def find_files(prefix: str, argument: str, suffixes: tuple[str, ...]) -> list[tuple[str, StoragePath]]:
     """Finds the files of a file, folder or glob, local or remote. InputError if there are none.
 
-    Returns sorted pairs (name, path). The name is relative to the folder, or to the part of the glob without wildcards.
-    suffixes: which files of a folder to return. Links to files are followed, as downloaded data sets often consist of
-    them; links to folders are not.
+    Returns sorted pairs (name, path). The name is relative to the folder, or to the part of the glob without wildcards,
+    with surrogates escaped. suffixes: which files of a folder to return. Links to files are followed, because data sets
+    are often downloaded as links; links to folders are not.
     """
     files = find_remote(argument, suffixes) if is_remote(argument) else _find_local(prefix, argument, suffixes)
     if not files:
         raise InputError(f"no file {argument!r}: give {prefix}:PATH of a {' or '.join(suffixes)}, a folder or a glob")
-    return files
+    return [(escape_surrogates(name), path) for name, path in files]
 
 
 def _find_local(prefix: str, argument: str, suffixes: tuple[str, ...]) -> list[tuple[str, StoragePath]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from codex_jax.errors import InputError
-from codex_jax.sources.source import Item, Part, register
+from codex_jax.sources.source import Item, Part
 from codex_jax.storage.paths import only_local
 from codex_jax.text.document import Rejected
 from codex_jax.text.encoding import MAX_BYTES, escape_surrogates, python_item
@@ -21,7 +21,6 @@ STDLIB_TESTS = {"test", "tests", "idle_test", "site-packages", "__pycache__"}
 LICENCE_BYTES = 1 << 16  # the longest common licence, the GPL, has 35 KB
 
 
-@register("stdlib")
 def stdlib(argument: str) -> Iterator[Part]:
     """stdlib: the running Python's standard library without its tests. repo: the top-level package."""
     if argument:
@@ -30,7 +29,6 @@ def stdlib(argument: str) -> Iterator[Part]:
     return split_files("stdlib", root, list_python(root, STDLIB_TESTS), license_="PSF-2.0")
 
 
-@register("dir")
 def directory(argument: str) -> Iterator[Part]:
     """dir:PATH: all Python files below a folder; links are not followed. repo: the first folder below PATH."""
     only_local("dir", argument)

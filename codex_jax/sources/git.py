@@ -7,7 +7,7 @@ from pathlib import Path
 
 from codex_jax.errors import InputError
 from codex_jax.sources.folders import regular_size, split_files
-from codex_jax.sources.source import Part, register
+from codex_jax.sources.source import Part
 from codex_jax.storage.paths import only_local
 
 # Checkouts are untrusted: git must not run programs named in their configuration, and must not fetch anything.
@@ -23,7 +23,6 @@ ENVIRONMENT = {
 }
 
 
-@register("git")
 def git(argument: str) -> Iterator[Part]:
     """git:PATH: the tracked Python files of a checkout, or of each checkout in a folder. repo: its folder's name."""
     only_local("git", argument)

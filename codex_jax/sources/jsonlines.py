@@ -7,7 +7,7 @@ from typing import BinaryIO
 from codex_jax.errors import InputError
 from codex_jax.sources.columns import Columns, as_text, split_argument
 from codex_jax.sources.files import READ_ERRORS, compression, find_files, open_stream
-from codex_jax.sources.source import Item, Part, register
+from codex_jax.sources.source import Item, Part
 from codex_jax.storage.jsonl import parse, read_objects
 from codex_jax.storage.paths import StoragePath, size_of, storage_path
 from codex_jax.text.document import Document, Rejected
@@ -19,7 +19,6 @@ MAX_LINE = 64 << 20  # bytes; a line is held in memory
 SKIP_BYTES = 1 << 20
 
 
-@register("jsonl")
 def json_lines(argument: str) -> Iterator[Part]:
     """jsonl:PATH?text=content&repo=repo_name&path=path&license=license: a file, a folder or a glob.
 
@@ -34,7 +33,7 @@ def json_lines(argument: str) -> Iterator[Part]:
         for start in range(0, size, step):
             end = min(start + step, size)
             arguments = (path, label, columns, start, None if end == size else end)
-            yield Part(f"jsonl:{escape_surrogates(label)}@{start}-{end}", end - start, read, arguments)
+            yield Part(f"jsonl:{label}@{start}-{end}", end - start, read, arguments)
 
 
 def read(path: StoragePath, label: str, columns: Columns, start: int, end: int | None) -> Iterator[Item]:
@@ -52,7 +51,7 @@ def read(path: StoragePath, label: str, columns: Columns, start: int, end: int |
                 line = file.readline(MAX_LINE)
                 if not line:
                     return
-                id_ = f"{escape_surrogates(label)}:{offset}"
+                id_ = f"{label}:{offset}"
                 offset += len(line)
                 if len(line) == MAX_LINE and not line.endswith(b"\n"):
                     offset += _skip_line(file, None)
@@ -93,7 +92,6 @@ def parse_line(line: bytes, id_: str, columns: Columns) -> Item:
     return Document(id_, repo or id_, path or id_, text, license=license_)
 
 
-@register("problems")
 def problems(argument: str) -> Iterator[Part]:
     """problems:FILE.jsonl[.gz]: HumanEval's format. Only the solutions are trained on. repo: the task id."""
     path = storage_path(argument)

@@ -8,10 +8,10 @@ from typing import Any
 from codex_jax.errors import InputError
 from codex_jax.sources.columns import Columns, as_text, split_argument
 from codex_jax.sources.files import find_files
-from codex_jax.sources.source import Item, Part, register
+from codex_jax.sources.source import Item, Part
 from codex_jax.storage.paths import READ_AHEAD, StoragePath
 from codex_jax.text.document import Document, Rejected
-from codex_jax.text.encoding import decode_python, escape_surrogates
+from codex_jax.text.encoding import decode_python
 
 PART_BYTES = 64 << 20
 BATCH_ROWS = 64
@@ -24,7 +24,6 @@ DEFAULTS = {
 }
 
 
-@register("parquet")
 def parquet(argument: str) -> Iterator[Part]:
     """parquet:PATH?text=content&repo=...&path=...&license=...: a file, a folder or a glob."""
     name, given = split_argument("parquet", argument)
@@ -82,7 +81,7 @@ def split_row_groups(label: str, path: StoragePath, given: dict[str, str]) -> It
             size += group.total_byte_size
             rows += group.num_rows
             if size >= PART_BYTES or index == len(row_groups) - 1:
-                name = f"parquet:{escape_surrogates(label)}@{groups[0]}-{index + 1}"
+                name = f"parquet:{label}@{groups[0]}-{index + 1}"
                 yield Part(name, size, read, (path, label, columns, tuple(groups), first_row))
                 first_row += rows
                 groups, size, rows = [], 0, 0
@@ -97,8 +96,7 @@ def read(path: StoragePath, label: str, columns: Columns, groups: tuple[int, ...
         for batch in file.iter_batches(BATCH_ROWS, row_groups=list(groups), columns=needed, use_threads=False):
             cells = [batch.column(batch.schema.names.index(name)) if name else None for name in names]
             for index in range(batch.num_rows):
-                id_ = f"{escape_surrogates(label)}:{row}"
-                yield _item(id_, [None if cell is None else cell[index] for cell in cells])
+                yield _item(f"{label}:{row}", [None if cell is None else cell[index] for cell in cells])
                 row += 1
 
 

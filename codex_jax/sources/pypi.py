@@ -9,7 +9,7 @@ from pathlib import Path
 
 from codex_jax.errors import InputError
 from codex_jax.sources.archives import normalise_name, read, survey
-from codex_jax.sources.source import Item, Part, register
+from codex_jax.sources.source import Item, Part
 from codex_jax.storage.paths import storage_path
 
 # A PEP 508 name and a PEP 440 version. Neither can be mistaken for an option, a path or a URL.
@@ -18,7 +18,6 @@ PART_SIZE = 1 << 20  # bytes, a guess: the size is not known before the download
 TIMEOUT = 900  # seconds per download
 
 
-@register("pypi")
 def pypi(argument: str) -> Iterator[Part]:
     """pypi:NAME[==VERSION], or pypi:@FILE with one of these per line. The worker that reads a package downloads it."""
     requirements = set()

@@ -1,4 +1,4 @@
-"""The registry of sources. A specification such as dir:PATH becomes parts, each of which one worker reads."""
+"""Finds the source of a specification such as dir:PATH and splits it into parts, each of which one worker reads."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -10,8 +10,21 @@ from codex_jax.errors import InputError
 from codex_jax.text.document import Document, Rejected
 
 Item = Document | Rejected
-BUILT_IN = ("folders", "git", "jsonlines", "parquet", "archives", "pypi")
+Source = Callable[[str], Iterable["Part"]]  # a function of the text after the prefix
 ENTRY_POINTS = "codex_jax.sources"  # other packages' sources: the entry point's name is the prefix
+BUILT_IN = {
+    "dir": "folders:directory",
+    "git": "git:git",
+    "jsonl": "jsonlines:json_lines",
+    "parquet": "parquet:parquet",
+    "problems": "jsonlines:problems",
+    "pypi": "pypi:pypi",
+    "sdist": "archives:sdist",
+    "stdlib": "folders:stdlib",
+    "tar": "archives:tar",
+    "wheel": "archives:wheel",
+    "zip": "archives:zip_",
+}
 
 
 @dataclass(frozen=True)
@@ -28,37 +41,21 @@ class Part:
         return self.read(*self.arguments)
 
 
-Source = Callable[[str], Iterable[Part]]  # from the text after the prefix
-SOURCES: dict[str, Source] = {}
-
-
-def register(prefix: str) -> Callable[[Source], Source]:
-    """A decorator that makes a function the source of `prefix:ARGUMENT` (or of `prefix` alone)."""
-
-    def add(source: Source) -> Source:
-        SOURCES[prefix] = source
-        return source
-
-    return add
-
-
 def parts(spec: str) -> list[Part]:
     """The parts of a specification such as stdlib or dir:PATH. InputError if the prefix or argument is invalid."""
-    for module in BUILT_IN:
-        import_module(f"codex_jax.sources.{module}")
     prefix, _, argument = spec.partition(":")
-    if prefix not in SOURCES:
-        _load_entry_point(prefix)
-    return list(SOURCES[prefix](argument))
+    return list(_load(prefix)(argument))
 
 
-def _load_entry_point(prefix: str) -> None:
-    # Loads only the requested source, so that a broken one of another package does no harm.
+def _load(prefix: str) -> Source:
+    if prefix in BUILT_IN:
+        module, _, function = BUILT_IN[prefix].partition(":")
+        return getattr(import_module(f"codex_jax.sources.{module}"), function)
     available = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
     if prefix not in available:
-        known = ", ".join(sorted({*SOURCES, *available}))
+        known = ", ".join(sorted({*BUILT_IN, *available}))
         raise InputError(f"unknown source {prefix!r}: give one of {known}, such as dir:PATH")
     try:
-        SOURCES[prefix] = available[prefix].load()
+        return available[prefix].load()
     except Exception as error:
         raise InputError(f"the source {prefix!r} at {available[prefix].value} cannot be loaded: {error}") from error

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Writes files atomically: readers see the old file or the complete new one."""
 
 import os
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ from typing import BinaryIO
 
 @contextmanager
 def write_atomic(path: Path) -> Iterator[BinaryIO]:
-    """Opens a temporary file beside `path`; on success it is synced and renamed to `path`, on an error removed.
+    """Opens a temporary file beside `path` for writing. It replaces `path` on success and is deleted on an error.
 
-    Raises OSError where the file cannot be written.
+    OSError if the file cannot be written.
     """
     temporary = path.with_name(path.name + ".tmp")
     try:

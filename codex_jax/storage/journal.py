@@ -1,4 +1,4 @@
-"""An append-only file of finished work, by which an interrupted command resumes."""
+"""An append-only file of finished work, from which an interrupted command resumes."""
 
 import errno
 import fcntl
@@ -16,7 +16,7 @@ from codex_jax.storage.jsonl import Json, parse
 class Journal:
     """JSON lines: first a header that identifies the run, then one row for each finished piece of work.
 
-    A row is on disk when append returns. A line that a killed process left incomplete is dropped when the journal is
+    A row survives a killed process once append returns. A line that was left incomplete is dropped when the journal is
     opened again.
     """
 
@@ -26,7 +26,7 @@ class Journal:
         self._file = file
 
     def append(self, row: Json) -> None:
-        """Adds a row; InputError where it cannot be written."""
+        """Adds a row. InputError if it cannot be written."""
         try:
             _append(self._file, row)
         except OSError as error:
@@ -37,7 +37,7 @@ class Journal:
 def open_journal(path: Path, header: Json) -> Iterator[Journal]:
     """Opens the journal of the run that `header` identifies, and locks it.
 
-    InputError where it belongs to another run, is in use by another process, is broken, or cannot be written.
+    InputError if it belongs to another run, is in use by another process, is broken, or cannot be written.
     """
     try:
         file = path.open("a+b", buffering=0)
@@ -56,7 +56,7 @@ def open_journal(path: Path, header: Json) -> Iterator[Journal]:
 
 def _append(file: BinaryIO, row: Json) -> None:
     line = json.dumps(row).encode() + b"\n"
-    if file.write(line) != len(line):  # what was written of it is dropped when the journal is opened again
+    if file.write(line) != len(line):  # the next open_journal drops the incomplete line
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -82,5 +82,5 @@ def _recover(path: Path, file: BinaryIO, header: Json) -> list[Json]:
 
 
 def complete_lines(data: bytes) -> list[bytes]:
-    """The lines of `data` that end with a newline, each with it: a killed process may leave an incomplete last one."""
+    """The lines of `data`, with their newlines, except an incomplete last one, which a killed process may leave."""
     return data[: data.rfind(b"\n") + 1].splitlines(keepends=True)

@@ -162,7 +162,7 @@ class RemoteFolder:
 
     def clear(self) -> None:
         """See Folder."""
-        # On an object store a folder is only a prefix of names. Having deleted these, pyarrow may miss the folder itself.
+        # On an object store a folder is only a prefix of names: pyarrow deletes these and then may miss the folder.
         with suppress(FileNotFoundError), _os_errors(self.uri):
             store, base = self._connect()
             if store.get_file_info(base).type.name == "Directory":

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+import re
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
@@ -111,22 +112,16 @@ class SentencePiece(Tokenizer):
                 self._bytes.append(piece.replace(SPACE_MARK, " ").encode())
         if len(self._byte_ids) != 256 or self.eot < 0:
             raise InputError("the SentencePiece model must have byte fallback and an end-of-text: use train:VOCAB")
-        self._space_mark_ids = [self._byte_ids[byte] for byte in SPACE_MARK.encode()]
 
     def encode(self, text: str) -> list[int]:
         """See Tokenizer."""
-        first, *rest = text.split(SPACE_MARK)
-        ids = self._encode(first)
-        for part in rest:
-            ids += self._space_mark_ids + self._encode(part)
-        return ids
-
-    def _encode(self, text: str) -> list[int]:
-        # Some SentencePiece builds end a text at a NUL, so NULs are encoded as byte tokens here.
-        first, *rest = text.split("\0")
-        ids = self._pieces.encode(first)
-        for part in rest:
-            ids += [self._byte_ids[0], *self._pieces.encode(part)]
+        # These two are encoded as byte tokens: SentencePiece would read a literal mark as a space, and some of its
+        # builds end a text at a NUL.
+        first, *rest = re.split(f"([{SPACE_MARK}\0])", text)
+        ids: list[int] = self._pieces.encode(first)
+        for character, part in zip(rest[::2], rest[1::2], strict=True):
+            ids += [self._byte_ids[byte] for byte in character.encode()]
+            ids += self._pieces.encode(part)
         return ids
 
     def token_bytes(self, token: int) -> bytes:

@@ -1,9 +1,12 @@
-"""What plan's figures rest on, and what it costs: python experiments/benches/bench_plan.py --parts products stream memory.
+"""Calibration and cost of codex_jax.plan: python experiments/benches/bench_plan.py --parts products stream memory.
 
-Needs libtpu (make EXTRA=tpu install) and no TPU. Parts: products (chains of bf16 matrix products by the compiler's
-cycles), stream (HBM likewise), memory (the estimate of codex_jax.planning.memory beside the compiler's figure), compile
-(time and memory of compiling the 12b step), depth (compile time from 4 to 40 layers), sizes (the plan of every
-experiments/codex.py for its own slice).
+Needs libtpu (make EXTRA=tpu install) and no TPU. Parts:
+- products: the speed of chains of bfloat16 matrix products, by the compiler's cycles
+- stream: the speed of a stream through HBM, by the compiler's cycles
+- memory: the estimate of codex_jax.planning.memory compared with the compiler's figure
+- compile: time and memory that compiling the 12b step takes
+- depth: compile time with 4 and with 40 layers
+- sizes: the plan of every experiment of experiments/codex.py for its own slice
 """
 
 import dataclasses
@@ -28,11 +31,11 @@ from codex_jax.planning.memory import estimate
 
 EXPERIMENTS = Path(__file__).parents[1]
 SMALLEST = {"v3": "v3:2x2", "v4": "v4:2x2x1", "v5e": "v5e:2x2", "v5p": "v5p:2x2x1", "v6e": "v6e:2x2"}
-SIDE, CHAIN = 8192, 4  # of each matrix, and how many products follow each other
-STREAM = 2**28  # numbers that are read, changed a little and written
+SIDE, CHAIN = 8192, 4  # rows of each square matrix, and the number of products in a chain
+STREAM = 2**28  # float32 numbers that are read and written
 Part = Literal["products", "stream", "memory", "compile", "depth", "sizes"]
 
-# size, slice, mesh, sequences, remat, and what else
+# size, slice, mesh, sequences, remat policy, other settings
 CASES: tuple[tuple[str, str, dict[str, int], int, str, dict[str, Any]], ...] = (
     ("300m", "v5e:2x4", {"fsdp": 8}, 16, "full", {}),
     ("300m", "v5e:2x4", {"fsdp": 8}, 16, "attention", {}),
@@ -55,25 +58,25 @@ CASES: tuple[tuple[str, str, dict[str, int], int, str, dict[str, Any]], ...] = (
 
 @dataclass(frozen=True)
 class Args:
-    """Prints a table a part."""
+    """Prints a table for each part."""
 
     parts: tuple[Part, ...] = ("products", "stream", "memory", "compile", "depth", "sizes")
-    json: bool = False  # prints one JSON object in place of the tables
+    json: bool = False  # print one JSON object instead of tables
 
 
 def compiled_seconds(topology: str, function: Any, *shapes: tuple[tuple[int, ...], str]) -> float:
-    """Seconds on one core, by the compiler's cycles."""
+    """Seconds of function on one core, by the compiler's cycles. shapes: (shape, dtype) of its arguments."""
     import jax
     from jax.sharding import SingleDeviceSharding
 
     chip, _ = parse_topology(topology)
-    place = SingleDeviceSharding(slice_devices(topology)[0])
-    given = [jax.ShapeDtypeStruct(shape, dtype, sharding=place) for shape, dtype in shapes]
-    return read_costs(jax.jit(function).lower(*given).compile().as_text()).cycles / chip.clock
+    sharding = SingleDeviceSharding(slice_devices(topology)[0])
+    arguments = [jax.ShapeDtypeStruct(shape, dtype, sharding=sharding) for shape, dtype in shapes]
+    return read_costs(jax.jit(function).lower(*arguments).compile().as_text()).cycles / chip.clock
 
 
 def products() -> list[dict[str, Any]]:
-    """Of each chip's peak, the part that a chain of matrix products runs at."""
+    """The fraction of each chip's peak at which a chain of matrix products runs."""
     rows = []
     for kind, topology in SMALLEST.items():
         chip, _ = parse_topology(topology)
@@ -91,7 +94,7 @@ def products() -> list[dict[str, Any]]:
 
 
 def stream() -> list[dict[str, Any]]:
-    """Of each chip's HBM bandwidth, the part that a stream through it runs at."""
+    """The fraction of each chip's HBM bandwidth at which a stream runs."""
     rows = []
     for kind, topology in SMALLEST.items():
         chip, _ = parse_topology(topology)
@@ -102,8 +105,8 @@ def stream() -> list[dict[str, Any]]:
 
 
 def memory() -> list[dict[str, Any]]:
-    """The estimate beside the compiler's figure."""
-    from codex_jax.planning.compiling import Job, plan
+    """The estimate of memory compared with the compiler's figure."""
+    from codex_jax.planning.training_plan import Job, plan_training
 
     rows = []
     with terminal.progress("memory", len(CASES)) as report:
@@ -116,8 +119,8 @@ def memory() -> list[dict[str, Any]]:
                 remat=remat,  # type: ignore[arg-type]
             )
             config = TrainConfig(model=model, mesh=MeshConfig(**mesh), batch_size=sequences, **other)
-            result = plan(Job(config, model.context), topology)
-            guess = estimate(config, result["mesh"], model.context).total * parse_topology(topology)[0].cores
+            plan = plan_training(Job(config, model.context), topology)
+            guess = estimate(config, plan.mesh, model.context).total * parse_topology(topology).chip.cores
             rows.append(
                 {
                     "size": size,
@@ -127,8 +130,8 @@ def memory() -> list[dict[str, Any]]:
                     "remat": remat,
                     "others": ", ".join(key for key in other),
                     "estimate GiB": round(guess / 1024**3, 2),
-                    "compiled GiB": round(result["peak_bytes"] / 1024**3, 2),
-                    "ratio": round(guess / result["peak_bytes"], 2),
+                    "compiled GiB": round(plan.peak_bytes / 1024**3, 2),
+                    "ratio": round(guess / plan.peak_bytes, 2),
                 }
             )
             report(1)
@@ -136,7 +139,7 @@ def memory() -> list[dict[str, Any]]:
 
 
 def plan_in_process(experiment: str, *flags: str) -> dict[str, Any]:
-    """plan --json, with host_gib, the most memory its process took, and seconds and cpu_seconds of all of it."""
+    """The output of plan --json; also the seconds, cpu_seconds and host_gib (peak memory) of its process."""
     command = [sys.executable, "-m", "codex_jax.plan", experiment, "--json", *flags]
     began = time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
@@ -151,7 +154,7 @@ def plan_in_process(experiment: str, *flags: str) -> dict[str, Any]:
 
 
 def compile_12b() -> list[dict[str, Any]]:
-    """Time and memory of compiling 12b for two slices, one microbatch of as many sequences as fit well."""
+    """Time and memory of compiling 12b for two slices, with one microbatch of as many sequences as fit well."""
     rows = []
     for topology, flags in (
         ("v5e:16x16", ("--batch-size", "256")),
@@ -165,7 +168,7 @@ def compile_12b() -> list[dict[str, Any]]:
 
 
 def costs(label: str, result: dict[str, Any]) -> dict[str, Any]:
-    """What compiling took."""
+    """One row: what planning took."""
     return {
         "": label,
         "compile s": round(result["compile_seconds"], 1),
@@ -177,7 +180,7 @@ def costs(label: str, result: dict[str, Any]) -> dict[str, Any]:
 
 
 def rounded(value: float | None) -> float | None:
-    """To three places."""
+    """Rounded to three decimals."""
     return None if value is None else round(value, 3)
 
 
@@ -186,7 +189,7 @@ def depth() -> list[dict[str, Any]]:
     flags = ("--topology", "v5e:16x16")
     runs = {n: plan_in_process(f"{EXPERIMENTS}/codex.py:12b", *flags, "--model.layers", str(n)) for n in (4, 40)}
     rows = [costs(f"{n} layers", result) for n, result in runs.items()]
-    # CPU time tells where others are at work on the machine.
+    # CPU time is comparable when other work runs on the machine.
     keys = {"compile s": "compile_seconds", "CPU s": "cpu_seconds"}
     return [*rows, {"": "40 over 4"} | {label: round(runs[40][key] / runs[4][key], 2) for label, key in keys.items()}]
 
@@ -197,7 +200,7 @@ def sizes() -> list[dict[str, Any]]:
     for size in SIZES:
         result = plan_in_process(f"{EXPERIMENTS}/codex.py:{size}")
         if "topology" not in result:
-            raise InputError(f"experiments/codex.py:{size} has no `topology`")
+            raise InputError(f"experiments/codex.py:{size} defines no `topology`")
         speed = result["tokens_per_second"]
         rows.append(
             {
@@ -228,9 +231,9 @@ PARTS: dict[str, Any] = {
 def main(args: Args) -> None:
     """The command."""
     prepare_environment()
-    found = {}
+    tables = {}
     for part in args.parts:
-        rows = found[part] = PARTS[part]()
+        rows = tables[part] = PARTS[part]()
         if not args.json:
             columns = list(dict.fromkeys(key for row in rows for key in row))
             table = Table(*columns, title=part)
@@ -238,7 +241,7 @@ def main(args: Args) -> None:
                 table.add_row(*(str(row.get(column, "")) for column in columns))
             terminal.tables().print(table)
     if args.json:
-        print(json.dumps(found))
+        print(json.dumps(tables))
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@ import tensorflow as tf
 
 from codex_jax.errors import InputError
 from codex_jax.records.dataset import open_dataset
-from codex_jax.records.example import decode, encode
+from codex_jax.records.example import encode
 from codex_jax.records.tfrecord import frame
 from codex_jax.records.writer import shard_name
-from codex_jax.runs.metrics import MetricsLog
+from codex_jax.runs.metrics import open_metrics
 
 EXAMPLES = [
     {"tokens": b"\1\2\3"},
@@ -83,7 +83,6 @@ def test_examples_equal_tensorflows(features, tmp_path):
     }
     entries = {name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value])) for name, value in features.items()}
     expected = tf.train.Example(features=tf.train.Features(feature=entries))
-    assert decode(expected.SerializeToString()) == features
     assert expected.SerializeToString(deterministic=True) == encode(features)
     path = str(tmp_path / "records")
     with tf.io.TFRecordWriter(path) as writer:
@@ -99,9 +98,9 @@ def events(folder):
 
 def test_tensorboard_events_contain_the_logged_values(tmp_path):
     logged = {step: {"loss": 5 / step, "learning_rate": 1e-4 * step, "tokens": 4096.0 * step} for step in (1, 2, 30)}
-    with MetricsLog(tmp_path, 0) as log:
+    with open_metrics(tmp_path, 0) as write:
         for step, values in logged.items():
-            log.write(step, **values)
+            write(step, **values)
     values_by_step = {}
     for event in events(tmp_path):
         for value in event.summary.value:
@@ -112,10 +111,10 @@ def test_tensorboard_events_contain_the_logged_values(tmp_path):
 
 
 def test_a_resumed_run_makes_tensorboard_drop_later_steps(tmp_path):
-    with MetricsLog(tmp_path, 0) as log:
+    with open_metrics(tmp_path, 0) as write:
         for step in (1, 2, 3):
-            log.write(step, loss=float(step))
-    with MetricsLog(tmp_path, 2) as log:
-        log.write(3, loss=7.0)
+            write(step, loss=float(step))
+    with open_metrics(tmp_path, 2) as write:
+        write(3, loss=7.0)
     starts = [event.step for event in events(tmp_path) if event.session_log.status == tf.compat.v1.SessionLog.START]
     assert starts == [3]

@@ -39,10 +39,10 @@ def test_a_plan_command_adds_the_slice_and_the_changes():
     assert command == "python -m codex_jax.plan x.py --steps 7 --topology v5e:2x2 --mesh.data 2"
 
 
-def test_lines_of_an_experiment_file_write_a_mesh_whole():
-    assert experiment_lines(RUN, CHANGED) == [
+def test_lines_of_an_experiment_file_are_grouped_by_config():
+    assert experiment_lines(differences(RUN, CHANGED)) == [
+        "accumulation=4,",
         'model=ModelConfig(..., remat="dots"),',
         "optimizer=OptimizerConfig(..., offload=True, clip_norm=0.5),",
-        "mesh=MeshConfig(data=2, fsdp=8),",
-        "accumulation=4,",
+        "mesh=MeshConfig(..., fsdp=8),",
     ]

@@ -5,6 +5,11 @@ import sys
 
 import pytest
 
+from codex_jax import cli
+from codex_jax import plan as plan_command
+from codex_jax.config import MeshConfig
+from codex_jax.errors import InputError
+
 needs_libtpu = pytest.mark.skipif(importlib.util.find_spec("libtpu") is None, reason="needs libtpu (extra tpu)")
 EXPERIMENT = """
 from codex_jax.config import ModelConfig, TrainConfig
@@ -97,3 +102,31 @@ def test_a_search_prints_its_best_plan_as_flags_and_lines(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "the best as flags: --mo" in done.stdout
     assert "mesh=MeshConfig(" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("flags", "mesh"),
+    [([], MeshConfig(data=-1, fsdp=1)), (["--mesh.model", "4"], MeshConfig(data=-1, fsdp=1, model=4))],
+)
+def test_flags_change_the_samplers_own_mesh_and_not_the_experiments(tmp_path, monkeypatch, flags, mesh):
+    meshes = []
+
+    def plan_decoding(model, mesh, *others):
+        meshes.append(mesh)
+        raise InputError("far enough")
+
+    monkeypatch.setattr(plan_command, "plan_decoding", plan_decoding)
+    monkeypatch.setattr(plan_command, "prepare_environment", lambda: None)
+    (tmp_path / "x.py").write_text(
+        "from codex_jax.config import MeshConfig, TrainConfig\nconfig = TrainConfig(mesh=MeshConfig(data=2))\n"
+    )
+    words = [str(tmp_path / "x.py"), "--decode", "--topology", "v5e:2x2", *flags]
+    assert cli.run_experiment(plan_command.main, plan_command.PlanConfig, words) == 2
+    assert meshes == [mesh]
+
+
+def test_the_experiment_file_is_run_once(tmp_path):
+    log = tmp_path / "log"
+    done = plan(tmp_path, "--json", text=EXPERIMENT + f"open({str(log)!r}, 'a').write('run ')\n")
+    assert done.returncode == 0, done.stderr
+    assert log.read_text() == "run "

@@ -1,3 +1,4 @@
+import dataclasses
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -7,11 +8,20 @@ from codex_jax.planning.compiling import Plan
 from codex_jax.planning.memory import Memory
 from codex_jax.planning.plan_tables import figures, show, show_search, show_suggestions, shown_mesh
 from codex_jax.planning.search import Tried
-from codex_jax.planning.units import COUNT, MIB, MILLISECONDS, SECONDS, Shown
+from codex_jax.planning.training_plan import Job
+from codex_jax.planning.units import COUNT, MIB, MILLISECONDS, SECONDS
 
+RUN = TrainConfig(model=ModelConfig(remat="dots"), mesh=MeshConfig(data=2))
 CANDIDATE = Candidate(
+    Job(RUN, 2048),
     "v3:2x2",
-    TrainConfig(model=ModelConfig(remat="dots"), mesh=MeshConfig(data=2, fsdp=4), accumulation=3),
+    dataclasses.replace(
+        RUN,
+        mesh=MeshConfig(data=2, fsdp=4),
+        accumulation=3,
+        optimizer=OptimizerConfig(offload=True),
+        model=ModelConfig(remat="full"),
+    ),
     Memory(1024**3, 0, 0, 0, 0, 0),
     1.0,
 )
@@ -19,15 +29,15 @@ CANDIDATE = Candidate(
 
 @dataclass(frozen=True)
 class Speed:
-    sent: Annotated[dict[str, int], Shown("sent by", MIB)]
-    step: Annotated[float, Shown("step", MILLISECONDS)]
+    sent: Annotated[dict[str, int], "sent by", MIB]
+    step: Annotated[float, "step", MILLISECONDS]
     kernels: dict[str, int]
 
 
 @dataclass(frozen=True)
 class SomePlan(Plan):
-    rows: Annotated[int, Shown("rows", COUNT)]
-    host: Annotated[float, Shown("host", SECONDS)]
+    rows: Annotated[int, "rows", COUNT]
+    host: Annotated[float, "host", SECONDS]
 
     null_keys = ()
 
@@ -64,17 +74,16 @@ def test_axes_that_split_nothing_are_left_out():
 
 
 def test_suggestions_count_all_cores_of_a_chip(capsys):
-    show_suggestions([CANDIDATE], ["the command"])
+    show_suggestions([CANDIDATE], "x.py")
     printed = capsys.readouterr().out
-    for cell in ("v3:2x2", "data 2 x fsdp 4", "dots", "2.00 GiB", "32.00 GiB"):
+    for cell in ("v3:2x2", "data 2 x fsdp 4", "full", "2.00 GiB", "32.00 GiB"):
         assert f" {cell} " in printed
-    assert printed.endswith("the command\n")
+    flags = "--model.remat full --optimizer.offload --mesh.fsdp 4 --accumulation 3"
+    assert printed.endswith(f"python -m codex_jax.plan x.py --topology v3:2x2 {flags}\n")
 
 
 def test_a_search_shows_settings_and_failures(capsys):
-    settings = {"mesh.data": 2, "model.remat": "dots", "accumulation": 3, "optimizer.offload": True}
-    assert OptimizerConfig(offload=True) != CANDIDATE.config.optimizer
-    show_search([Tried(CANDIDATE, settings, None, "refused"), Tried(CANDIDATE, {}, plan(fits=False))])
+    show_search([Tried(CANDIDATE, None, "refused"), Tried(CANDIDATE, plan(fits=False))])
     printed = capsys.readouterr().out
-    for cell in ("data 2 x fsdp 4", "accumulation 3, offload True", "refused", "12.00 GiB", "does not fit"):
+    for cell in ("data 2 x fsdp 4", "offload True, accumulation 3", "refused", "12.00 GiB", "does not fit"):
         assert f" {cell} " in printed

@@ -27,9 +27,9 @@ def plan_of(peak_bytes, step_seconds, fits=True):
 
 def test_roomy_plans_come_first_and_the_fastest_of_them_before_the_others():
     figures = [(95, 1.0), (50, 3.0), (200, None, False), (70, 2.0), (80, 2.5), (85, 0.5)]
-    tried = [Tried(None, {}, plan_of(*one)) for one in figures]
+    tried = [Tried(None, plan_of(*one)) for one in figures]
     assert [one.plan.peak_bytes for one in rank(tried, 0.2)] == [70, 80, 50, 85, 95, 200]
-    failed = Tried(None, {}, None, "refused")
+    failed = Tried(None, None, "refused")
     assert rank([failed, tried[0]], 0.2) == [tried[0], failed]
 
 
@@ -50,7 +50,7 @@ def test_a_failed_compilation_is_listed_with_its_error(monkeypatch):
     notes = []
     tried, interrupted = search(JOB, "v5e:2x2", SearchSettings(compile=3), lambda n, note: notes.append((n, note)))
     assert not interrupted
-    assert [one.step_seconds for one in tried] == [1.0, 2.0, None]
+    assert [one.to_json()["step_seconds"] for one in tried] == [1.0, 2.0, None]
     assert [count for count, _ in notes] == [0, 1, 1, 1]
     row = tried[-1].to_json()
     assert (row["fits"], row["step_seconds"], row["error"]) == (False, None, "the compiler refused this step")
@@ -65,7 +65,7 @@ def test_an_interrupted_search_returns_what_it_has(monkeypatch):
     fake_plans(monkeypatch, [(50, 2.0), KeyboardInterrupt(), (60, 1.0)])
     tried, interrupted = search(JOB, "v5e:2x2", SearchSettings(compile=3), no_report)
     assert interrupted
-    assert [one.step_seconds for one in tried] == [2.0]
+    assert [one.plan.speed.step_seconds for one in tried] == [2.0]
 
 
 def test_ctrl_c_ends_the_wait_for_the_compiler(monkeypatch):

@@ -82,7 +82,7 @@ def test_a_flipped_bit_in_any_byte_is_reported_with_its_record(tmp_path):
         shard.write_bytes(broken)
         part = "payload" if byte >= 12 else "length"
         data = open_dataset(folder)
-        with pytest.raises(InputError, match=f"train record 3: record {part} is corrupt"):
+        with pytest.raises(InputError, match=f"train record 3: its {part} is corrupt"):
             data.records("train", np.arange(5))
         assert len(data.records("train", np.array([0, 1, 2, 4]))["tokens"]) == 4
 

@@ -142,10 +142,13 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(204 if removed or not google else 404, b"{}" if google else b"")
 
     def remove(self, path):
-        is_object = path.is_file()  # a store has no folders
-        if is_object:
-            path.unlink()
-        return is_object
+        if not path.is_file():  # a store has no folders
+            return False
+        path.unlink()
+        while path.parent.parent != self.server.folder and not any(path.parent.iterdir()):
+            path = path.parent
+            path.rmdir()
+        return True
 
     def store(self, name, data):
         path = self.server.folder / name

@@ -63,9 +63,9 @@ def test_zip(tmp_path):
 def test_each_archive_is_a_part(tmp_path):
     for name in ("a.tar", "b.tar.gz"):
         (tmp_path / name).write_bytes(PACK[name[1:]](tar_bytes(FILES)))
-    found, _ = documents(f"tar:{tmp_path}")
-    assert len(found) == 6
-    assert documents(f"tar:{tmp_path}/*.tar*")[0] == found
+    by_id, _ = documents(f"tar:{tmp_path}")
+    assert len(by_id) == 6
+    assert documents(f"tar:{tmp_path}/*.tar*")[0] == by_id
 
 
 def test_a_path_that_occurs_twice(tmp_path):
@@ -75,8 +75,8 @@ def test_a_path_that_occurs_twice(tmp_path):
         warnings.simplefilter("ignore")
         (tmp_path / "n.zip").write_bytes(zip_bytes(twice))
     for kind in ("tar", "zip"):
-        found, _ = documents(f"{kind}:{tmp_path}/n.{kind}")
-        assert {name: document.text for name, document in found.items()} == {
+        by_id, _ = documents(f"{kind}:{tmp_path}/n.{kind}")
+        assert {name: document.text for name, document in by_id.items()} == {
             f"n.{kind}/a/x.py": "x = 1\n",
             f"n.{kind}/a/x.py#2": "x = 2\n",
         }
@@ -98,8 +98,8 @@ def test_unsafe_members_of_a_tar(tmp_path):
     links = [special(name, kind, str(outside)) for name, kind in kinds.items()]
     folder = special("d.py", tarfile.DIRTYPE)
     (tmp_path / "n.tar").write_bytes(tar_bytes([*((n, b"x = 1\n") for n in UNSAFE), folder, *links, ("ok.py", b"")]))
-    found, reasons = documents(f"tar:{tmp_path}/n.tar")
-    assert list(found) == ["n.tar/ok.py"]
+    by_id, reasons = documents(f"tar:{tmp_path}/n.tar")
+    assert list(by_id) == ["n.tar/ok.py"]
     assert reasons == {f"n.tar/{name}": "unsafe_member" for name in [*UNSAFE, *kinds]}
     assert sorted(os.listdir(tmp_path)) == ["n.tar", "outside.py"]
 
@@ -109,8 +109,8 @@ def test_unsafe_members_of_a_zip(tmp_path):
     link.create_system, link.external_attr = 3, 0o120777 << 16
     entries = [*((name, b"x = 1\n") for name in UNSAFE), (link, b"/etc/passwd"), ("a/", b""), ("ok.py", b"")]
     (tmp_path / "n.zip").write_bytes(zip_bytes(entries))
-    found, reasons = documents(f"zip:{tmp_path}/n.zip")
-    assert list(found) == ["n.zip/ok.py"]
+    by_id, reasons = documents(f"zip:{tmp_path}/n.zip")
+    assert list(by_id) == ["n.zip/ok.py"]
     assert reasons == {f"n.zip/{name}": "unsafe_member" for name in [*UNSAFE, "link.py"]}
 
 
@@ -125,8 +125,8 @@ def test_unreadable_members_of_a_zip(tmp_path):
     data[data.index(b"PK\1\2") + 8] |= 1
     (tmp_path / "n.zip").write_bytes(data)
     (tmp_path / "m.zip").write_bytes(zip_bytes([("x.py", b"x = 1\n")], zipfile.ZIP_BZIP2))
-    found, reasons = documents(f"zip:{tmp_path}")
-    assert list(found) == ["n.zip/ok.py"]
+    by_id, reasons = documents(f"zip:{tmp_path}")
+    assert list(by_id) == ["n.zip/ok.py"]
     assert reasons == {"n.zip/secret.py": "unreadable", "m.zip/x.py": "unreadable"}
 
 
@@ -138,8 +138,8 @@ def test_large_members_are_not_read_to_the_end(tmp_path, monkeypatch):
     opened = zipfile.ZipExtFile.read
     monkeypatch.setattr(zipfile.ZipExtFile, "read", lambda self, n: read_sizes.append(n) or opened(self, n))
     for kind in ("zip", "tar"):
-        found, reasons = documents(f"{kind}:{tmp_path}/n.{kind}")
-        assert (list(found), reasons) == ([f"n.{kind}/x.py"], {f"n.{kind}/large.py": "too_large"})
+        by_id, reasons = documents(f"{kind}:{tmp_path}/n.{kind}")
+        assert (list(by_id), reasons) == ([f"n.{kind}/x.py"], {f"n.{kind}/large.py": "too_large"})
     assert set(read_sizes) == {MAX_BYTES + 1}
 
 

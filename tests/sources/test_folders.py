@@ -22,13 +22,13 @@ def write(path, text="x = 1\n"):
 
 
 def test_stdlib_is_split_by_package_and_without_tests():
-    found, _ = documents("stdlib")
-    assert len(found) > 300
-    assert found["json/decoder.py"].repo == "json"
-    assert found["bisect.py"].repo == "bisect"
-    assert found["bisect.py"].text == (Path(sysconfig.get_path("stdlib")) / "bisect.py").read_text()
-    assert {document.license for document in found.values()} == {"PSF-2.0"}
-    assert not any("/test/" in f"/{name}" or "site-packages" in name for name in found)
+    by_id, _ = documents("stdlib")
+    assert len(by_id) > 300
+    assert by_id["json/decoder.py"].repo == "json"
+    assert by_id["bisect.py"].repo == "bisect"
+    assert by_id["bisect.py"].text == (Path(sysconfig.get_path("stdlib")) / "bisect.py").read_text()
+    assert {document.license for document in by_id.values()} == {"PSF-2.0"}
+    assert not any("/test/" in f"/{name}" or "site-packages" in name for name in by_id)
     with pytest.raises(InputError, match="no argument"):
         parts("stdlib:3.12")
 
@@ -50,15 +50,15 @@ def test_the_first_folder_is_the_repo_and_gives_the_licence(tmp_path):
     for name in ("a/b/x.py", "c/x.py", "top.py"):
         write(tmp_path / name)
     write(tmp_path / "a" / "LICENSE.txt", MIT)
-    found, _ = documents(f"dir:{tmp_path}")
-    assert {name: (document.repo, document.license) for name, document in found.items()} == {
+    by_id, _ = documents(f"dir:{tmp_path}")
+    assert {name: (document.repo, document.license) for name, document in by_id.items()} == {
         "a/b/x.py": ("a", "MIT"),
         "c/x.py": ("c", ""),
         "top.py": ("top", ""),
     }
     write(tmp_path / "COPYING", "Apache License Version 2.0")
-    found, _ = documents(f"dir:{tmp_path}")
-    assert [document.license for document in found.values()] == ["MIT", "Apache-2.0", "Apache-2.0"]
+    by_id, _ = documents(f"dir:{tmp_path}")
+    assert [document.license for document in by_id.values()] == ["MIT", "Apache-2.0", "Apache-2.0"]
 
 
 def test_licence_files_that_are_links_or_folders_are_ignored(tmp_path):
@@ -78,7 +78,7 @@ def test_unreadable_files_are_rejected(tmp_path):
     write(tmp_path / "swapped.py")
     write(tmp_path / "pipe.py")
     write(tmp_path / "sub" / "x.py")
-    found = parts(f"dir:{tmp_path}")
+    all_parts = parts(f"dir:{tmp_path}")
     (tmp_path / "gone.py").unlink()
     (tmp_path / "swapped.py").unlink()
     (tmp_path / "swapped.py").symlink_to(tmp_path / "sub" / "x.py")
@@ -86,7 +86,7 @@ def test_unreadable_files_are_rejected(tmp_path):
     os.mkfifo(tmp_path / "pipe.py")
     (tmp_path / "sub").rename(tmp_path / "moved")
     (tmp_path / "sub").symlink_to(tmp_path / "moved")
-    items = {item.id: item for part in found for item in part.documents()}
+    items = {item.id: item for part in all_parts for item in part.documents()}
     reasons = {name: item.reason for name, item in items.items() if isinstance(item, Rejected)}
     assert reasons == {
         "latin.py": "not_decodable",
@@ -110,8 +110,8 @@ def test_a_folder_that_cannot_be_listed_is_rejected(tmp_path, monkeypatch):
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    found, reasons = documents(f"dir:{tmp_path}")
-    assert list(found) == ["a/x.py"]
+    by_id, reasons = documents(f"dir:{tmp_path}")
+    assert list(by_id) == ["a/x.py"]
     assert reasons == {"closed": "unreadable"}
 
 
@@ -120,8 +120,8 @@ def test_parts_have_limited_files_and_bytes(tmp_path, monkeypatch):
         write(tmp_path / f"{number}.py", "x" * 10 * (number == 4))
     monkeypatch.setattr(folders, "PART_FILES", 3)
     monkeypatch.setattr(folders, "PART_BYTES", 10)
-    found = parts(f"dir:{tmp_path}")
-    assert [(part.name, part.size) for part in found] == [("dir:0.py+3", 0), ("dir:3.py+2", 10), ("dir:5.py+2", 0)]
+    all_parts = parts(f"dir:{tmp_path}")
+    assert [(part.name, part.size) for part in all_parts] == [("dir:0.py+3", 0), ("dir:3.py+2", 10), ("dir:5.py+2", 0)]
     assert [item.id for item in read(f"dir:{tmp_path}")] == [f"{number}.py" for number in range(7)]
 
 

@@ -46,8 +46,8 @@ def test_a_folder_of_checkouts(checkout, tmp_path):
     git(tmp_path, "init", other)
     git(other, "add", "z.py")
     (tmp_path / "again").symlink_to(checkout)
-    found, _ = documents(f"git:{tmp_path}")
-    assert {name: document.repo for name, document in found.items()} == {
+    by_id, _ = documents(f"git:{tmp_path}")
+    assert {name: document.repo for name, document in by_id.items()} == {
         "other/z.py": "other",
         "project/a/x.py": "project",
         "project/é.py": "project",
@@ -69,8 +69,8 @@ def test_tracked_files_that_are_missing_or_behind_links_are_rejected(checkout, t
     write(tmp_path / "secret" / "x.py", "secret = 1\n")
     shutil.rmtree(checkout / "a")
     (checkout / "a").symlink_to(tmp_path / "secret")
-    found, reasons = documents(f"git:{checkout}")
-    assert not found
+    by_id, reasons = documents(f"git:{checkout}")
+    assert not by_id
     assert reasons == {"project/a/x.py": "unreadable", "project/é.py": "unreadable"}
 
 

@@ -70,8 +70,8 @@ def test_lines_longer_than_the_limit_are_rejected(tmp_path, monkeypatch, size):
     monkeypatch.setattr(jsonlines, "SKIP_BYTES", 30)
     monkeypatch.setattr(jsonlines, "PART_BYTES", size)
     (tmp_path / "c.jsonl").write_bytes(b"\n".join([first, long, last]))
-    found, reasons = documents(f"jsonl:{tmp_path}/c.jsonl")
-    assert [document.text for document in found.values()] == ["x = 1\n", "y = 2\n"]
+    by_id, reasons = documents(f"jsonl:{tmp_path}/c.jsonl")
+    assert [document.text for document in by_id.values()] == ["x = 1\n", "y = 2\n"]
     assert reasons == {f"c.jsonl:{len(first) + 1}": "malformed_line"}
     (tmp_path / "c.jsonl").write_bytes(long)
     assert [item.reason for item in read(f"jsonl:{tmp_path}/c.jsonl")] == ["malformed_line"]

@@ -7,7 +7,7 @@ import pytest
 
 from codex_jax.errors import InputError
 from codex_jax.sources import source
-from codex_jax.sources.source import SOURCES, Part, parts
+from codex_jax.sources.source import Part, parts
 from codex_jax.text.document import Document
 
 
@@ -30,7 +30,6 @@ def test_an_unknown_source_is_refused_with_a_list_of_sources():
 
 def test_an_entry_point_is_a_source(monkeypatch):
     monkeypatch.setattr(source, "entry_points", lambda group: entry(f"{__name__}:third_party"))
-    monkeypatch.setattr(source, "SOURCES", dict(SOURCES))
     (part,) = parts("mine:a:b")
     assert [item.id for item in pickle.loads(pickle.dumps(part)).documents()] == ["a:b"]
 
