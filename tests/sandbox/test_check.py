@@ -2,9 +2,11 @@ from dataclasses import replace
 
 import pytest
 
+from codex_jax.errors import InputError
 from codex_jax.sandbox.check import Check, Policy
+from codex_jax.sandbox.layers import LAYERS
 from codex_jax.sandbox.pool import SandboxWorker
-from tests.sandbox.checks import run_all
+from tests.sandbox.checks import run_all, statuses
 
 # A policy with one lower limit, and a program that exceeds it but not the default.
 LOWER = {
@@ -62,3 +64,34 @@ def test_tests_can_import_installed_packages_and_programs_cannot():
     results = run_all([Check("def f():\n    return 1\n", "f", test), Check(with_import, "f", test)])
     assert results[0].status == "passed"
     assert results[1].status.startswith("failed: ModuleNotFoundError")
+
+
+@pytest.fixture(params=[layer.name for layer in LAYERS])
+def layer(request):
+    try:
+        SandboxWorker(request.param).close()
+    except InputError as error:
+        pytest.skip(str(error))
+    return request.param
+
+
+def test_programs_see_no_packages_inside_the_standard_library_s_folder(layer):
+    body = """def f():
+    import os
+    for name in ("site-packages", "dist-packages"):
+        try:
+            names = os.listdir(os.path.join(os.path.dirname(os.__file__), name))
+        except OSError:
+            continue
+        if names:
+            return names
+    return []
+"""
+    test = "def check(candidate):\n    names = candidate()\n    assert names == [], names\n"
+    assert statuses([Check(body, "f", test)], layer=layer) == ["passed"]
+
+
+def test_programs_never_run_as_root(layer):
+    body = "def f():\n    import os\n    return [*os.getresuid(), *os.getresgid(), *os.getgroups()]\n"
+    test = "def check(candidate):\n    ids = candidate()\n    assert 0 not in ids, ids\n"
+    assert statuses([Check(body, "f", test)], layer=layer) == ["passed"]

@@ -7,11 +7,14 @@ import pytest
 from codex_jax.sandbox.landlock import landlock_version
 
 TRY = """
-import os, sys, sysconfig
+import os, socket, sys, sysconfig
 from pathlib import Path
-from codex_jax.sandbox.landlock import enforce_ruleset, make_ruleset
+from codex_jax.sandbox.landlock import enforce_ruleset, landlock_version, make_ruleset
 from codex_jax.sandbox.libc import PR_SET_NO_NEW_PRIVS, prctl
 scratch, secret = sys.argv[1:]
+tcp, unix = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
+listening, abstract = tcp.getsockname()[1], f"\\0codex-jax-test-{os.getpid()}"
+unix.bind(abstract), unix.listen()
 prctl(PR_SET_NO_NEW_PRIVS, 1)
 enforce_ruleset(make_ruleset(scratch, [Path(sysconfig.get_path("stdlib"))]))
 os.chdir(scratch)
@@ -20,7 +23,14 @@ with open("here", "w") as file:
 os.mkdir("folder"), os.rename("here", "folder/there"), os.truncate("folder/there", 0)
 assert os.listdir("folder") == ["there"]
 import wave  # read from the library only now
+outer = [
+    (4, lambda: socket.socket().bind(("127.0.0.1", 0))),
+    (4, lambda: socket.socket().connect(("127.0.0.1", listening))),
+    (6, lambda: os.kill(os.getppid(), 0)),
+    (6, lambda: socket.socket(socket.AF_UNIX).connect(abstract)),
+]
 for attempt in (
+    *(attempt for version, attempt in outer if landlock_version() >= version),
     lambda: open(secret).read(),
     lambda: open(secret, "w"),
     lambda: open(secret, "a"),
