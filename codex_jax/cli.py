@@ -18,10 +18,10 @@ from codex_jax.config import TrainConfig, load_experiment
 from codex_jax.errors import InputError
 
 Args = TypeVar("Args")
-T = TypeVar("T")
 Main = Callable[[Any], int | None]
 Command = tuple[Main, type]  # a function and the dataclass of its flags
-Hidden = Annotated[T, tyro.conf.Fixed, tyro.conf.Suppress]  # a field that is no flag
+Experiment = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="EXPERIMENT")]
+Defaults = Annotated[TrainConfig, tyro.conf.Fixed, tyro.conf.Suppress]  # not a flag
 
 
 def parse(
@@ -47,12 +47,12 @@ def parse(
 
 
 def _one_line(box: str) -> str:
-    # tyro draws a box with ruled sections below a title; sections that repeat the help are left out.
-    # Where the terminal has no box characters, the box is drawn in ASCII.
+    # The text of tyro's error box, whose sections are separated by lines, without the sections that repeat the help.
+    # The box is drawn in ASCII where the terminal has no box characters.
     inner = [line.strip("│| ") for line in box.splitlines() if not line.startswith(("╭", "╰", "+"))]
     sections = [" ".join(part.split()) for part in re.split(r"[─-]{4,}", "\n".join(inner))]
-    kept = [part for part in sections if part and not part.startswith(("Argument helptext", "For full helptext"))]
-    return "; ".join(kept)[:300] or "cannot read the arguments"
+    parts = [part for part in sections if part and not part.startswith(("Argument helptext", "For full helptext"))]
+    return "; ".join(parts)[:300] or "cannot read the arguments"
 
 
 def guarded(body: Callable[[], int | None]) -> int:
@@ -98,11 +98,8 @@ class ExperimentArgs(TrainConfig):
     A command adds its own flags in a subclass.
     """
 
-    experiment: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="EXPERIMENT")] = (
-        ""  # EXPERIMENT.py, or EXPERIMENT.py:NAME where it has several
-    )
-    defaults: Hidden[TrainConfig] = dataclasses.field(default_factory=TrainConfig)  # the experiment file's own config
-    words: Hidden[tuple[str, ...]] = ()  # the command line: the experiment and the flags
+    experiment: Experiment = ""  # EXPERIMENT.py, or EXPERIMENT.py:NAME where it has several
+    defaults: Defaults = dataclasses.field(default_factory=TrainConfig)  # the experiment file's own config
 
     def config(self) -> TrainConfig:
         """The settings of the run alone."""
@@ -124,7 +121,7 @@ def run_experiment(main: Main, args_type: type[ExperimentArgs], argv: list[str] 
                 parse(args_type, help_flags, None, f"{description}\n\n{error}" if name else description)
             raise
         settings = {field.name: getattr(config, field.name) for field in dataclasses.fields(TrainConfig)}
-        default = args_type(**settings, experiment=name, defaults=config, words=tuple(words))
+        default = args_type(**settings, experiment=name, defaults=config)
         args = parse(args_type, words[1:], default, description)
         if args.experiment != name:
             raise InputError(f"unexpected argument {args.experiment!r} after the experiment {name} (see --help)")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from codex_jax.errors import InputError
 
 # What the forward pass saves for the backward pass, from least memory to most; the rest is recomputed. "dots" are the
-# outputs of the matrix products with weights.
+# outputs of matrix products with weights; "full" recomputes whole layers, "none" recomputes nothing.
 RematPolicy = Literal["full", "attention", "qkv", "dots", "dots_attention", "none"]
 Dtype = Literal["float32", "bfloat16"]
 Attention = Literal["auto", "xla", "splash", "cudnn"]
@@ -27,14 +27,14 @@ class ModelConfig:
     context: int = 2048  # tokens: the longest sequence, and the number of learned positions
     vocab_size: int = 0  # 0: the size of the data's tokenizer, rounded up to a multiple of 128
     compute_dtype: Dtype = "float32"  # of activations and matrix products; parameters, softmax and loss are float32
-    gather_dtype: Dtype = "float32"  # in which weights are gathered, and their gradients scattered, over the mesh
-    remat: RematPolicy = "none"  # what is saved for the backward pass: full recomputes whole layers, none nothing
+    gather_dtype: Dtype = "float32"  # of weights and their gradients while they are sent between devices
+    remat: RematPolicy = "none"  # what the backward pass recomputes: full: whole layers, none: nothing
     unroll: int = 1  # layers unrolled per scan iteration: on a CPU, unrolling all is faster but slower to compile
     attention: Attention = "auto"  # auto: splash on TPU, cuDNN on NVIDIA GPUs, XLA elsewhere
-    window: int = 0  # tokens that every second layer attends to, the current one included; 0: every layer sees all
+    window: int = 0  # tokens that every second layer attends to, the current one included; 0: all of them
 
 
-# The settings of a model that change how it is computed, not what it computes: a resumed run may change them.
+# The settings that change how fast a model is computed and not what it computes: a resumed run may change them.
 SPEED = ("compute_dtype", "gather_dtype", "remat", "unroll", "attention")
 
 
@@ -47,8 +47,8 @@ def with_speed_of(shape: ModelConfig, speed: ModelConfig) -> ModelConfig:
 class DataConfig:
     """The data set to train on."""
 
-    # DIR/NAME or DIR/NAME/VERSION, as written by codex_jax.corpus. A mixture by weight, such as PATH@2,OTHER@1, takes
-    # two thirds of the sequences from PATH (exactly, in every 65,536), and validates on PATH.
+    # DIR/NAME or DIR/NAME/VERSION, as written by codex_jax.corpus. A weighted mixture such as PATH@2,OTHER@1 takes
+    # exactly two thirds of every 65,536 sequences from PATH, and validates on PATH.
     path: str = ""
 
     train_split: str = "train"
@@ -60,7 +60,7 @@ class OptimizerConfig:
     """AdamW with warm-up and cosine decay (paper section 3.2)."""
 
     peak_learning_rate: float = 6e-4
-    final_fraction: float = 0.1  # the learning rate at the last step, as a fraction of the peak
+    final_fraction: float = 0.1  # learning rate at the last step, as a fraction of the peak
     warmup_steps: int = 175
     beta1: float = 0.9
     beta2: float = 0.95
@@ -68,16 +68,16 @@ class OptimizerConfig:
     weight_decay: float = 0.1  # of matrices and embeddings; biases and norms are not decayed
     first_moment_dtype: Dtype = "float32"
     offload: bool = False  # keep the moments in host memory between updates (TPU and GPU only)
-    clip_norm: float = 1.0  # global norm of the gradients
+    clip_norm: float = 1.0  # largest global norm of the gradients
 
 
 @dataclass(frozen=True)
 class MeshConfig:
-    """Devices along each mesh axis; one axis may be -1, which takes the devices that the others leave."""
+    """Number of devices along each mesh axis; -1, for one axis only, means all devices that remain."""
 
     data: int = 1  # data parallelism: copies of the parameters
-    fsdp: int = -1  # sharded data parallelism: splits the batch and every parameter
-    sequence: int = 1  # splits sequences too, for more devices than sequences; parameters as with fsdp
+    fsdp: int = -1  # fully sharded data parallelism: splits the batch, and all parameters
+    sequence: int = 1  # splits each sequence, where there are more devices than sequences, and all parameters
     model: int = 1  # tensor parallelism: splits heads, MLP and vocabulary
 
 
@@ -105,11 +105,11 @@ class TrainConfig:
     steps: int = 1000
     batch_size: int = 32  # sequences per step, over all devices
     accumulation: int = 1  # microbatches per step
-    loss_chunks: int = 1  # parts of each sequence whose logits are computed one after the other, to save memory
+    loss_chunks: int = 1  # parts of each sequence whose logits are computed in turn, to save memory
     seed: int = 0
-    init_from: str = ""  # run folder whose newest parameters this run starts from
+    init_from: str = ""  # run folder whose newest checkpoint gives the parameters to start from
     log_every: int = 10  # steps
-    eval_every: int = 0  # steps; 0: evaluate before the first and after the last step only
+    eval_every: int = 0  # steps; 0: only before the first step and after the last
     eval_batches: int = 0  # 0: the whole validation split
     checkpoint_every: int = 500  # steps
     keep_checkpoints: int = 3
@@ -150,12 +150,12 @@ def to_json(config: Any) -> str:
 
 
 def from_dict(cls: type, values: dict[str, Any]) -> Any:
-    """The config dataclass that to_json wrote; InputError for unknown settings and wrong types."""
+    """The config that to_json wrote, from its parsed JSON; InputError for unknown settings and wrong types."""
     hints = typing.get_type_hints(cls)
     unknown = set(values) - {f.name for f in dataclasses.fields(cls)}
     if unknown:
         raise InputError(f"unknown setting {sorted(unknown)[0]!r} for {cls.__name__}")
-    made = {}
+    fields = {}
     for key, value in values.items():
         hint = hints[key]
         if dataclasses.is_dataclass(hint):
@@ -164,12 +164,12 @@ def from_dict(cls: type, values: dict[str, Any]) -> Any:
             value = from_dict(typing.cast(type, hint), value)
         elif hint in (int, float, str) and (not isinstance(value, (int, float) if hint is float else hint)):
             raise InputError(f"setting {key!r} must be {hint.__name__}, not {value!r}")
-        made[key] = value
-    return cls(**made)
+        fields[key] = value
+    return cls(**fields)
 
 
 def validate(config: TrainConfig) -> None:
-    """InputError for settings that cannot be trained with; it names the flag."""
+    """InputError that names the flag, where a setting has a value that cannot be trained with."""
     model = config.model
     for name in ("layers", "width", "heads", "context", "unroll"):
         if getattr(model, name) < 1:

@@ -14,8 +14,8 @@ from codex_jax.reporting.tables import NOTE, markdown, model_tables, run_tables
 from codex_jax.storage.atomic import write_text_atomic
 
 RANKINGS_NOTE = """\
-Mean log p, sum log p and back-translation choose the sample that has most of it; the oracle chooses one that passes if
-any does."""
+Mean log p, sum log p and back-translation choose the sample with the highest value; the oracle chooses a sample that
+passes if there is one."""
 
 
 @dataclass(frozen=True)

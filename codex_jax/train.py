@@ -6,7 +6,6 @@ checkpoint of its run folder, or from step 0 where it has none yet.
 """
 
 import os
-import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -21,12 +20,13 @@ from codex_jax.config import TrainConfig, validate
 from codex_jax.parallel import hosts
 from codex_jax.parallel.mesh import check_divides, make_mesh
 from codex_jax.planning import capacity
+from codex_jax.planning.changes import run_arguments
 from codex_jax.records.dataset import Dataset
 from codex_jax.records.prefetch import prefetch
 from codex_jax.records.shards import Batch
 from codex_jax.runs import folder
 from codex_jax.runs.checkpoints import open_manager
-from codex_jax.runs.metrics import MetricsLog
+from codex_jax.runs.metrics import open_metrics
 from codex_jax.training.actions.checkpoint import Checkpoint
 from codex_jax.training.actions.evaluate import Evaluate
 from codex_jax.training.actions.log import Log
@@ -80,16 +80,16 @@ def train(config: TrainConfig, resume: bool = False, command: str = "EXPERIMENT.
             return {}
         train_step = make_train_step(config, mesh, eot)
         with (
-            MetricsLog(config.folder, start, is_main) as log,
+            open_metrics(config.folder, start, is_main) as write,
             terminal.progress(config.name, config.steps, shown=is_main) as report,
             closing(prefetch(batches(config, data, start), partial(to_global, mesh))) as prefetched,
         ):
             report(start)
-            evaluate = Evaluate(config, data, mesh, log)
+            evaluate = Evaluate(config, data, mesh, write)
             if start == 0:
                 evaluate.run(0, state.params)
             actions: tuple[Action, ...] = (
-                Log(config, config.batch_size * length, log, report),
+                Log(config, config.batch_size * length, write, report),
                 Checkpoint(config.checkpoint_every, manager),
                 evaluate,
             )
@@ -104,7 +104,7 @@ def main(args: TrainArgs) -> int:
     began = time.monotonic()
     config = args.config()
     hosts.join(config.hosts)
-    values = train(config, args.resume, shlex.join(word for word in args.words if word != "--resume"))
+    values = train(config, args.resume, run_arguments(args))
     if jax.process_index() == 0:
         metrics = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
         print(f"{config.folder}: {metrics}  {time.monotonic() - began:.0f} s")

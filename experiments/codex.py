@@ -1,8 +1,8 @@
-"""The paper's eight model sizes, pretrained on code: make train-12b, or make plan-12b for what it needs.
+"""Pretraining on code, at the paper's eight model sizes.
 
-python -m codex_jax.train experiments/codex.py:12b trains on runs/data/github_python, which data/github_python/README.md
-builds, unless --data.path names another data set. Batches are GPT-3's at each size, in sequences of 2,048 tokens. The mesh,
-the remat policy and the number of microbatches are the best that `plan --search` found for the slice `topology`.
+`make train-12b` trains the largest, and `make plan-12b` shows what it needs. The data set is runs/data/github_python
+(data/github_python/README.md), or another with --data.path. Batch sizes are those of GPT-3, in sequences of 2,048
+tokens. Mesh, remat policy and accumulation are the best that `plan --search` found for the TPU slice `topology`.
 """
 
 from dataclasses import replace
@@ -10,11 +10,11 @@ from dataclasses import replace
 from codex_jax.config import DataConfig, MeshConfig, OptimizerConfig, TrainConfig
 from codex_jax.model.sizes import SIZES, steps_for
 
-TOKENS = 100e9  # the paper's training tokens
+TOKENS = 100e9  # that the paper trains on
 
 
 def codex(size: str, topology: str, batch_size: int, data: int, accumulation: int, remat: str) -> TrainConfig:
-    """The run of one size; data: copies of the parameters in the mesh, accumulation: microbatches per step."""
+    """The run of one model size; data: size of that mesh axis, fsdp takes the rest of the slice."""
     model, learning_rate = SIZES[size]
     return TrainConfig(
         name=f"codex_{size}",

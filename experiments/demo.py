@@ -1,6 +1,6 @@
-"""The whole line in small, on a CPU: pretrain on the standard library, fine-tune on building blocks, sample, score.
+"""The whole pipeline on a small scale: pretrain, fine-tune, sample, score and report, in minutes on a CPU.
 
-Run it with `make demo`. As an experiment file it is also what both of its trainings read their settings from.
+`make demo` runs it. This file is also the experiment file of both training runs.
 """
 
 import json
@@ -16,15 +16,15 @@ from codex_jax import cli
 from codex_jax.config import DataConfig, ModelConfig, OptimizerConfig, TrainConfig
 from codex_jax.errors import InputError
 
-SEQ_LEN = 288  # tokens: a chain of four blocks with its solution fits
-MICROBATCH = 4  # sequences: one that fits the processor's cache is faster
-NEW_TOKENS = 144  # a sample: more than the longest solution
+SEQ_LEN = 288  # tokens: enough for a chain of four blocks with its solution
+MICROBATCH = 4  # sequences: steps are faster with microbatches that fit the processor's cache
+NEW_TOKENS = 144  # per sample: more than the longest solution has
 
 config = TrainConfig(
     name="demo",
     model=ModelConfig(layers=4, width=192, heads=3, context=SEQ_LEN + 32, unroll=4),
     data=DataConfig(path="runs/demo/data/stdlib"),
-    # So small a model bears a higher rate than the paper's; the warm-up is shortened with the run.
+    # Small models train well with a higher learning rate than the paper's. The run is short, and so is its warm-up.
     optimizer=OptimizerConfig(peak_learning_rate=2e-3, warmup_steps=30),
     steps=110,
     batch_size=16,
@@ -33,34 +33,34 @@ config = TrainConfig(
 )
 
 ROOT = Path(__file__).resolve().parent.parent
-SECONDS = "seconds.json"  # also what marks a folder as one that an earlier demo wrote
+SECONDS = "seconds.json"  # in OUT: the time of each stage; a folder without it was not written by the demo
 
 
 @dataclass(frozen=True)
 class Args:
-    """Runs the demo: every stage is a public command, shown before it runs."""
+    """Runs the demo. Each stage is a public command, which is printed before it runs."""
 
-    out: Path = Path("runs/demo")  # folder for data, runs, samples and the report
+    out: Path = Path("runs/demo")  # folder for data, runs, samples and the report; an earlier demo is overwritten
     seed: int = 0
     steps: int = config.steps  # of pretraining
     supervised_steps: int = 800  # of fine-tuning
-    supervised_batch_size: int = 8  # smaller and more of them: it learns more from as many tokens
-    # The paper takes a tenth of pretraining's rate; after so short a pretraining there is more to learn.
+    supervised_batch_size: int = 8  # for the same number of tokens, more and smaller batches teach it more
+    # The paper uses a tenth of the pretraining rate. After so little pretraining, a higher rate works better.
     supervised_learning_rate: float = 2e-3
-    n: int = 100  # samples a held-out problem
+    n: int = 100  # samples per held-out problem
 
 
 class StageFailedError(Exception):
-    """A stage's command ended with another exit code than 0."""
+    """The command of a stage failed."""
 
     def __init__(self, command: str, code: int) -> None:
-        """code: what the driver ends with too."""
+        """code: its exit code, which the demo exits with too."""
         super().__init__(f"exit code {code} from: {command}")
         self.code = code
 
 
-class Line:
-    """Runs stages one after another and keeps their seconds in OUT/seconds.json."""
+class Stages:
+    """Runs one command after another, and writes how many seconds each took to OUT/seconds.json."""
 
     def __init__(self, out: Path) -> None:
         """out: the demo's folder."""
@@ -68,20 +68,20 @@ class Line:
         self.seconds: dict[str, float] = {}
 
     def run(self, stage: str, *command: object) -> None:
-        """Prints and runs `python COMMAND...` in the repository's root."""
+        """Prints and runs `python COMMAND...` in the root of the repository."""
         words = [str(word) for word in command]
-        shown = shlex.join(["python", *words])
-        print(f"\n[{stage}] {shown}", flush=True)
+        text = shlex.join(["python", *words])
+        print(f"\n[{stage}] {text}", flush=True)
         began = time.monotonic()
         code = subprocess.run([sys.executable, *words], cwd=ROOT, check=False).returncode
         if code:
-            raise StageFailedError(shown, code if code > 0 else 128 - code)
+            raise StageFailedError(text, code if code > 0 else 128 - code)
         self.seconds[stage] = round(time.monotonic() - began, 2)
         (self.out / SECONDS).write_text(json.dumps(self.seconds, indent=2) + "\n")
 
 
 def prepare(folder: Path) -> Path:
-    """An empty OUT, as it is named from the root; what an earlier demo left there is removed."""
+    """Creates OUT, or empties it where an earlier demo wrote it; returns its path relative to the repository's root."""
     folder = folder.resolve()
     if folder.is_dir() and any(folder.iterdir()):
         if not (folder / SECONDS).is_file():
@@ -95,8 +95,8 @@ def prepare(folder: Path) -> Path:
     return folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder
 
 
-def stages(args: Args, line: Line, out: Path) -> None:
-    """The line, from sources to report."""
+def run_stages(args: Args, stages: Stages, out: Path) -> None:
+    """Runs all stages, from source files to the report."""
     python_data, blocks_data, problems = out / "data/stdlib", out / "data/building_blocks", out / "data/problems"
     base, supervised = out / "base", out / "supervised"
     heldout = problems / "heldout.jsonl"
@@ -104,48 +104,48 @@ def stages(args: Args, line: Line, out: Path) -> None:
 
     # 1. Pretraining on source files.
     corpus = ("-m", "codex_jax.corpus")
-    line.run("corpus", *corpus, "stdlib", "--out", python_data, "--tokenizer", "train:1024", "--seq-len", SEQ_LEN)
+    stages.run("corpus", *corpus, "stdlib", "--out", python_data, "--tokenizer", "train:1024", "--seq-len", SEQ_LEN)
     train = ("-m", "codex_jax.train", "experiments/demo.py")
-    line.run("pretrain", *train, "--run-dir", base, "--data.path", python_data, "--steps", args.steps, *seed)
+    stages.run("pretrain", *train, "--run-dir", base, "--data.path", python_data, "--steps", args.steps, *seed)
 
     # 2. Fine-tuning on problems with their solutions.
-    line.run("problems", "data/building_blocks/generate.py", "--out", problems, *seed)
+    stages.run("problems", "data/building_blocks/generate.py", "--out", problems, *seed)
     source = f"problems:{problems / 'train.jsonl'}"
     tokenizer = base / "tokenizer"
-    line.run(
+    stages.run(
         "fine-tuning corpus", *corpus, source, "--out", blocks_data, "--tokenizer", tokenizer, "--seq-len", SEQ_LEN
     )
     tuning = ("--steps", args.supervised_steps, "--optimizer.peak-learning-rate", args.supervised_learning_rate)
     batches = ("--batch-size", args.supervised_batch_size, "--accumulation", args.supervised_batch_size // MICROBATCH)
     origin = ("--init-from", base, "--data.path", blocks_data)
-    line.run("fine-tune", *train, "--run-dir", supervised, *origin, *tuning, *batches, *seed)
+    stages.run("fine-tune", *train, "--run-dir", supervised, *origin, *tuning, *batches, *seed)
 
-    # 3. Samples of held-out problems, and their verdicts.
-    drawing = ("--n", args.n, "--temperature", 0.8, "--top-p", 0.95, "--max-new-tokens", NEW_TOKENS)
+    # 3. Samples for held-out problems, and whether they pass.
+    sampling = ("--n", args.n, "--temperature", 0.8, "--top-p", 0.95, "--max-new-tokens", NEW_TOKENS)
     ks = ",".join(str(k) for k in (1, 10, 100) if k <= args.n)
     results = []
     for run in (base, supervised):
         samples = out / f"{run.name}.jsonl"
-        target = ("--problems", heldout, *drawing, *seed, "--out", samples)
-        line.run(f"sample {run.name}", "-m", "codex_jax.sample", "--run", run, *target)
-        line.run(f"score {run.name}", "-m", "codex_jax.score", samples, "--problems", heldout, "--k", ks)
+        target = ("--problems", heldout, *sampling, *seed, "--out", samples)
+        stages.run(f"sample {run.name}", "-m", "codex_jax.sample", "--run", run, *target)
+        stages.run(f"score {run.name}", "-m", "codex_jax.score", samples, "--problems", heldout, "--k", ks)
         results.append(f"{run.name}={samples}_results.jsonl")
 
-    # 4. Tables and figures; OUT/base is named for its validation bits per byte.
+    # 4. Tables and figures; the run folder OUT/base is an input for its validation bits per byte.
     extra = ("--problems", heldout, "--seconds", out / SECONDS, "--out", out)
-    line.run("report", "-m", "codex_jax.report", *results, base, *extra)
+    stages.run("report", "-m", "codex_jax.report", *results, base, *extra)
 
 
 def main(args: Args) -> int:
-    """The driver."""
+    """The command."""
     out = prepare(args.out)
-    line = Line(ROOT / out)
+    stages = Stages(ROOT / out)
     try:
-        stages(args, line, out)
+        run_stages(args, stages, out)
     except StageFailedError as failure:
         print(f"error: {failure}", file=sys.stderr)
         return failure.code
-    print(f"\n{sum(line.seconds.values()):.0f} s in all")
+    print(f"\n{sum(stages.seconds.values()):.0f} s in total")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""A model of seconds for any data set: to see that data, mesh and settings work before a long run.
+"""A tiny model that trains in seconds on any data set, to check data, mesh and settings before a long run.
 
 python -m codex_jax.train experiments/tiny.py --data.path DIR/NAME
 """

@@ -5,7 +5,7 @@ from codex_jax.records.dataset import open_dataset
 from codex_jax.text.tokenizers import load_tokenizer
 
 
-def files(folder, count=40):
+def write_files(folder, count=40):
     for n in range(count):
         path = folder / f"repo{n % 8}" / f"m{n}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -19,24 +19,24 @@ def build(source, out, *flags):
     return cli.run(corpus.main, corpus.Args, args)
 
 
-def test_records_hold_the_documents_and_nothing_depends_on_the_workers(tmp_path):
-    files(tmp_path / "src")
+def test_records_hold_the_documents_with_any_number_of_workers(tmp_path):
+    write_files(tmp_path / "src")
     assert build(tmp_path / "src", tmp_path / "a", "--workers", "1") == 0
     assert build(tmp_path / "src", tmp_path / "b" / "a", "--workers", "3") == 0
-    ours, theirs = open_dataset(tmp_path / "a"), open_dataset(tmp_path / "b" / "a")
-    assert ours.manifest["digest"] == theirs.manifest["digest"]
-    assert ours.manifest["dropped"] == {"duplicate": 1, "not_decodable": 1}
-    info = json.loads((ours.folder / "dataset_info.json").read_text())
+    one, other = open_dataset(tmp_path / "a"), open_dataset(tmp_path / "b" / "a")
+    assert one.manifest["digest"] == other.manifest["digest"]
+    assert one.manifest["dropped"] == {"duplicate": 1, "not_decodable": 1}
+    info = json.loads((one.folder / "dataset_info.json").read_text())
     assert {split["name"]: [int(n) for n in split["shardLengths"]] for split in info["splits"]} == {
-        name: split["shards"] for name, split in ours.manifest["splits"].items()
+        name: split["shards"] for name, split in one.manifest["splits"].items()
     }
-    features = json.loads((ours.folder / "features.json").read_text())["featuresDict"]["features"]
+    features = json.loads((one.folder / "features.json").read_text())["featuresDict"]["features"]
     assert list(features) == ["tokens"]
-    tokenizer = load_tokenizer(str(ours.tokenizer_dir))
+    tokenizer = load_tokenizer(str(one.tokenizer_dir))
     found = set()
-    for split in ours.manifest["splits"]:
+    for split in one.manifest["splits"]:
         ids = [0]
-        for batch in ours.sequential(split, 4):
+        for batch in one.sequential(split, 4):
             for row in batch["tokens"]:
                 ids += row[1:].tolist()
         text = "\0".join(tokenizer.decode(part) for part in _parts(ids[1:], tokenizer.eot))
@@ -74,7 +74,7 @@ def test_bad_input_leaves_nothing(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert build(tmp_path / "empty", tmp_path / "out") == 2
     assert "no usable file" in capsys.readouterr().err
-    files(tmp_path / "src")
+    write_files(tmp_path / "src")
     assert build(tmp_path / "src", tmp_path / "out", "--tokenizer", "train:60000") == 2
     assert "vocabulary" in capsys.readouterr().err
     assert build(tmp_path / "none", tmp_path / "out") == 2

@@ -50,7 +50,7 @@ def test_values_by_hand(folder):
     assert tuned["pass@1"] == pytest.approx((5 / 10 + 1 / 10) / 2)
     assert tuned["pass@10"] == 1
     assert "pass@100" not in tuned  # only ten samples
-    assert tuned["mean_logp"] == 0.5  # picks a right one for p/1, a wrong one for p/2
+    assert tuned["mean_logp"] == 0.5  # chooses a passing sample of p/1, a failing one of p/2
     assert tuned["oracle"] == 1
     assert tuned["by_blocks"] == {"1": 0.5, "2": pytest.approx(0.1)}
     assert results["bits_per_byte"] == {"before": 8.0, "after": 2.5}
@@ -82,12 +82,12 @@ def test_report_of_results_json_alone(folder):
     assert (folder / "again/blocks.svg").read_text() == (folder / "out/blocks.svg").read_text()
 
 
-def test_blocks_from_problems(folder):
+def test_blocks_come_from_the_problems_file(folder):
     results = write(folder / "plain.jsonl_results.jsonl", rows("p/1", [True], [-1.0]) + rows("p/2", [False], [-1.0]))
     problems = write(folder / "problems.jsonl", [{"task_id": "p/1", "blocks": 1}, {"task_id": "p/2", "blocks": 2}])
     assert cli.run(main, Args, [str(results), "--problems", str(problems), "--out", str(folder / "o")]) == 0
-    made = json.loads((folder / "o/results.json").read_text())
-    assert made["plain"]["by_blocks"] == {"1": 1.0, "2": 0.0}
+    results = json.loads((folder / "o/results.json").read_text())
+    assert results["plain"]["by_blocks"] == {"1": 1.0, "2": 0.0}
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_bad_results_json(tmp_path, capsys, text):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_missing_file_and_no_input(tmp_path, capsys):
+def test_a_missing_file_and_no_input(tmp_path, capsys):
     assert cli.run(main, Args, [str(tmp_path / "none.jsonl"), "--out", str(tmp_path)]) == 2
     assert cli.run(main, Args, ["--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err.count("\n") == 2

@@ -42,7 +42,7 @@ def run(folder, rows, *flags, name="s.jsonl"):
     return cli.run(score.main, score.Args, [str(path), "--problems", str(folder / "p.jsonl"), *flags])
 
 
-def test_values_are_those_computed_by_hand(files, capsys):
+def test_values_computed_by_hand(files, capsys):
     folder, rows = files
     assert run(folder, rows, "--json", "--k", "1,2,100") == 0
     out, err = capsys.readouterr()
@@ -170,8 +170,8 @@ def test_several_temperatures(files, capsys):
         row["completion"] = wrong
     for row in hot[8:]:
         row["completion"] = rows[8]["completion"]
-    for name, held in (("cold.jsonl", cold), ("hot.jsonl", hot)):
-        (folder / name).write_text("".join(json.dumps(row) + "\n" for row in held))
+    for name, samples in (("cold.jsonl", cold), ("hot.jsonl", hot)):
+        (folder / name).write_text("".join(json.dumps(row) + "\n" for row in samples))
     args = [str(folder / "cold.jsonl"), str(folder / "hot.jsonl"), "--problems", str(folder / "p.jsonl")]
     assert cli.run(score.main, score.Args, [*args, "--k", "1,4,9", "--json"]) == 0
     values = json.loads(capsys.readouterr().out)
@@ -208,14 +208,14 @@ def test_several_files_resume_in_any_of_them(files, capsys, monkeypatch):
         "--json",
     ]
 
-    def killed(given, *rest):
-        if given.path.name == "b.jsonl":
+    def interrupted(file, *rest):
+        if file.path.name == "b.jsonl":
             raise KeyboardInterrupt
-        return whole(given, *rest)
+        return original(file, *rest)
 
-    whole = score.score
+    original = score.score
     with monkeypatch.context() as patch:
-        patch.setattr("codex_jax.score.score", killed)
+        patch.setattr("codex_jax.score.score", interrupted)
         assert cli.run(score.main, score.Args, args) == 130
     capsys.readouterr()
     assert cli.run(score.main, score.Args, args) == 0
@@ -280,14 +280,14 @@ def test_apps(tmp_path, capsys):
     assert "25.0% (50.0%)" in capsys.readouterr().out
 
 
-def test_check_prints_the_layer_and_what_it_kept_in(capsys):
+def test_check_prints_the_layer_and_each_attempt(capsys):
     assert cli.run(score.main, score.Args, ["--check"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("layer: ")
     assert "a socket: ok" in lines
 
 
-def test_without_a_sandbox_it_refuses_unless_told(files, capsys, monkeypatch):
+def test_without_a_sandbox_it_refuses_unless_unsafe_is_given(files, capsys, monkeypatch):
     folder, rows = files
     monkeypatch.setattr("codex_jax.score.SandboxWorker", refuse)
     assert run(folder, rows) == 2

@@ -9,7 +9,8 @@ FLAGS += ["--steps", "6", "--batch-size", "4", "--log-every", "1", "--checkpoint
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def root(tmp_path_factory):
+    """Two data sets with different tokenizers, data and other, and an experiment file x.py."""
     root = tmp_path_factory.mktemp("train")
     for n in range(30):
         (root / "src" / f"r{n % 6}").mkdir(parents=True, exist_ok=True)
@@ -34,56 +35,74 @@ def lines(root, name):
     return [{k: v for k, v in row.items() if k != "tokens_per_second"} for row in rows]
 
 
-def test_resume_goes_on_exactly(made):
-    assert run(made, "whole") == 0
-    assert run(made, "killed") == 0
-    # As after a kill between steps 3 and 6: the last checkpoint is gone, and the log runs past the one before.
-    (made / "killed" / "checkpoints" / "6").rename(made / "gone")
-    assert run(made, "killed", "--resume") == 0
-    assert lines(made, "killed") == lines(made, "whole")
-    last = lines(made, "whole")[-1]
+def test_a_resumed_run_logs_what_an_uninterrupted_one_does(root):
+    assert run(root, "whole") == 0
+    assert run(root, "killed") == 0
+    # As after a kill between steps 3 and 6: only the first checkpoint exists, and the log continues after it.
+    (root / "killed" / "checkpoints" / "6").rename(root / "gone")
+    assert run(root, "killed", "--resume") == 0
+    assert lines(root, "killed") == lines(root, "whole")
+    last = lines(root, "whole")[-1]
     assert last["step"] == 6
-    assert 0 < last["bits_per_byte"] < lines(made, "whole")[0]["bits_per_byte"]
+    assert 0 < last["bits_per_byte"] < lines(root, "whole")[0]["bits_per_byte"]
 
 
-def test_resume_before_the_first_checkpoint_starts_the_run_again(made):
-    assert run(made, "early") == 0
-    (made / "early" / "checkpoints").rename(made / "none_yet")
-    before = lines(made, "early")
-    assert run(made, "early", "--resume") == 0
-    assert lines(made, "early") == before
+def test_evaluations_and_steps_are_logged_in_order(root):
+    assert run(root, "order", "--eval-every", "2") == 0
+    kinds = [(line["step"], "evaluation" if "validation_loss" in line else "step") for line in lines(root, "order")]
+    assert kinds == [
+        (0, "evaluation"),
+        (1, "step"),
+        (2, "evaluation"),  # the metrics of step 2 are read when step 3 has been dispatched
+        (2, "step"),
+        (3, "step"),
+        (4, "evaluation"),
+        (4, "step"),
+        (5, "step"),
+        (6, "step"),
+        (6, "evaluation"),
+    ]
+    assert sorted(path.name for path in (root / "order" / "checkpoints").iterdir()) == ["3", "6"]
 
 
-def test_speed_settings_may_change_on_the_way_and_the_shape_may_not(made, capsys):
-    assert run(made, "settings", "--steps", "3") == 0
+def test_resuming_before_the_first_checkpoint_starts_from_step_0(root):
+    assert run(root, "early") == 0
+    (root / "early" / "checkpoints").rename(root / "none_yet")
+    before = lines(root, "early")
+    assert run(root, "early", "--resume") == 0
+    assert lines(root, "early") == before
+
+
+def test_a_resumed_run_may_change_speed_settings_but_not_the_model(root, capsys):
+    assert run(root, "settings", "--steps", "3") == 0
     speed = ["--model.remat", "full", "--model.unroll", "2", "--loss-chunks", "2", "--accumulation", "2"]
-    assert run(made, "settings", "--resume", *speed) == 0
-    assert lines(made, "settings")[-1]["step"] == 6
-    assert run(made, "settings", "--resume", "--model.layers", "3") == 2
+    assert run(root, "settings", "--resume", *speed) == 0
+    assert lines(root, "settings")[-1]["step"] == 6
+    assert run(root, "settings", "--resume", "--model.layers", "3") == 2
     assert "was trained with another model" in capsys.readouterr().err
 
 
-def test_init_from_starts_at_the_other_runs_loss(made):
-    run(made, "base")
-    assert run(made, "tuned", "--init-from", f"{made}/base") == 0
-    assert lines(made, "tuned")[0]["validation_loss"] == pytest.approx(
-        lines(made, "base")[-1]["validation_loss"], abs=1e-6
+def test_a_run_with_init_from_starts_at_the_other_runs_loss(root):
+    run(root, "base")
+    assert run(root, "tuned", "--init-from", f"{root}/base") == 0
+    assert lines(root, "tuned")[0]["validation_loss"] == pytest.approx(
+        lines(root, "base")[-1]["validation_loss"], abs=1e-6
     )
 
 
-def test_bad_input(made, capsys):
-    run(made, "base")
+def test_bad_input_is_one_line_and_writes_nothing(root, capsys):
+    run(root, "base")
     capsys.readouterr()
     for flags, data, message in (
         ([], "data", "holds a run already"),
-        (["--init-from", f"{made}/base", "--run-dir", f"{made}/n"], "other", "is not the one"),
-        (["--init-from", f"{made}/none", "--run-dir", f"{made}/n"], "data", "not a run folder"),
-        (["--run-dir", f"{made}/n"], "nodata", "no data set"),
-        (["--run-dir", f"{made}/n", "--model.heads", "3"], "data", "multiple of --model.heads"),
-        (["--run-dir", f"{made}/n", "--model.context", "32"], "data", "exceed --model.context"),
+        (["--init-from", f"{root}/base", "--run-dir", f"{root}/n"], "other", "is not the one"),
+        (["--init-from", f"{root}/none", "--run-dir", f"{root}/n"], "data", "not a run folder"),
+        (["--run-dir", f"{root}/n"], "nodata", "no data set"),
+        (["--run-dir", f"{root}/n", "--model.heads", "3"], "data", "multiple of --model.heads"),
+        (["--run-dir", f"{root}/n", "--model.context", "32"], "data", "exceed --model.context"),
     ):
-        assert run(made, "base", *flags, data=data) == 2
+        assert run(root, "base", *flags, data=data) == 2
         err = capsys.readouterr().err
         assert message in err
         assert err.strip().count("\n") == 0
-    assert not (made / "n").exists()
+    assert not (root / "n").exists()

@@ -192,16 +192,16 @@ class Build:
         masked, dtype = bool(rows["prompt"].any()), token_dtype(tokenizer.vocab_size)
         format_: steps.RecordFormat = (self.settings.seq_len, tokenizer.eot, dtype.str, masked)
         repos, which = np.unique(rows["repo"], return_inverse=True)
-        split_of = assign(repos, boundaries)[which]
+        split_of_repo = assign(repos, boundaries)
         weights = np.array([self.settings.weight(number) for number in range(len(self.settings.sources))])
         splits: dict[str, SplitEntry] = {}
         tasks: list[tuple[str, Task]] = []
         written = 0
         with self.work.write(PLAN) as table:
             for split in publish.SPLITS:
-                documents = rows[split_of == split]
-                weight = weights[documents["source"]] if split == "train" else np.ones(len(documents))
-                times = publish.copies(documents["key_high"], weight)
+                documents = rows[(split_of_repo == split)[which]]
+                of_split = weights if split == "train" else np.ones(len(weights))
+                times = publish.copies(documents["key_high"], of_split[documents["source"]])
                 copy = np.arange(int(times.sum())) - np.repeat(np.cumsum(times) - times, times)
                 documents = np.repeat(documents, times)
                 key = publish.key_of_copy(documents["key_high"], copy)
@@ -226,8 +226,8 @@ class Build:
     def write(self, splits: dict[str, SplitEntry], tasks: list[tuple[str, Task]]) -> list[str]:
         """Writes the shards, completes the entries of the splits; returns the SHA-256 of each shard."""
         present, shards = self.folder.names(), {task.name for _, task in tasks}
-        for name in present - shards:  # an earlier try with other settings may have left it
-            if name.startswith(f"{self.name}-"):
+        for name in present - shards:  # left by an earlier try, perhaps with other settings
+            if name.startswith(f"{self.name}-") or name.endswith(".tmp"):
                 self.folder.delete(name)
         for name in shards - present:
             self.work.delete(f"{name}.json")

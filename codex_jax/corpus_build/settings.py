@@ -29,7 +29,7 @@ class Settings:
     near_dedupe: bool = True  # drop near copies too (MinHash, Jaccard 0.8 over 5-word shingles)
     protect: tuple[str, ...] = ("humaneval", "building_blocks")
     """Benchmarks whose prompts and solutions must not be in the corpus: humaneval, building_blocks, apps:DIR,
-    FILE.jsonl; "none" for none."""
+    mbpp:FILE, FILE.jsonl; "none" for none."""
     require_parse: bool = False  # drop files that the running Python cannot parse
     licenses: tuple[str, ...] = ()  # keep only these SPDX ids, or "permissive"; unknown licences are dropped too
     drop_secrets: bool = False  # drop files that hold a key or token of a known form (extra: secrets)

@@ -1,4 +1,4 @@
-"""python -m codex_jax.corpus stats DIR: tokens a byte with and without runs of spaces as tokens (paper section 3.2)."""
+"""python -m codex_jax.corpus stats DIR: tokens per byte with and without tokens for runs of spaces (section 3.2)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import tyro
-from rich.table import Table
 
 from codex_jax import terminal
 from codex_jax.errors import InputError
@@ -21,74 +20,77 @@ BATCH = 256  # records read at once
 class Args:
     """Shows how many tokens a finished corpus takes with and without tokens for runs of spaces.
 
-    Codex's p50k is GPT-3's vocabulary and 24 runs; a SentencePiece vocabulary is trained both ways on the first half
-    of the sample, and all are measured on the second.
+    Codex's p50k is GPT-3's vocabulary and 24 runs of spaces. SentencePiece is trained both ways on the first half of
+    the sample. All are measured on the second half.
     """
 
     folder: tyro.conf.Positional[Path]  # DIR/NAME or DIR/NAME/VERSION
     split: str = "train"  # whose text is measured
     sample_bytes: int = 8_000_000  # of text
-    vocab: int = 8192  # of the two SentencePiece vocabularies
+    vocab: int = 8192  # size of the two SentencePiece vocabularies
 
 
 def texts(data: RecordDataset, split: str, tokenizer: Tokenizer) -> Iterator[str]:
-    """A split's documents, decoded: records overlap by a token, and end-of-text stands around every document."""
+    """Decodes the documents of a split.
+
+    Records overlap by one token, and end-of-text opens and closes every document.
+    """
     eot, size = tokenizer.eot, data.size(split)
-    held: list[np.ndarray] = []
+    pieces: list[np.ndarray] = []  # of the document that is being read
+
+    def document() -> Iterator[str]:
+        tokens = np.concatenate(pieces) if pieces else np.empty(0, np.int32)
+        if len(tokens):
+            yield tokenizer.decode(tokens.tolist())
+
     for start in range(0, size, BATCH):
-        rows = data.records(split, np.arange(start, min(start + BATCH, size)))["tokens"]
-        pieces = np.split(rows[:, 1:].reshape(-1), np.flatnonzero(rows[:, 1:].reshape(-1) == eot))
-        held.append(pieces[0])
-        for piece in pieces[1:]:
-            tokens = np.concatenate(held)
-            if len(tokens):
-                yield tokenizer.decode(tokens.tolist())
-            held = [piece[1:]]
-    tokens = np.concatenate(held) if held else np.empty(0, np.int32)
-    if len(tokens):
-        yield tokenizer.decode(tokens.tolist())
+        records = data.records(split, np.arange(start, min(start + BATCH, size)))["tokens"]
+        tokens = records[:, 1:].reshape(-1)
+        first, *rest = np.split(tokens, np.flatnonzero(tokens == eot))
+        pieces.append(first)
+        for piece in rest:
+            yield from document()
+            pieces = [piece[1:]]
+    yield from document()
 
 
 def sample(data: RecordDataset, split: str, size: int) -> list[str]:
-    """The first documents of a split, up to so many bytes; InputError where there are fewer than two."""
-    found: list[str] = []
+    """The first documents of a split, up to `size` bytes. InputError where there are fewer than two."""
+    documents: list[str] = []
     left = size
     for text in texts(data, split, load_tokenizer(str(data.tokenizer_dir))):
         if left <= 0:
             break
-        found.append(text)
+        documents.append(text)
         left -= len(text.encode())
-    if len(found) < 2:
+    if len(documents) < 2:
         raise InputError(f"{data.folder} has too little text in split {split!r} to measure")
-    return found
+    return documents
 
 
 def main(args: Args) -> None:
-    """The command."""
+    """Prints the table."""
     data = open_dataset(args.folder)
     if not isinstance(data, RecordDataset):
         raise InputError(f"{args.folder} is a mixture: name one data set")
     data.check(args.split)
-    found = sample(data, args.split, args.sample_bytes)
-    half = len(found) // 2
-    learnt, measured = found[:half], found[half:]
+    documents = sample(data, args.split, args.sample_bytes)
+    half = len(documents) // 2
+    training, measured = documents[:half], documents[half:]
     size = sum(len(text.encode()) for text in measured)
-    rows: list[tuple[str, list[Tokenizer]]] = [
-        ("p50k", [P50k(space_runs=False), P50k()]),
-        (
-            f"SentencePiece, {args.vocab:,}",
-            [train_sentencepiece(learnt, args.vocab, space_runs=runs) for runs in (False, True)],
-        ),
-    ]
-    table = Table(title=f"{data.manifest['name']} {args.split}: tokens a byte, on {size:,} bytes")
-    for column in ("tokenizer", "without runs of spaces", "with them", "fewer tokens"):
-        table.add_column(column, justify="left" if column == "tokenizer" else "right")
+    tokenizers: dict[str, list[Tokenizer]] = {
+        "p50k": [P50k(space_runs=False), P50k()],
+        f"SentencePiece, {args.vocab:,}": [
+            train_sentencepiece(training, args.vocab, space_runs=runs) for runs in (False, True)
+        ],
+    }
+    rows = [["tokenizer", "without runs of spaces", "with them", "fewer tokens"]]
     with terminal.progress("measure", 4) as report:
-        for name, pair in rows:
+        for name, pair in tokenizers.items():
             counts = []
             for tokenizer in pair:
                 counts.append(sum(len(tokenizer.encode(text)) for text in measured))
                 report(1)
-            without, given = counts
-            table.add_row(name, f"{without / size:.3f}", f"{given / size:.3f}", f"{1 - given / without:.1%}")
-    terminal.tables().print(table)
+            without, with_runs = counts
+            rows.append([name, f"{without / size:.3f}", f"{with_runs / size:.3f}", f"{1 - with_runs / without:.1%}"])
+    terminal.show(f"{data.manifest['name']} {args.split}: tokens per byte, on {size:,} bytes", rows)

@@ -1,4 +1,7 @@
-"""The KV cache as plain arrays, passed in and handed back: prompts' places are kept once, samples' own beside them."""
+"""The KV cache as plain arrays: the keys and values of prompts, kept once for all samples, and of each sample.
+
+Axes: G prompts, P positions of a prompt, B rows (samples), S slots, H heads, D head size.
+"""
 
 from itertools import accumulate
 from typing import NamedTuple
@@ -7,88 +10,97 @@ import jax
 import jax.numpy as jnp
 
 from codex_jax.config import ModelConfig
-from codex_jax.parallel.mesh import current_mesh, platform_of
+from codex_jax.model.geometry import head_dim
+from codex_jax.parallel.mesh import platform
 
 Array = jax.Array
+Blocks = tuple[Array, ...]  # of one layer's slots, in order
 
-SLOTS = 32  # a suffix has a multiple of them
-# Slots of a block, at most: on a CPU a step takes time for every slot it reads, on others for every block.
-FEW, MANY = 64, 160
+SLOTS = 32  # the number of slots of a block is a multiple of this
+# The most slots of a block. A decoding step on a CPU takes time for every slot it reads, elsewhere for every block.
+MAX_BLOCK_CPU, MAX_BLOCK = 64, 160
 
 
 class Prefix(NamedTuple):
     """Keys and values of G prompts, each kept once for all its samples.
 
-    key, value: a layer each [G, heads, P, head_dim] in the compute dtype; length: int32 [G], the places in use.
-    Layers lie apart, so that a product reads one where it is.
+    Layers are separate arrays, so that a product reads one in place.
     """
 
-    key: tuple[Array, ...]
+    key: tuple[Array, ...]  # per layer [G, H, P, D] in the compute dtype
     value: tuple[Array, ...]
-    length: Array
+    length: Array  # int32 [G]: the positions in use
 
-    def place(self, groups_K: Array, keys: tuple[Array, ...], values: tuple[Array, ...], length_K: Array) -> "Prefix":
-        """With K groups holding other prompts, of [K, heads, P, head_dim] a layer: in place where donated.
+    def write(self, groups_K: Array, keys: tuple[Array, ...], values: tuple[Array, ...], length_K: Array) -> "Prefix":
+        """With the prompts of K groups replaced, by [K, H, P, D] per layer; in place where the prefix is donated.
 
-        Groups beyond the last are dropped.
+        Group numbers past the last group are dropped.
         """
 
-        def put(kept: Array, new: Array) -> Array:
-            return kept.at[groups_K].set(new, mode="drop")
+        def put(current: Array, new: Array) -> Array:
+            return current.at[groups_K].set(new, mode="drop")
 
         return Prefix(tuple(map(put, self.key, keys)), tuple(map(put, self.value, values)), put(self.length, length_K))
 
 
 class Suffix(NamedTuple):
-    """Each row's own keys and values.
+    """Each row's own keys and values: token n of a sample is in slot n, whenever the sample began.
 
-    key, value: of each layer, blocks of slots [B, heads, S, head_dim] in the compute dtype, one behind the other;
-    length: int32 [B], the slots in use. Blocks lie apart, so that a product reads one where it is and none of those
-    that no row has reached. A row's token n lies in its slot n whenever the row began, so that its sums run in one
-    order.
+    Layers, and blocks of slots within a layer, are separate arrays, so that a product reads one in place, and blocks
+    that no row has reached are not read.
     """
 
-    key: tuple[tuple[Array, ...], ...]
-    value: tuple[tuple[Array, ...], ...]
-    length: Array
+    key: tuple[Blocks, ...]  # per layer, blocks [B, H, S, D] in the compute dtype
+    value: tuple[Blocks, ...]
+    length: Array  # int32 [B]: the slots in use
 
     def starts(self) -> list[int]:
         """The first slot of each block."""
         return list(accumulate((block.shape[2] for block in self.key[0][:-1]), initial=0))
 
     def append(self, keys: tuple[Array, ...], values: tuple[Array, ...], rows_B: Array) -> "Suffix":
-        """With the next slot of `rows_B` (bool) filled, by a layer's [B, heads, head_dim]: in place where donated."""
+        """With one more slot filled, by [B, H, D] per layer, in the rows where rows_B (bool) is True.
+
+        In place where the suffix is donated.
+        """
         starts = self.starts()
 
-        def put(kept: Array, new: Array, start: int) -> Array:
-            own = rows_B & (self.length >= start)
-            slot_B = jnp.where(own, self.length - start, kept.shape[2])  # out of bounds: dropped
-            return _put(kept, new, slot_B)
+        def put(block: Array, new: Array, start: int) -> Array:
+            in_block = rows_B & (self.length >= start)
+            slot_B = jnp.where(in_block, self.length - start, block.shape[2])  # out of bounds: dropped
+            return _put_slot(block, new, slot_B)
 
-        def each(layers: tuple, news: tuple[Array, ...]) -> tuple:
+        def put_all(layers: tuple[Blocks, ...], news: tuple[Array, ...]) -> tuple[Blocks, ...]:
             return tuple(
                 tuple(put(block, new, start) for block, start in zip(blocks, starts, strict=True))
                 for blocks, new in zip(layers, news, strict=True)
             )
 
-        return Suffix(each(self.key, keys), each(self.value, values), self.length + rows_B)
+        return Suffix(put_all(self.key, keys), put_all(self.value, values), self.length + rows_B)
 
 
-def _put(kept_BHSD: Array, new_BHD: Array, slot_B: Array) -> Array:
-    # A scatter of one slot for each row and head takes the array as it lies in memory. Of windows over heads, the
-    # compiler would lay all of it out anew at every step; on a TPU it still does with heads narrower than 128.
-    if platform_of(current_mesh()) == "tpu":
-        batch, heads = kept_BHSD.shape[:2]
-        at = kept_BHSD.at[jnp.arange(batch)[:, None], jnp.arange(heads), slot_B[:, None]]
+def next_positions(prefix: Prefix, suffix: Suffix) -> Array:
+    """int32 [B]: the position of each row's next token."""
+    rows = suffix.length.shape[0] // prefix.length.shape[0]
+    return jnp.repeat(prefix.length, rows) + suffix.length
+
+
+def _put_slot(block_BHSD: Array, new_BHD: Array, slot_B: Array) -> Array:
+    # On a TPU, scatter one slot for each row and head: this keeps the array's layout. A scatter of whole [H, D] windows
+    # would change the layout at every step, as this one still does for heads narrower than 128.
+    if platform() == "tpu":
+        batch, heads = block_BHSD.shape[:2]
+        at = block_BHSD.at[jnp.arange(batch)[:, None], jnp.arange(heads), slot_B[:, None]]
         return at.set(new_BHD, mode="drop", unique_indices=True)
-    # By batched axes, which a TPU would transpose; on other meshes only these send nothing between devices.
-    each = jax.vmap(lambda kept_SD, new_D, slot: kept_SD.at[slot].set(new_D, mode="drop"), in_axes=(0, 0, None))
-    return jax.vmap(each)(kept_BHSD, new_BHD, slot_B)
+    # Elsewhere, a scatter with batch axes: a TPU would transpose it, but on other meshes only this one needs no
+    # communication between devices.
+    put_each = jax.vmap(lambda block_SD, new_D, slot: block_SD.at[slot].set(new_D, mode="drop"), in_axes=(0, 0, None))
+    return jax.vmap(put_each)(block_BHSD, new_BHD, slot_B)
 
 
-def empty_prefix(config: ModelConfig, groups: int, places: int) -> Prefix:
-    """`groups` prompts of no tokens, with room for `places` each."""
-    shape = (groups, config.heads, places, config.width // config.heads)
+def empty_prefix(config: ModelConfig, groups: int, positions: int) -> Prefix:
+    """`groups` empty prompts, with room for `positions` tokens each."""
+    shape = (groups, config.heads, positions, head_dim(config))
 
     def layers() -> tuple[Array, ...]:
         return tuple(jnp.zeros(shape, config.compute_dtype) for _ in range(config.layers))
@@ -97,22 +109,22 @@ def empty_prefix(config: ModelConfig, groups: int, places: int) -> Prefix:
 
 
 def empty_suffix(config: ModelConfig, batch: int, slots: int) -> Suffix:
-    """At least `slots` free slots for each of `batch` rows."""
-    sizes = block_sizes(slots, FEW if platform_of(current_mesh()) == "cpu" else MANY)
+    """Room for at least `slots` tokens for each of `batch` rows."""
+    sizes = block_sizes(slots, MAX_BLOCK_CPU if platform() == "cpu" else MAX_BLOCK)
 
-    def layers() -> tuple[tuple[Array, ...], ...]:
-        shapes = [(batch, config.heads, size, config.width // config.heads) for size in sizes]
+    def layers() -> tuple[Blocks, ...]:
+        shapes = [(batch, config.heads, size, head_dim(config)) for size in sizes]
         return tuple(tuple(jnp.zeros(shape, config.compute_dtype) for shape in shapes) for _ in range(config.layers))
 
     return Suffix(layers(), layers(), jnp.zeros(batch, jnp.int32))
 
 
-def block_sizes(slots: int, most: int) -> list[int]:
-    """Of as few blocks as hold so many slots, none of more than `most`: much the same, and multiples of SLOTS."""
-    units, count = -(-slots // SLOTS), -(-slots // most)
+def block_sizes(slots: int, limit: int) -> list[int]:
+    """Sizes of the fewest blocks of at most `limit` slots that hold `slots`: nearly equal multiples of SLOTS."""
+    units, count = -(-slots // SLOTS), -(-slots // limit)
     return [SLOTS * (units * (n + 1) // count - units * n // count) for n in range(count)]
 
 
-def bytes_of(config: ModelConfig, places: int) -> int:
-    """What the keys and values of so many tokens take."""
-    return 2 * config.layers * config.width * places * jnp.dtype(config.compute_dtype).itemsize
+def cache_bytes(config: ModelConfig, tokens: int) -> int:
+    """Bytes of the keys and values of `tokens` tokens."""
+    return 2 * config.layers * config.heads * head_dim(config) * tokens * jnp.dtype(config.compute_dtype).itemsize

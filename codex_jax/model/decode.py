@@ -1,6 +1,7 @@
-"""The GPT over a cache: a prompt's keys and values, then one token of each row at a time.
+"""The GPT with a KV cache: the keys and values of prompts, then one token of each row at a time.
 
-The layers' weights lie apart and the loop over layers is unrolled: in a scan each step would copy every weight.
+The layers' weights are separate arrays and the loop over layers is unrolled: a scan would copy each layer's weights at
+every step.
 """
 
 import dataclasses
@@ -11,50 +12,49 @@ import jax
 import jax.numpy as jnp
 
 from codex_jax.config import ModelConfig
-from codex_jax.model.attention import attend_cached
 from codex_jax.model.cache import Prefix, Suffix
+from codex_jax.model.context import CachedContext, pack
 from codex_jax.model.geometry import layer_windows
-from codex_jax.model.gpt import GPT, Block, segments_and_positions
+from codex_jax.model.gpt import GPT, Block
 
 Array = jax.Array
+Layers = tuple[Array, ...]  # one array per layer
 
 
 class Weights(NamedTuple):
-    """outer: embeddings and the last norm; layers: a tree a layer."""
+    """The parameters of a model, one tree per layer."""
 
-    outer: Any
+    outer: Any  # embeddings and the final norm
     layers: tuple[Any, ...]
 
 
 def unstack(params: Any, free: bool = False) -> Weights:
-    """A model's parameters with its layers apart. free: each stacked one is deleted when it is taken apart."""
+    """The parameter tree with its layers separated; free: delete each stacked array once it is separated."""
     leaves, tree = jax.tree.flatten(params["blocks"])
-    outer = {name: tree for name, tree in params.items() if name != "blocks"}
-    apart = []
+    separated = []
     for leaf in leaves:
-        apart.append(_parts(leaf))
+        separated.append(_split_layers(leaf))
         if free:
             leaf.delete()
-    return Weights(outer, tuple(jax.tree.unflatten(tree, layer) for layer in zip(*apart, strict=True)))
+    outer = {name: tree for name, tree in params.items() if name != "blocks"}
+    return Weights(outer, tuple(jax.tree.unflatten(tree, layer) for layer in zip(*separated, strict=True)))
 
 
 @jax.jit
-def _parts(leaf: Array) -> tuple[Array, ...]:
+def _split_layers(leaf: Array) -> Layers:
     return tuple(leaf)
 
 
-def forward(config: ModelConfig, weights: Weights, tokens_BT: Array, eot: int) -> tuple[Array, tuple, tuple]:
-    """(what leaves the last layer [B, T, C], keys, values: a layer each [B, H, T, D]) of whole texts.
+def forward(config: ModelConfig, weights: Weights, tokens_BT: Array, eot: int) -> tuple[Array, Layers, Layers]:
+    """(the last layer's output [B, T, C], keys, values [B, H, T, D] per layer) of whole texts.
 
-    Every text begins with an end-of-text; what follows it changes none of its own.
+    Each text begins with an end-of-text token. Padding after a text changes none of the text's own results.
     """
-    segments, positions = segments_and_positions(tokens_BT, eot)
-    x = _apply(GPT(config), weights.outer, tokens_BT, positions, method=GPT.embed)
-    windows = layer_windows(config)
+    context = pack(tokens_BT, eot)
+    x = _apply(GPT(config), weights.outer, tokens_BT, context.positions_BT, method=GPT.embed)
     keys, values = [], []
-    for n, layer in enumerate(weights.layers):
-        block = Block(dataclasses.replace(config, window=windows[n]))
-        x, (key, value) = _apply(block, layer, x, segments, None)
+    for layer, window in zip(weights.layers, layer_windows(config), strict=True):
+        x, (key, value) = _apply(Block(config), layer, x, context, window)
         keys.append(key.swapaxes(1, 2))
         values.append(value.swapaxes(1, 2))
     return x, tuple(keys), tuple(values)
@@ -62,33 +62,25 @@ def forward(config: ModelConfig, weights: Weights, tokens_BT: Array, eot: int) -
 
 def decode(
     config: ModelConfig, weights: Weights, token_B: Array, prefix: Prefix, suffix: Suffix, live_B: Array
-) -> tuple[Array, tuple, tuple]:
-    """One token of each row -> (logits float32 [B, V], its keys, its values: a layer each [B, H, D]).
+) -> tuple[Array, Layers, Layers]:
+    """One token of each row -> (logits float32 [B, V], the token's keys, its values [B, H, D] per layer).
 
-    live_B: bool; the others' logits mean nothing.
+    live_B: bool; the logits of other rows are meaningless.
     """
-    rows = token_B.shape[0] // prefix.length.shape[0]
-    position_B = jnp.repeat(prefix.length, rows) + suffix.length
-    longest = jnp.where(live_B, suffix.length, 0).max()
-    x = _apply(GPT(config), weights.outer, token_B[:, None], position_B[:, None], method=GPT.embed)
-    windows = layer_windows(config)
+    context = CachedContext(prefix, suffix, longest=jnp.where(live_B, suffix.length, 0).max())
+    x = _apply(GPT(config), weights.outer, token_B[:, None], context.positions_BT, method=GPT.embed)
     keys, values = [], []
-    for n, layer in enumerate(weights.layers):
-        reach = windows[n] or None
-
-        def attend(query: Array, key: Array, value: Array, n: int = n, reach: int | None = reach) -> Array:
-            return attend_cached(query[:, 0], key[:, 0], value[:, 0], prefix, suffix, n, longest, reach)[:, None]
-
-        x, (key, value) = _apply(Block(config), layer, x, None, None, attend)
+    for n, (layer, window) in enumerate(zip(weights.layers, layer_windows(config), strict=True)):
+        x, (key, value) = _apply(Block(config), layer, x, dataclasses.replace(context, layer=n), window)
         keys.append(key[:, 0])
         values.append(value[:, 0])
     return head(config, weights, x)[:, 0], tuple(keys), tuple(values)
 
 
-def head(config: ModelConfig, weights: Weights, x: Array) -> Array:
-    """Logits float32 [B, T, V] of what leaves the last layer."""
-    return _apply(GPT(config), weights.outer, x, method=GPT.head)
+def head(config: ModelConfig, weights: Weights, x_BTC: Array) -> Array:
+    """The last layer's output -> logits float32 [B, T, V]."""
+    return _apply(GPT(config), weights.outer, x_BTC, method=GPT.head)
 
 
-def _apply(module: nn.Module, params: Any, *args: Any, **how: Any) -> Any:
-    return cast(Any, module.apply({"params": params}, *args, **how))
+def _apply(module: nn.Module, params: Any, *args: Any, **settings: Any) -> Any:
+    return cast(Any, module.apply({"params": params}, *args, **settings))

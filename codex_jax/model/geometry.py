@@ -73,6 +73,16 @@ def contraction_axis(linear_layer: str) -> int:
     return axis
 
 
+def head_dim(config: ModelConfig) -> int:
+    """The size of one attention head."""
+    return config.width // config.heads
+
+
+def score_scale(config: ModelConfig) -> float:
+    """What attention multiplies its scores by."""
+    return head_dim(config) ** -0.5
+
+
 def axis_sizes(config: ModelConfig) -> dict[str, int]:
     """Logical axis -> its size."""
     width = config.width
@@ -81,7 +91,7 @@ def axis_sizes(config: ModelConfig) -> dict[str, int]:
         "position": config.context,
         "embed": width,
         "vector": width,
-        "heads": width,  # heads x head size
+        "heads": config.heads * head_dim(config),
         "mlp": 4 * width,
     }
 

@@ -1,10 +1,9 @@
 """GPT-3's decoder in Flax Linen: pre-LayerNorm with biases, GELU, learned positions, tied embeddings.
 
-Tensors end in their axes: B sequences, T tokens, S cached tokens, H heads, D head size, C width, V vocabulary.
+Array names end in their axes: B sequences, T tokens, C width, M features of a layer, V vocabulary. Shapes of
+parameters and their logical axes are in geometry.PARAMETERS.
 """
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any, cast
 
 import flax.linen as nn
@@ -13,144 +12,131 @@ import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 
 from codex_jax.config import ModelConfig
-from codex_jax.model.geometry import layer_windows
-from codex_jax.model.kernels import attention
-from codex_jax.model.product import product
+from codex_jax.model.context import Context, PackedContext, pack
+from codex_jax.model.geometry import PARAMETERS, contraction_axis, head_dim, layer_windows, shape_of
+from codex_jax.model.product import gather, logits, product, transposed_product
 from codex_jax.model.remat import REMAT
-from codex_jax.parallel.mesh import constrain, current_mesh
+from codex_jax.parallel.mesh import constrain
 
 Array = jax.Array
+KeysValues = tuple[Array, Array]  # each [B, T, H, D]
 
-INIT_STD = 0.02  # GPT-2's, kept by GPT-3
+INIT_STD = 0.02  # as in GPT-2 and GPT-3
 LAYER_NORM_EPSILON = 1e-5
 
 
-def dtype_of(config: ModelConfig) -> Any:
-    """The compute dtype."""
-    return jnp.dtype(config.compute_dtype)
+def declare(module: nn.Module, config: ModelConfig, path: str, initializer: Any) -> Array:
+    """The parameter of geometry.PARAMETERS at `path`, in the scope of `module`."""
+    axes = PARAMETERS[path].axes
+    partitioned = nn.with_logical_partitioning(initializer, axes)
+    return cast(Array, module.param(path.rpartition("/")[2], partitioned, shape_of(config, path)))
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(1,))
-def _whole(weight: Array, axes: tuple[str, ...]) -> Array:
-    # Whole along the embedding on every device, and its gradient in parts again.
-    return constrain(weight, *(None if axis == "embed" else axis for axis in axes))
-
-
-_whole.defvjp(lambda weight, axes: (_whole(weight, axes), None), lambda axes, _, slope: (constrain(slope, *axes),))
-
-
-def gather(weight: Array, axes: tuple[str, ...], config: ModelConfig) -> Array:
-    """A parameter as a product takes it: gathered over the mesh as config.gather_dtype, in the compute dtype."""
-    weight = constrain(weight.astype(config.gather_dtype), *axes)
-    return _whole(weight, axes).astype(dtype_of(config))
-
-
-class Linear(nn.Module):
-    """A product with a weight kept as [width, features] whether the width comes in or goes out, plus a bias.
-
-    What is split over the mesh so lies outermost in memory, of the weight and of its gradient: a device's part is one
-    piece, and the compiler can scatter a gradient where it would otherwise reduce all of it everywhere.
-    """
-
-    config: ModelConfig
-    features: int
-    axis: str  # its logical name
-    std: float
-    inwards: bool = False  # from features to width
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        """x: [B, T, width] -> [B, T, features], or back where inwards; in the compute dtype."""
-        axes = "embed", self.axis
-        size, out = (self.config.width, "vector") if self.inwards else (self.features, self.axis)
-        normal = nn.with_logical_partitioning(nn.initializers.normal(self.std), axes)
-        zeros = nn.with_logical_partitioning(nn.initializers.zeros, (out,))
-        kernel = cast(Array, self.param("kernel", normal, (self.config.width, self.features)))
-        bias = cast(Array, self.param("bias", zeros, (size,)))
-        weight = gather(kernel, axes, self.config)
-        # JAX's own gradient of the inward weight is right as it is: the narrower operand is the one transposed.
-        x = jnp.einsum("btm,cm->btc", x, weight) if self.inwards else product(x, weight)
-        if self.has_variable("params", "scale"):  # of an int8 kernel: see quantize.py
-            x = x * cast(Array, self.get_variable("params", "scale")).astype(x.dtype)
-        return x + bias.astype(x.dtype)
-
-
-def _layer_norm(name: str) -> nn.Module:
+def layer_norm() -> nn.LayerNorm:
+    """In float32."""
     return nn.LayerNorm(
         epsilon=LAYER_NORM_EPSILON,
         dtype=jnp.float32,
         scale_init=nn.with_logical_partitioning(nn.initializers.ones, ("vector",)),
         bias_init=nn.with_logical_partitioning(nn.initializers.zeros, ("vector",)),
-        name=name,
     )
 
 
-class Block(nn.Module):
-    """One layer."""
+class Linear(nn.Module):
+    """A linear layer, named as in geometry.LINEAR_LAYERS. Its kernel is [width, features] in both directions.
+
+    The axis that is split over the mesh thus comes first in memory, in the kernel and in its gradient. A device's part
+    is contiguous, and the compiler can reduce-scatter the gradient where it would otherwise all-reduce it.
+    """
+
+    config: ModelConfig
+    std: float = INIT_STD  # of the kernel's initial values
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """[B, T, width] -> [B, T, features], or back for "out" and "down"; in the compute dtype."""
+        path = f"blocks/{self.name}"
+        kernel = declare(self, self.config, f"{path}/kernel", nn.initializers.normal(self.std))
+        bias = declare(self, self.config, f"{path}/bias", nn.initializers.zeros)
+        weight = gather(kernel, PARAMETERS[f"{path}/kernel"].axes, self.config)
+        x = (transposed_product if contraction_axis(str(self.name)) else product)(x, weight)
+        if self.has_variable("params", "scale"):  # of an int8 kernel: see quantize.py
+            x = x * cast(Array, self.get_variable("params", "scale")).astype(x.dtype)
+        return x + bias.astype(x.dtype)
+
+
+def residual_std(config: ModelConfig) -> float:
+    """Initial standard deviation of projections onto the residual stream: smaller for deeper models, as in GPT-2."""
+    return INIT_STD / (2 * config.layers) ** 0.5
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention."""
 
     config: ModelConfig
 
     @nn.compact
-    def __call__(
-        self,
-        x: Array,
-        segment_ids_BT: Array | None,
-        banded: Array | None,
-        attend: Callable[[Array, Array, Array], Array] | None = None,
-    ) -> tuple:
-        """x: [B, T, C] -> (x, (key, value) [B, T, H, D]).
-
-        banded: bool [], whether this layer sees the last config.window tokens only; None where no layer does. attend:
-        of query, key and value, in place of attention within the segments; it knows of a cache.
-        """
+    def __call__(self, x_BTC: Array, context: Context, window: Array | int) -> tuple[Array, KeysValues]:
+        """-> ([B, T, C], keys and values of the tokens)."""
         config = self.config
-        dtype = dtype_of(config)
-        residual_std = INIT_STD / (2 * config.layers) ** 0.5  # GPT-2's scaling of residual projections
-        head_dim = config.width // config.heads
 
-        h = _layer_norm("attention_norm")(x).astype(dtype)
-        query, key, value = (
-            checkpoint_name(Linear(config, config.width, "heads", INIT_STD, name=name)(h), "qkv").reshape(
-                *x.shape[:2], config.heads, head_dim
-            )
-            for name in ("query", "key", "value")
-        )
-        with jax.named_scope("attention"):
-            if attend is None:
-                assert segment_ids_BT is not None
-                how = config.window, config.attention, current_mesh(), banded
-                out = attention(query, key, value, segment_ids_BT, *how)
-            else:
-                out = attend(query, key, value)
-        out = Linear(config, config.width, "heads", residual_std, inwards=True, name="out")(out.reshape(x.shape))
-        x = x + checkpoint_name(out, "out")
+        def heads(name: str) -> Array:  # [B, T, H, D]
+            x = checkpoint_name(Linear(config, name=name)(x_BTC), "qkv")
+            return x.reshape(*x.shape[:2], config.heads, head_dim(config))
 
-        h = _layer_norm("mlp_norm")(x).astype(dtype)
-        h = Linear(config, 4 * config.width, "mlp", INIT_STD, name="up")(h)
-        h = nn.gelu(checkpoint_name(h, "up"), approximate=True)
-        x = x + Linear(config, 4 * config.width, "mlp", residual_std, inwards=True, name="down")(h)
-        return constrain(x, "batch", "length", "activation"), (key, value)
+        query, key, value = heads("query"), heads("key"), heads("value")
+        out = context.attend(config, query, key, value, window).reshape(x_BTC.shape)
+        return checkpoint_name(Linear(config, residual_std(config), name="out")(out), "out"), (key, value)
 
 
-class GPT(nn.Module):
-    """The whole model; parameters float32, logits float32."""
+class Mlp(nn.Module):
+    """Two linear layers with GELU between them."""
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(self, x_BTC: Array) -> Array:
+        """-> [B, T, C]."""
+        hidden = checkpoint_name(Linear(self.config, name="up")(x_BTC), "up")
+        return Linear(self.config, residual_std(self.config), name="down")(nn.gelu(hidden, approximate=True))
+
+
+class Block(nn.Module):
+    """One transformer layer."""
 
     config: ModelConfig
 
     def setup(self) -> None:
-        """Declares the embeddings, the scanned layers and the last norm."""
+        """Declares the parts; the parameters of attention and MLP lie directly in the block's scope."""
+        self.attention_norm, self.mlp_norm = layer_norm(), layer_norm()
+        self.attention, self.mlp = Attention(self.config), Mlp(self.config)
+        nn.share_scope(self, self.attention)
+        nn.share_scope(self, self.mlp)
+
+    def __call__(self, x_BTC: Array, context: Context, window: Array | int | None) -> tuple[Array, KeysValues]:
+        """-> ([B, T, C], keys and values of the tokens).
+
+        window: how many of the last tokens each token attends to, itself included; 0 or None: all.
+        """
+        dtype = self.config.compute_dtype
+        normed = self.attention_norm(x_BTC).astype(dtype)
+        out, keys_values = self.attention(normed, context, 0 if window is None else window)
+        x_BTC = x_BTC + out
+        x_BTC = x_BTC + self.mlp(self.mlp_norm(x_BTC).astype(dtype))
+        return constrain(x_BTC, "batch", "length", "activation"), keys_values
+
+
+class GPT(nn.Module):
+    """The whole model; parameters and logits are float32."""
+
+    config: ModelConfig
+
+    def setup(self) -> None:
+        """Declares the embeddings, the layers (scanned, their parameters stacked) and the final norm."""
         config = self.config
         normal = nn.initializers.normal(INIT_STD)
-        self.token_embedding = self.param(
-            "token_embedding",
-            nn.with_logical_partitioning(normal, ("vocab", "embed")),
-            (config.vocab_size, config.width),
-        )
-        self.position_embedding = self.param(
-            "position_embedding",
-            nn.with_logical_partitioning(normal, ("position", "embed")),
-            (config.context, config.width),
-        )
+        self.token_embedding = declare(self, config, "token_embedding", normal)
+        self.position_embedding = declare(self, config, "position_embedding", normal)
         block = Block
         if config.remat != "none":
             policy = jax.checkpoint_policies.save_only_these_names(*REMAT[config.remat].names)
@@ -163,74 +149,49 @@ class GPT(nn.Module):
             length=config.layers,
             unroll=config.unroll,
             metadata_params={nn.PARTITION_NAME: "layers"},
-        )(config, name="blocks")
-        self.final_norm = _layer_norm("final_norm")
+        )(config)
+        self.final_norm = layer_norm()
 
-    def __call__(self, tokens_BT: Array, segment_ids_BT: Array, positions_BT: Array) -> tuple[Array, tuple]:
-        """-> (logits float32 [B, T, V], (keys, values) of all layers, each [layers, B, T, H, D])."""
-        x, keys_values = self.hidden(tokens_BT, segment_ids_BT, positions_BT)
-        return logits(x, self.unembedding()), keys_values
+    def __call__(self, tokens_BT: Array, context: PackedContext) -> tuple[Array, KeysValues]:
+        """-> (logits float32 [B, T, V], keys and values of all layers, each [layers, B, T, H, D])."""
+        hidden_BTC, keys_values = self.hidden(tokens_BT, context)
+        return logits(hidden_BTC, self.unembedding()), keys_values
 
-    def hidden(self, tokens_BT: Array, segment_ids_BT: Array, positions_BT: Array) -> tuple[Array, tuple]:
-        """As the call, with what the logits are made of [B, T, C] in their place."""
-        x = self._embed(tokens_BT, positions_BT)
-        x, keys_values = self.blocks(x, segment_ids_BT, self._banded())
-        return self._normed(x), keys_values
+    def hidden(self, tokens_BT: Array, context: PackedContext) -> tuple[Array, KeysValues]:
+        """Like calling the model, with the final norm's output [B, T, C] in place of the logits."""
+        windows = layer_windows(self.config)
+        x, keys_values = self.blocks(
+            self.embed(tokens_BT, context.positions_BT), context, jnp.array(windows) if any(windows) else None
+        )
+        return self._final_norm(x), keys_values
 
     def unembedding(self) -> Array:
-        """[V, C], the token embedding as the output projection takes it."""
-        return gather(self._embeddings()[0], ("vocab", "embed"), self.config)
+        """[V, C]: the token embedding as the operand of the output projection."""
+        axes = PARAMETERS["token_embedding"].axes
+        return gather(self.token_embedding, axes, self.config)
 
     def embed(self, tokens_BT: Array, positions_BT: Array) -> Array:
-        """What enters the first layer, [B, T, C]."""
-        return self._embed(tokens_BT, positions_BT)
+        """The first layer's input [B, T, C]."""
 
-    def head(self, x: Array) -> Array:
-        """The logits of what leaves the last layer, float32 [B, T, V]."""
-        return logits(self._normed(x), self.unembedding())
-
-    def _banded(self) -> Array | None:
-        # One flag per layer keeps one compiled body for both kinds of layer.
-        return jnp.array(layer_windows(self.config)) > 0 if self.config.window else None
-
-    def _embeddings(self) -> tuple[Array, Array]:
-        # Linen hands parameters out unboxed; its types do not say so.
-        return cast(Array, self.token_embedding), cast(Array, self.position_embedding)
-
-    def _embed(self, tokens_BT: Array, positions_BT: Array) -> Array:
-        # Every device looks up its part of the width for all of its copy's tokens, and then they exchange: tables are
-        # many times larger than a batch's embeddings.
+        # A table is many times larger than a batch's embeddings. So each device looks up its part of the width, for
+        # all tokens of its copy of the model, and then devices exchange the results.
         def look_up(table: Array, index_BT: Array) -> Array:
             return constrain(table[constrain(index_BT, "copy", None)], "copy", None, "embed")
 
-        token_embedding, position_embedding = self._embeddings()
-        x = look_up(token_embedding, tokens_BT) + look_up(position_embedding, positions_BT)
-        x = constrain(x.astype(dtype_of(self.config)), "batch", None, "embed_of_sequence")
+        tokens, positions = self.token_embedding, self.position_embedding
+        x = look_up(tokens, tokens_BT) + look_up(positions, positions_BT)
+        x = constrain(x.astype(self.config.compute_dtype), "batch", None, "embed_of_sequence")
         return constrain(x, "batch", "length", "activation")
 
-    def _normed(self, x: Array) -> Array:
-        return self.final_norm(x).astype(dtype_of(self.config))
+    def head(self, x_BTC: Array) -> Array:
+        """The last layer's output -> logits float32 [B, T, V]."""
+        return logits(self._final_norm(x_BTC), self.unembedding())
+
+    def _final_norm(self, x_BTC: Array) -> Array:
+        return self.final_norm(x_BTC).astype(self.config.compute_dtype)
 
 
-@jax.custom_vjp
-def logits(hidden_BTC: Array, unembedding_VC: Array) -> Array:
-    """float32 [B, T, V], split over the mesh as the vocabulary is; backward in the operands' dtype."""
-    scores = jnp.einsum("btc,vc->btv", hidden_BTC, unembedding_VC, preferred_element_type=jnp.float32)
-    return constrain(scores, ..., ..., "vocab")
-
-
-def _logits_backward(operands: tuple[Array, Array], slope_BTV: Array) -> tuple[Array, Array]:
-    hidden_BTC, unembedding_VC = operands
-    slope_BTV = constrain(slope_BTV.astype(hidden_BTC.dtype), ..., ..., "vocab")
-    return jnp.einsum("btv,vc->btc", slope_BTV, unembedding_VC), jnp.einsum("btv,btc->vc", slope_BTV, hidden_BTC)
-
-
-logits.defvjp(lambda *operands: (logits(*operands), operands), _logits_backward)
-
-
-def segments_and_positions(tokens_BT: Array, eot: int) -> tuple[Array, Array]:
-    """Documents of a packed batch: an end-of-text input opens the next one, at position 0. int32 [B, T] each."""
-    opens = tokens_BT == eot
-    index = jnp.arange(tokens_BT.shape[1], dtype=jnp.int32)
-    start = jax.lax.cummax(jnp.where(opens, index, 0), axis=1)
-    return jnp.cumsum(opens, axis=1, dtype=jnp.int32), index - start
+def init_params(config: ModelConfig, key: Array) -> Any:
+    """Fresh parameters, in Flax boxes that hold their logical axes (flax.linen.meta.unbox takes them out)."""
+    tokens = jnp.zeros((1, 1), jnp.int32)
+    return GPT(config).init(key, tokens, pack(tokens, 0))["params"]

@@ -1,152 +1,158 @@
-"""Causal attention over a packed batch, by the kernel that suits the platform: splash, cuDNN or XLA."""
+"""Attention of packed documents by the kernel that suits the platform: splash on TPU, cuDNN on NVIDIA GPUs, or XLA.
 
+Arrays are [B, T, H, D]: B sequences, T tokens, H heads, D head size. A window of w limits each token to its last w
+tokens, itself included; 0 is no limit.
+"""
+
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
-from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 
-from codex_jax.config import Attention
+from codex_jax.config import Attention as AttentionSetting
+from codex_jax.config import ModelConfig
 from codex_jax.errors import InputError
-from codex_jax.model.attention import attend, attend_packed, mask_of_packed
+from codex_jax.model.attention import attend, attend_packed, packed_mask
+from codex_jax.model.geometry import layer_windows, score_scale
 from codex_jax.model.remat import SAVED_ATTENTION
-from codex_jax.parallel.mesh import AXES, RULES, platform_of
+from codex_jax.parallel.mesh import AXES, RULES, current_mesh, platform
 
 Array = jax.Array
 
-LANES = 128  # splash's blocks are multiples of it
-BLOCKS = (512, 256, 128)  # tokens: splash's tiles, the largest that divides the sequence
+SPLASH_MULTIPLE = 128  # tokens: splash needs multiples of it
+SPLASH_BLOCKS = (512, 256, 128)  # tokens: of its tiles, the largest that divides the sequence is taken
 # In the names of splash's kernels in a compiled program, by which codex_jax.planning recognizes them.
 SPLASH_FORWARD, SPLASH_DQ, SPLASH_DKV = "fwd", "dq", "dkv"
-CUDNN_HEAD = 128  # the largest head of its fused attention before Hopper
-AMPERE = 8  # compute capability 8.0, its least
+CUDNN_MAX_HEAD = 128  # head size: the largest that its fused attention takes before Hopper
+CUDNN_MIN_CAPABILITY = 8  # compute capability 8.0 (Ampere): the least that has it
 
 
-def chosen(
-    attention: Attention, platform: str, dtype: Any, length: int, head_dim: int
+def choose_kernel(
+    setting: AttentionSetting, platform: str, dtype: Any, length: int, head_dim: int
 ) -> Literal["xla", "splash", "cudnn"]:
-    """What auto means here, or the one asked for; InputError where the platform lacks it."""
-    if attention == "auto":
+    """The kernel that a setting means on a platform; InputError where the platform does not have it."""
+    if setting == "auto":
         if platform == "tpu":
             return "splash"
-        return "cudnn" if platform == "gpu" and _cudnn_takes(dtype, length, head_dim) else "xla"
-    if attention == "cudnn" and platform != "gpu":
-        raise InputError(f"--model.attention cudnn needs an NVIDIA GPU, and this runs on {platform}: auto chooses")
-    if attention == "splash" and platform not in ("tpu", "cpu"):
-        raise InputError(f"--model.attention splash needs a TPU, and this runs on {platform}: auto chooses")
-    return attention
+        return "cudnn" if platform == "gpu" and _cudnn_supports(dtype, length, head_dim) else "xla"
+    if setting == "cudnn" and platform != "gpu":
+        raise InputError(f"--model.attention cudnn needs an NVIDIA GPU; this is a {platform}: use auto")
+    if setting == "splash" and platform not in ("tpu", "cpu"):
+        raise InputError(f"--model.attention splash needs a TPU; this is a {platform}: use auto")
+    return setting
 
 
-def _cudnn_takes(dtype: Any, length: int, head_dim: int) -> bool:
-    # ROCm's capability is a name such as gfx90a, and older NVIDIA cards (T4) have no fused kernel: XLA for both.
+def _cudnn_supports(dtype: Any, length: int, head_dim: int) -> bool:
+    # ROCm's capability is a name such as gfx90a, and NVIDIA GPUs before Ampere (T4) have no fused kernel.
     major = str(getattr(jax.devices()[0], "compute_capability", "")).split(".")[0]
-    fits = length % 2 == 0 and head_dim % 8 == 0 and head_dim <= CUDNN_HEAD
-    return fits and dtype == jnp.bfloat16 and major.isdecimal() and int(major) >= AMPERE
+    shape_fits = length % 2 == 0 and head_dim % 8 == 0 and head_dim <= CUDNN_MAX_HEAD
+    return shape_fits and dtype == jnp.bfloat16 and major.isdecimal() and int(major) >= CUDNN_MIN_CAPABILITY
 
 
-def attention(
-    query_BTHD: Array,
-    key_BTHD: Array,
-    value_BTHD: Array,
-    segment_ids_BT: Array,
-    window: int = 0,
-    implementation: Attention = "auto",
-    mesh: Mesh | AbstractMesh | None = None,
-    banded: Array | None = None,
+def packed_attention(
+    config: ModelConfig, query: Array, key: Array, value: Array, segment_ids_BT: Array, window: Array | int
 ) -> Array:
-    """-> [B, T, H, D]: each token over its document's tokens so far, the last `window` of them where that is not 0.
+    """Attention of each token to its document's tokens so far, within the window.
 
-    banded: bool [], whether the window counts (None: it does), for one program that serves both kinds of layer.
+    window: an int, or int32 [] with one of layer_windows(config), where one program serves several layers.
     """
-    qkv = query_BTHD, key_BTHD, value_BTHD
-    platform = platform_of(mesh)
-    length, _, head_dim = query_BTHD.shape[1:]
-    kernel = chosen(implementation, platform, query_BTHD.dtype, length, head_dim)
+    kernel = choose_kernel(config.attention, platform(), query.dtype, query.shape[1], query.shape[-1])
+    scale = score_scale(config)
     if kernel == "xla":
-        reach: int | Array = window or length
-        if banded is not None:
-            reach = jnp.where(banded, reach, length)
+        mesh = current_mesh()
         if mesh is not None and mesh.shape["sequence"] > 1:
-            # Blocks of queries would be of one device each.
-            out = attend(*qkv, mask_of_packed(segment_ids_BT, reach if window else None))
+            # Not in blocks of queries: each block would be on one device only.
+            out = attend(query * scale, key, value, packed_mask(segment_ids_BT, window))
         else:
-            out = attend_packed(*qkv, segment_ids_BT, reach if window else None)
+            out = attend_packed(query * scale, key, value, segment_ids_BT, window)
         return checkpoint_name(out, SAVED_ATTENTION)
 
-    def run(window: int) -> Any:
-        if kernel == "cudnn":
-            return lambda q, k, v, ids: checkpoint_name(cudnn(q, k, v, ids, window), SAVED_ATTENTION)
-        return lambda q, k, v, ids: splash(q, k, v, ids, window, platform != "tpu", mesh)
+    def with_window(window: int) -> Callable[..., Array]:
+        if kernel == "splash":
+            return partial(splash, scale=scale, window=window)
+        run = partial(cudnn, scale=scale, window=window)
+        return lambda *operands: checkpoint_name(run(*operands), SAVED_ATTENTION)
 
-    if banded is None or not window:
-        return run(window)(*qkv, segment_ids_BT)
-    # Not a choice between masks: the banded branch also visits fewer blocks.
-    return jax.lax.cond(banded, run(window), run(0), *qkv, segment_ids_BT)
+    operands = query, key, value, segment_ids_BT
+    if isinstance(window, int):
+        return with_window(window)(*operands)
+    # These kernels need the window as a constant, so that they skip what it hides: one branch for each.
+    windows = sorted(set(layer_windows(config)))
+    index = jnp.searchsorted(jnp.array(windows), window)
+    return jax.lax.switch(index, [with_window(constant) for constant in windows], *operands)
 
 
 def cudnn(
-    query: Array, key: Array, value: Array, segment_ids: Array, window: int, implementation: Any = "cudnn"
-) -> Array:
-    """cuDNN's fused attention; it shards itself over a mesh. implementation: "xla" for its meaning on a CPU."""
-    same = segment_ids[:, None, :, None] == segment_ids[:, None, None, :]
-    local = (window - 1, 0) if window else None
-    return jax.nn.dot_product_attention(
-        query, key, value, mask=same, is_causal=True, local_window_size=local, implementation=implementation
-    )
-
-
-def splash(
     query: Array,
     key: Array,
     value: Array,
     segment_ids: Array,
+    scale: float,
     window: int,
-    interpret: bool,
-    mesh: Mesh | AbstractMesh | None = None,
+    implementation: Literal["xla", "cudnn"] = "cudnn",
 ) -> Array:
-    """Splash attention under shard_map: a device's heads, and its part of the queries over all keys of a sequence.
+    """cuDNN's fused attention, which shards itself over a mesh; implementation "xla" computes the same on a CPU."""
+    same_document = segment_ids[:, None, :, None] == segment_ids[:, None, None, :]
+    return jax.nn.dot_product_attention(
+        query,
+        key,
+        value,
+        mask=same_document,
+        scale=scale,
+        is_causal=True,
+        local_window_size=(window - 1, 0) if window else None,
+        implementation=implementation,
+    )
 
-    Sequences are padded until each device's part is a multiple of 128.
+
+def splash(query: Array, key: Array, value: Array, segment_ids: Array, scale: float, window: int) -> Array:
+    """Splash attention under shard_map: each device has some heads, and its part of the queries over all keys.
+
+    Sequences are padded until each device's part is a multiple of 128 tokens. On a CPU the kernel is interpreted.
     """
     from jax.experimental.pallas.ops.tpu import splash_attention as sa  # slow to import, and only TPUs need it
 
-    shape = dict(mesh.shape) if mesh is not None else dict.fromkeys(AXES, 1)
-    batch, length, heads, head_dim = query.shape
-    # What does not divide (the one row that a model is initialised with) every device computes.
-    split_batch = RULES["batch"] if batch % (shape["data"] * shape["fsdp"]) == 0 else None
-    split_heads = "model" if heads % shape["model"] == 0 else None
-    parts = shape["sequence"]
-    pad = -length % (LANES * parts)
-    padded = length + pad
-    whole = (padded, padded)
-    mask = sa.LocalMask(whole, (window - 1, 0), 0) if window else sa.CausalMask(whole)
-    block = next(size for size in BLOCKS if padded // parts % size == 0)
+    mesh = current_mesh()
+    mesh_shape = dict(mesh.shape) if mesh is not None else dict.fromkeys(AXES, 1)
+    batch, length, heads, _ = query.shape
+    # Where the batch or the heads do not divide, as in initialization with one row, every device computes all of them.
+    batch_axes = RULES["batch"] if batch % (mesh_shape["data"] * mesh_shape["fsdp"]) == 0 else None
+    heads_axis = "model" if heads % mesh_shape["model"] == 0 else None
+    parts = mesh_shape["sequence"]
+    padding = -length % (SPLASH_MULTIPLE * parts)
+    padded = length + padding
+    square = (padded, padded)
+    mask = sa.LocalMask(square, (window - 1, 0), 0) if window else sa.CausalMask(square)
+    block = next(size for size in SPLASH_BLOCKS if padded // parts % size == 0)
     kernel = sa.make_splash_mha(
         sa.MultiHeadMask([mask] * heads),
         block_sizes=sa.BlockSizes(*(block,) * 8),
-        head_shards=shape["model"] if split_heads else 1,
+        head_shards=mesh_shape["model"] if heads_axis else 1,
         q_seq_shards=parts,
         residual_checkpoint_name=SAVED_ATTENTION,
-        interpret=interpret,
+        interpret=platform() != "tpu",
     )
 
-    def rows(x: Array) -> Array:
-        return jnp.pad(x, ((0, 0), (0, pad), (0, 0), (0, 0))).swapaxes(1, 2)
+    def to_kernel(x: Array) -> Array:  # [B, T, H, D] -> [B, H, T padded, D]
+        return jnp.pad(x, ((0, 0), (0, padding), (0, 0), (0, 0))).swapaxes(1, 2)
 
-    def local(kernel: Any, q: Array, k: Array, v: Array, q_ids: Array, kv_ids: Array) -> Array:
+    def on_device(kernel: Any, q: Array, k: Array, v: Array, q_ids: Array, kv_ids: Array) -> Array:
         return jax.vmap(lambda q, k, v, *ids: kernel(q, k, v, segment_ids=sa.SegmentIds(*ids)))(q, k, v, q_ids, kv_ids)
 
-    # Padding is a document of its own: no real token sees it, and its gradient is of zeros.
-    ids = jnp.pad(segment_ids, ((0, 0), (0, pad)), constant_values=-1)
-    operands = kernel, rows(query * head_dim**-0.5), rows(key), rows(value), ids, ids
+    # The padding is a document of its own: no real token sees it, and its gradient is zero.
+    ids = jnp.pad(segment_ids, ((0, 0), (0, padding)), constant_values=-1)
+    operands = kernel, to_kernel(query * scale), to_kernel(key), to_kernel(value), ids, ids
     if mesh is None:
-        out = local(*operands)
+        out = on_device(*operands)
     else:
-        queries = PartitionSpec(split_batch, split_heads, "sequence", None)
-        keys = PartitionSpec(split_batch, split_heads, None, None)
-        masks = kernel.manual_sharding_spec(NamedSharding(mesh, PartitionSpec(split_heads, "sequence")))
-        segments = PartitionSpec(split_batch, "sequence"), PartitionSpec(split_batch, None)
+        queries = PartitionSpec(batch_axes, heads_axis, "sequence", None)
+        keys = PartitionSpec(batch_axes, heads_axis, None, None)
+        masks = kernel.manual_sharding_spec(NamedSharding(mesh, PartitionSpec(heads_axis, "sequence")))
+        segments = PartitionSpec(batch_axes, "sequence"), PartitionSpec(batch_axes, None)
         specs = (masks, queries, keys, keys, *segments)
-        out = jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=queries, check_vma=False)(*operands)
+        out = jax.shard_map(on_device, mesh=mesh, in_specs=specs, out_specs=queries, check_vma=False)(*operands)
     return out.swapaxes(1, 2)[:, :length].astype(value.dtype)

@@ -1,4 +1,7 @@
-"""Products: of activations with a weight, with its gradient as XLA's CPU is fastest at it; and how precise all are."""
+"""Matrix products with weights: their layout over the mesh, their gradients, and their precision.
+
+Axes: B sequences, T tokens, C width, M features of a layer, V vocabulary.
+"""
 
 import functools
 from collections.abc import Callable
@@ -9,8 +12,30 @@ import jax
 import jax.numpy as jnp
 
 from codex_jax.config import ModelConfig
+from codex_jax.parallel.mesh import constrain
 
 Array = jax.Array
+
+
+def gather(weight: Array, axes: tuple[str, ...], config: ModelConfig) -> Array:
+    """A parameter as an operand of a product, in the compute dtype.
+
+    It is gathered along its embedding axis over the mesh as config.gather_dtype; axes: its logical axes.
+    """
+    weight = constrain(weight.astype(config.gather_dtype), *axes)
+    return _gather_embed(weight, axes).astype(config.compute_dtype)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _gather_embed(weight: Array, axes: tuple[str, ...]) -> Array:
+    # The embedding axis whole on every device; the gradient is split along it again.
+    return constrain(weight, *(None if axis == "embed" else axis for axis in axes))
+
+
+_gather_embed.defvjp(
+    lambda weight, axes: (_gather_embed(weight, axes), None),
+    lambda axes, _, cotangent: (constrain(cotangent, *axes),),
+)
 
 
 @jax.custom_vjp
@@ -19,25 +44,50 @@ def product(x_BTC: Array, weight_CM: Array) -> Array:
     return jnp.einsum("btc,cm->btm", x_BTC, weight_CM)
 
 
-def _backward(operands: tuple[Array, Array], slope_BTM: Array) -> tuple[Array, Array]:
-    # JAX's own rule makes the weight's gradient as [M, C], of the larger operand transposed, and transposes it.
+def _product_backward(operands: tuple[Array, Array], cotangent_BTM: Array) -> tuple[Array, Array]:
+    # By default JAX computes the weight's gradient as [M, C], transposing the larger operand, then transposes it.
+    # This is faster on a CPU.
     x_BTC, weight_CM = operands
-    return jnp.einsum("btm,cm->btc", slope_BTM, weight_CM), jnp.einsum("btc,btm->cm", x_BTC, slope_BTM)
+    return jnp.einsum("btm,cm->btc", cotangent_BTM, weight_CM), jnp.einsum("btc,btm->cm", x_BTC, cotangent_BTM)
 
 
-product.defvjp(lambda *operands: (product(*operands), operands), _backward)
+product.defvjp(lambda *operands: (product(*operands), operands), _product_backward)
+
+
+def transposed_product(x_BTM: Array, weight_CM: Array) -> Array:
+    """-> [B, T, C]. JAX's own gradient already transposes the smaller operand."""
+    return jnp.einsum("btm,cm->btc", x_BTM, weight_CM)
+
+
+@jax.custom_vjp
+def logits(hidden_BTC: Array, unembedding_VC: Array) -> Array:
+    """float32 [B, T, V], split over the mesh along the vocabulary.
+
+    The gradient is computed in the dtype of the operands.
+    """
+    scores = jnp.einsum("btc,vc->btv", hidden_BTC, unembedding_VC, preferred_element_type=jnp.float32)
+    return constrain(scores, ..., ..., "vocab")
+
+
+def _logits_backward(operands: tuple[Array, Array], cotangent_BTV: Array) -> tuple[Array, Array]:
+    hidden_BTC, unembedding_VC = operands
+    cotangent = constrain(cotangent_BTV.astype(hidden_BTC.dtype), ..., ..., "vocab")
+    return jnp.einsum("btv,vc->btc", cotangent, unembedding_VC), jnp.einsum("btv,btc->vc", cotangent, hidden_BTC)
+
+
+logits.defvjp(lambda *operands: (logits(*operands), operands), _logits_backward)
 
 
 def precise(config: ModelConfig, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, for jax.jit: where the model computes in float32 its products are of float32 on every platform.
+    """The function, to be jitted, with exact float32 products where the model computes in float32.
 
-    By itself JAX rounds their factors to 11 bits on a GPU and to 8 on a TPU.
+    By default JAX rounds the operands of a float32 product to 11 significant bits on a GPU and to 8 on a TPU.
     """
 
     @functools.wraps(function)
     def traced(*args: Any) -> Any:
-        whole = config.compute_dtype == "float32"
-        with jax.default_matmul_precision("highest") if whole else nullcontext():
+        exact = config.compute_dtype == "float32"
+        with jax.default_matmul_precision("highest") if exact else nullcontext():
             return function(*args)
 
     return traced

@@ -1,5 +1,9 @@
-"""int8 weights for decoding: symmetric, a scale for each output of a layer's product, computed in the compute dtype."""
+"""int8 weights for decoding: symmetric, with one scale for each output of a linear layer.
 
+Products are computed in the compute dtype.
+"""
+
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,29 +17,27 @@ LARGEST = 127
 
 
 def quantize(params: Any, free: bool = False) -> Any:
-    """A model's parameters with the kernels of its layers in int8, and their scales beside them in float32.
+    """The parameter tree with the kernels of linear layers in int8, and their float32 scales beside them as "scale".
 
-    Embeddings, norms and biases stay as they are. Layers lie stacked: kernels are [layers, width, features]. free: each
-    kernel is deleted when it is converted, so that no two copies of all are there at a time.
+    Embeddings, norms and biases stay as they are. free: delete each kernel once it is converted, so that two copies of
+    all kernels never exist at the same time.
     """
 
-    def linear(name: str, tree: Any) -> Any:
+    def convert(name: str, tree: Any) -> Any:
         if "kernel" not in tree:
             return tree
-        kernel, scale = _quantized(tree["kernel"], 1 + contraction_axis(name))
+        kernel, scale = _quantize_kernel(tree["kernel"], 1 + contraction_axis(name))  # 1: the axis of layers
         if free:
             tree["kernel"].delete()
         return {**tree, "kernel": kernel, "scale": scale}
 
-    return {**params, "blocks": {name: linear(name, tree) for name, tree in params["blocks"].items()}}
+    return {**params, "blocks": {name: convert(name, tree) for name, tree in params["blocks"].items()}}
 
 
-def _quantized(kernel_LCF: Array, inputs: int) -> tuple[Array, Array]:
-    # (int8 like the kernel, float32 [layers, outputs]); a kernel of zeros has a scale of 1.
-
-    def convert(kernel: Array) -> tuple[Array, Array]:
-        most = jnp.abs(kernel).max(axis=inputs, keepdims=True).astype(jnp.float32)
-        scale = jnp.where(most > 0, most / LARGEST, 1.0)
-        return jnp.round(kernel / scale).astype(jnp.int8), scale.squeeze(inputs)
-
-    return jax.jit(convert)(kernel_LCF)
+@partial(jax.jit, static_argnums=1)
+def _quantize_kernel(kernel: Array, inputs: int) -> tuple[Array, Array]:
+    # [layers, width, features] -> (int8 of the same shape, float32 [layers, outputs]); inputs: the contraction axis.
+    # The scale of a kernel of zeros is 1.
+    largest = jnp.abs(kernel).max(axis=inputs, keepdims=True).astype(jnp.float32)
+    scale = jnp.where(largest > 0, largest / LARGEST, 1.0)
+    return jnp.round(kernel / scale).astype(jnp.int8), scale.squeeze(inputs)

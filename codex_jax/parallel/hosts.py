@@ -1,4 +1,4 @@
-"""Several hosts: how the processes of a run find each other, and how one of them acts for all."""
+"""Runs on several hosts, with one process per host: joining them, and acting in process 0 for all."""
 
 import importlib.util
 import os
@@ -13,13 +13,13 @@ from codex_jax.config import HostsConfig
 from codex_jax.errors import InputError
 from codex_jax.parallel import rendezvous
 
-PORT = 8476  # of process 0; later versions of JAX choose another, which common firewalls block
+PORT = 8476  # of process 0. Newer versions of JAX choose a port at random, which firewalls often block.
 
 
 def join(config: HostsConfig) -> None:
-    """Joins the other processes of the run; does nothing for a run of one. To be called before JAX is used.
+    """Connects this process with the others of the run; call it before JAX is used. A single process needs nothing.
 
-    InputError where the flags do not fit together, or where not all processes have come within config.wait seconds.
+    InputError where the flags are inconsistent, or where some processes are missing after config.wait seconds.
     """
     if config.wait < 1:
         raise InputError(f"--hosts.wait must be at least 1 second, not {config.wait}")
@@ -29,18 +29,18 @@ def join(config: HostsConfig) -> None:
                 f"--hosts: coordinator {config.coordinator!r}, count {config.count}, index {config.index}: give "
                 "HOST[:PORT] of process 0, the number of processes, and which this is, from 0"
             )
-        host, colon, port = config.coordinator.partition(":")
-        if colon and not (port.isdigit() and 0 < int(port) < 65536):
+        host, colon, port_text = config.coordinator.partition(":")
+        if colon and not (port_text.isdigit() and 0 < int(port_text) < 65536):
             raise InputError(f"--hosts.coordinator {config.coordinator}: give HOST or HOST:PORT")
-        number = int(port or PORT)
+        port = int(port_text or PORT)
         if config.index:
-            rendezvous.follow(host, number, config.index, config.wait)
+            rendezvous.report(host, port, config.index, config.wait)
         else:
-            rendezvous.lead(number, config.count, config.wait)
-        _initialize(f"{host}:{number}", config.count, config.index, config.wait)
+            rendezvous.wait_for_others(port, config.count, config.wait)
+        _initialize(f"{host}:{port}", config.count, config.index, config.wait)
     elif on_tpu_vm():
         os.environ.setdefault("JAX_COORDINATOR_PORT", str(PORT))
-        _initialize(None, None, None, config.wait)
+        _initialize(None, None, None, config.wait)  # JAX detects the processes
 
 
 def on_tpu_vm() -> bool:
@@ -58,21 +58,20 @@ def _initialize(address: str | None, count: int | None, index: int | None, secon
 
 
 def of_first(array: np.ndarray) -> np.ndarray:
-    """The array of process 0, in all; the others give one of the same shape and dtype."""
+    """Process 0's array, in every process; the others pass one of the same shape and dtype."""
     return np.asarray(multihost_utils.broadcast_one_to_all(array)) if jax.process_count() > 1 else array
 
 
 def on_first(action: Callable[[], None]) -> None:
-    """Runs action in process 0 alone, before any other goes on; if it raises InputError there, all end with one."""
-    fault: InputError | None = None
+    """Runs `action` in process 0 only; the others wait for it. Where it raises InputError, every process raises one."""
+    error: InputError | None = None
     if jax.process_index() == 0:
         try:
             action()
-        except InputError as error:
-            fault = error
-    if jax.process_count() > 1:
-        failed = bool(multihost_utils.broadcast_one_to_all(np.array(fault is not None)))
-        if failed and fault is None:
-            raise InputError("the first host has refused to start: its own message says why")
-    if fault:
-        raise fault
+        except InputError as raised:
+            error = raised
+    failed = bool(of_first(np.array(error is not None)))
+    if error:
+        raise error
+    if failed:
+        raise InputError("the first host has refused to start: see its own error message")

@@ -1,4 +1,12 @@
-"""The device mesh, and the one table from logical axes to mesh axes."""
+"""The device mesh, and the one table that maps an array's logical axes to mesh axes.
+
+A mesh has four axes; MeshConfig sets how many devices lie along each:
+
+    data      data parallelism: copies of the parameters, each with its part of the batch
+    fsdp      splits the batch, and every parameter along its embedding axis
+    sequence  splits sequences too, and parameters as fsdp does
+    model     tensor parallelism: splits heads, the MLP's hidden units and the vocabulary
+"""
 
 from collections.abc import Sequence
 from types import EllipsisType
@@ -15,18 +23,19 @@ from codex_jax.errors import InputError
 
 AXES = ("data", "fsdp", "sequence", "model")
 
-# Matrices are split along the embedding over fsdp and sequence, and along heads, MLP and vocabulary over model; vectors
-# along the embedding (norms, two biases) are small, and whole on every device.
+# Logical axis -> the mesh axes that it is split over; None: whole on every device.
 RULES: dict[str, str | tuple[str, ...] | None] = {
+    # activations
     "batch": ("data", "fsdp"),
-    "copy": "data",  # the batch, where the embedding is split over the rest
+    "copy": "data",  # the batch of one copy of the parameters, where the embedding is split over the other axes
     "length": "sequence",
-    "activation": None,
+    "activation": None,  # the width
+    "embed_of_sequence": "sequence",  # the width, on the way from an embedding table to activations
+    # parameters
     "layers": None,
     "position": None,
-    "vector": None,
-    "embed": ("sequence", "fsdp"),
-    "embed_of_sequence": "sequence",  # of an embedding in exchange: half way from embed to batch and length
+    "vector": None,  # the width of norms and of two biases, which are small
+    "embed": ("sequence", "fsdp"),  # the width of matrices
     "heads": "model",
     "mlp": "model",
     "vocab": "model",
@@ -34,29 +43,25 @@ RULES: dict[str, str | tuple[str, ...] | None] = {
 
 BATCH = PartitionSpec(RULES["batch"])
 
-
 Axis = str | EllipsisType | None
 
 
 def spec(*axes: Axis) -> PartitionSpec:
-    """The mesh axes of an array whose axes have these logical names.
+    """The partition of an array with these logical axes.
 
-    None is whole on every device, and an ellipsis is for the compiler to choose.
+    None: the axis is whole on every device; an ellipsis: the compiler chooses.
     """
-    named = {None: None, ...: PartitionSpec.UNCONSTRAINED}
-    return PartitionSpec(*(RULES[axis] if isinstance(axis, str) else named[axis] for axis in axes))
+    unnamed = {None: None, ...: PartitionSpec.UNCONSTRAINED}
+    return PartitionSpec(*(RULES[axis] if isinstance(axis, str) else unnamed[axis] for axis in axes))
 
 
 def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """A mesh data x fsdp x sequence x model over the devices (default: all).
-
-    InputError when its sizes do not cover them.
-    """
+    """The mesh over the devices (default: all); InputError where its sizes do not multiply to their number."""
     sizes = [getattr(config, axis) for axis in AXES]
     count = jax.device_count() if devices is None else len(devices)
     fixed = int(np.prod([size for size in sizes if size != -1]))
     if sizes.count(-1) > 1 or any(size < 1 and size != -1 for size in sizes):
-        raise InputError(f"mesh {sizes}: sizes are at least 1, and one axis at most may be -1")
+        raise InputError(f"mesh {sizes}: sizes must be at least 1, and only one may be -1")
     if -1 in sizes and count % fixed == 0:
         sizes[sizes.index(-1)] = count // fixed
     if int(np.prod(sizes)) != count:
@@ -64,16 +69,19 @@ def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -
             f"mesh {' x '.join(AXES)} = {' x '.join(map(str, sizes))} does not cover {count} devices: "
             f"their product must be {count}, as with --mesh.data 1 --mesh.fsdp -1"
         )
-    # A mesh axis may take a part of a torus axis: jax.make_mesh allows it on some chips only.
-    placed = mesh_utils.create_device_mesh(tuple(sizes), devices, allow_split_physical_axes=True)
-    return Mesh(placed, AXES, axis_types=(AxisType.Auto,) * len(AXES))
+    # Unlike jax.make_mesh, this lets a mesh axis take a part of a torus axis on every kind of chip.
+    grid = mesh_utils.create_device_mesh(tuple(sizes), devices, allow_split_physical_axes=True)
+    return Mesh(grid, AXES, axis_types=(AxisType.Auto,) * len(AXES))
 
 
 def check_divides(config: TrainConfig, length: int, mesh: Mesh | AbstractMesh) -> None:
-    """InputError naming the axis, the size and what would fit, where sequences of `length` do not divide over it."""
+    """InputError where the mesh does not divide the model or the batch of sequences of `length` tokens.
+
+    It names the flag, the size, and the numbers that would divide it.
+    """
     model, shape = config.model, mesh.shape
     batch, embed = shape["data"] * shape["fsdp"], shape["fsdp"] * shape["sequence"]
-    for flag, ways, what, size in (
+    for flag, parts, what, size in (
         ("--accumulation", config.accumulation, "--batch-size", config.batch_size),
         ("--mesh.data x fsdp", batch, "--batch-size / --accumulation", config.batch_size // config.accumulation),
         ("--mesh.fsdp x sequence", embed, "--model.width", model.width),
@@ -83,20 +91,22 @@ def check_divides(config: TrainConfig, length: int, mesh: Mesh | AbstractMesh) -
         ("--mesh.model", shape["model"], "--model.vocab-size", model.vocab_size),
         ("--loss-chunks", config.loss_chunks * shape["sequence"], "sequences over --mesh.sequence, in tokens,", length),
     ):
-        if size % ways:
-            raise InputError(f"{flag} = {ways} does not divide {what} = {size}: {_near(size, ways)} would")
+        if size % parts:
+            raise InputError(f"{flag} = {parts} does not divide {what} = {size}: {_divisors_near(size, parts)} would")
 
 
-def _near(size: int, ways: int) -> str:
-    # The divisors on both sides of what was asked for, not all of a large number's.
+def _divisors_near(size: int, parts: int) -> str:
     divisors = [n for n in range(1, size + 1) if size % n == 0]
-    below, above = [n for n in divisors if n < ways][-3:], [n for n in divisors if n > ways][:2]
-    *most, last = map(str, below + above)
-    return f"{', '.join(most)} or {last}" if most else last
+    below, above = [n for n in divisors if n < parts][-3:], [n for n in divisors if n > parts][:2]
+    *others, last = map(str, below + above)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def shardings(abstract_variables: object, mesh: Mesh) -> object:
-    """NamedShardings of a tree of logically partitioned variables; InputError where an axis does not divide."""
+    """A tree of NamedSharding for a tree of Flax variables boxed with logical axes.
+
+    InputError where the mesh does not divide an axis.
+    """
     specs = nn.get_partition_spec(abstract_variables)
     is_spec = {"is_leaf": lambda leaf: isinstance(leaf, PartitionSpec)}
     tree = jax.tree.map(lambda names: NamedSharding(mesh, spec(*names)), specs, **is_spec)
@@ -104,29 +114,27 @@ def shardings(abstract_variables: object, mesh: Mesh) -> object:
 
     def check(path: tuple, leaf: jax.ShapeDtypeStruct, sharding: NamedSharding) -> None:
         for size, axis in zip(leaf.shape, sharding.spec, strict=False):
-            ways = int(np.prod([mesh.shape[name] for name in (axis if isinstance(axis, tuple) else (axis,)) if name]))
-            if size % ways:
+            parts = int(np.prod([mesh.shape[name] for name in (axis if isinstance(axis, tuple) else (axis,)) if name]))
+            if size % parts:
                 name = jax.tree_util.keystr(path)
-                raise InputError(f"{name}: size {size} does not divide over mesh axis {axis!r} of {ways}")
+                raise InputError(f"{name}: size {size} is not divisible by mesh axis {axis!r} of {parts}")
 
     jax.tree_util.tree_map_with_path(check, shapes, tree)
     return tree
 
 
 def current_mesh() -> Mesh | AbstractMesh | None:
-    """The mesh of jax.set_mesh, or None."""
+    """The mesh set by jax.set_mesh, or None."""
     mesh: Any = jax.sharding.get_abstract_mesh()
     return None if mesh.empty else mesh
 
 
-def platform_of(mesh: Mesh | AbstractMesh | None) -> str:
-    """cpu, gpu or tpu: of the mesh's devices (they may be described and not attached), or the default backend."""
-    if isinstance(mesh, Mesh):
-        return mesh.devices.flat[0].platform
-    device = mesh.abstract_device if mesh is not None else None
-    return device.platform if device is not None else jax.default_backend()
+def platform() -> str:
+    """cpu, gpu or tpu: of the current mesh, whose devices need not be attached, or else of the default backend."""
+    device = jax.sharding.get_abstract_mesh().abstract_device
+    return jax.default_backend() if device is None else device.platform
 
 
 def constrain(x: jax.Array, *axes: Axis) -> jax.Array:
-    """x laid out by its logical axes over the current mesh; x itself where there is none."""
+    """x, split over the current mesh by its logical axes; x itself where there is no mesh."""
     return x if current_mesh() is None else jax.lax.with_sharding_constraint(x, spec(*axes))

@@ -1,6 +1,6 @@
-"""All processes of a run meet at the first one's port before JAX starts, whose own waiting ends in an abort.
+"""A check, before JAX starts, that all processes of a run are there: they report to process 0 on its port.
 
-So a host that is missing is named, and nobody hangs.
+JAX's own start-up aborts the process when another is missing. This one says which is missing, and nobody hangs.
 """
 
 import contextlib
@@ -9,59 +9,68 @@ import time
 
 from codex_jax.errors import InputError
 
-GO = b"go"
-LINE = 16  # bytes of a process's index
-PATIENCE = 5.0  # seconds for an answer to come through
+COMPLETE = b"go"  # process 0's answer when all processes have reported; any other answer is an error message
+MAX_INDEX_BYTES = 16  # a process reports its index in decimal
+REPLY_TIMEOUT = 5.0  # seconds to wait for a connected process to write
 
 
-def lead(port: int, count: int, seconds: float) -> None:
-    """The first process's part; InputError names those of 1 to count - 1 that have not come in time."""
-    end = time.monotonic() + seconds
-    present: dict[int, socket.socket] = {}
+def wait_for_others(port: int, count: int, seconds: float) -> None:
+    """Process 0: waits until processes 1 to count - 1 have reported, and tells each whether all have.
+
+    InputError names those that are missing after `seconds`, or says that the port cannot be used.
+    """
+    deadline = time.monotonic() + seconds
+    connections: dict[int, socket.socket] = {}
     try:
         with socket.create_server(("", port)) as server:
-            while len(present) < count - 1 and time.monotonic() < end:
-                server.settimeout(max(end - time.monotonic(), 0.01))
+            while len(connections) < count - 1 and time.monotonic() < deadline:
+                server.settimeout(max(deadline - time.monotonic(), 0.01))
                 try:
-                    caller, _ = server.accept()
-                    caller.settimeout(PATIENCE)
-                    index = int(caller.recv(LINE) or b"0")
+                    connection, _ = server.accept()
+                    connection.settimeout(REPLY_TIMEOUT)
+                    index = int(connection.recv(MAX_INDEX_BYTES) or b"0")
                 except (TimeoutError, ValueError, ConnectionError):
-                    continue  # not one of ours, or gone again
+                    continue  # not a process of this run, or it has closed the connection
                 if 1 <= index < count:
-                    present[index] = caller
+                    connections[index] = connection
     except OSError as error:
         raise InputError(f"cannot listen on port {port}: {error.strerror}: give --hosts.coordinator another") from None
-    missing = [index for index in range(1, count) if index not in present]
-    names = ", ".join(map(str, missing))
-    answer = f"hosts {names} of {count} have not come within {seconds:.0f} s".encode() if missing else GO
-    for caller in present.values():
-        with contextlib.suppress(OSError):  # gone again: what JAX does next will tell
-            caller.sendall(answer)
-        caller.close()
+    missing = ", ".join(str(index) for index in range(1, count) if index not in connections)
+    answer = f"hosts {missing} of {count} have not come within {seconds:.0f} s".encode() if missing else COMPLETE
+    for connection in connections.values():
+        with contextlib.suppress(OSError):  # it has ended since: JAX's start-up reports that
+            connection.sendall(answer)
+        connection.close()
     if missing:
-        raise InputError(f"{answer.decode()}: start the same command on each, with its own --hosts.index")
+        raise _incomplete(answer)
 
 
-def follow(host: str, port: int, index: int, seconds: float) -> None:
-    """Another process's part; InputError where the first is not there in time, or tells who is missing."""
-    end = time.monotonic() + seconds
+def report(host: str, port: int, index: int, seconds: float) -> None:
+    """Any other process: reports to process 0 and waits for its answer.
+
+    InputError where process 0 does not answer within `seconds`, or where it answers that processes are missing.
+    """
+    deadline = time.monotonic() + seconds
     while True:
         try:
-            with socket.create_connection((host, port), timeout=PATIENCE) as caller:
-                caller.sendall(str(index).encode())
-                caller.settimeout(seconds + PATIENCE)
-                answer = caller.recv(1024)
+            with socket.create_connection((host, port), timeout=REPLY_TIMEOUT) as connection:
+                connection.sendall(str(index).encode())
+                connection.settimeout(seconds + REPLY_TIMEOUT)
+                answer = connection.recv(1024)
                 if answer:
                     break
         except OSError:
-            pass
-        if time.monotonic() > end:
+            pass  # not listening yet
+        if time.monotonic() > deadline:
             raise InputError(
                 f"the first host does not answer at {host}:{port} within {seconds:.0f} s: start the same command there "
                 "with --hosts.index 0, and open the port between the hosts"
             )
         time.sleep(0.2)
-    if answer != GO:
-        told = answer.decode(errors="replace")
-        raise InputError(f"{told}: start the same command on each, with its own --hosts.index")
+    if answer != COMPLETE:
+        raise _incomplete(answer)
+
+
+def _incomplete(answer: bytes) -> InputError:
+    reason = answer.decode(errors="replace")
+    return InputError(f"{reason}: start the same command on each, with its own --hosts.index")

@@ -8,7 +8,8 @@ import jax
 
 from codex_jax.config import DataConfig, TrainConfig
 from codex_jax.errors import InputError
-from codex_jax.model.kernels import chosen
+from codex_jax.model.geometry import head_dim
+from codex_jax.model.kernels import choose_kernel
 from codex_jax.planning.candidates import smallest
 from codex_jax.planning.changes import plan_command
 from codex_jax.planning.chips import parse_topology
@@ -68,7 +69,7 @@ def require(config: TrainConfig, length: int = 0, command: str = "EXPERIMENT.py"
     platform, available = devices[0].platform, device_bytes(devices)
     if available is None:
         return
-    kernel = chosen(model.attention, platform, model.compute_dtype, job.length, model.width // model.heads)
+    kernel = choose_kernel(model.attention, platform, model.compute_dtype, job.length, head_dim(model))
     mesh = mesh_for(config, jax.device_count())
     memory = estimate(config, mesh, job.length, fused=kernel != "xla", padded=platform == "tpu")
     needed = memory.total * LEAST_OF_ESTIMATE if length else memory.parameters + memory.moments + memory.gradients

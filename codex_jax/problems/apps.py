@@ -71,7 +71,7 @@ class AppsRecord:
 
 @dataclass(frozen=True)
 class AppsProblem(Problem):
-    """A problem whose tests stay on disk until they run: all of APPS's tests are a gigabyte."""
+    """A problem whose tests stay on disk until they run: together, APPS's tests are a gigabyte."""
 
     folder: Path = field(default=Path(), repr=False)
     digest: str = ""  # SHA-256 of the tests

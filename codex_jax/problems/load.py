@@ -85,17 +85,19 @@ def _read_file(path: Path, expected: Format | None = None) -> Benchmark:
         raise InputError(f"no problems file {path}: give {CHOICES}")
     problems = []
     for place, row in _rows(path):
-        form = next((form for form in FORMATS if form.mark in row), None)
-        if form is None:
+        row_format = next((each for each in FORMATS if each.mark in row), None)
+        if row_format is None:
             raise InputError(f"{place}: not a problem, as {text_field_error(row, humaneval.FIELDS)}: give {CHOICES}")
-        expected = expected or form
-        if form is not expected:
-            raise InputError(f"{place} is in {form.name}'s format, not {expected.name}'s: give one benchmark per file")
-        reason = text_field_error(row, form.text_fields)
+        expected = expected or row_format
+        if row_format is not expected:
+            raise InputError(
+                f"{place} is in {row_format.name}'s format, not {expected.name}'s: give one benchmark per file"
+            )
+        reason = text_field_error(row, row_format.text_fields)
         if reason:
-            raise InputError(f"{place}: {reason}, which {form.name}'s format requires")
+            raise InputError(f"{place}: {reason}, which {row_format.name}'s format requires")
         try:
-            problems.append(form.problem_of(row))
+            problems.append(row_format.problem_of(row))
         except InputError as error:
             raise InputError(f"{place}: {error}") from None
     return _benchmark(expected.name if expected else "", problems, str(path))

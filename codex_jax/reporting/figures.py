@@ -57,7 +57,7 @@ def blocks(models: dict[str, Json]) -> Figure | None:
         counts.update(x)
         if name != "base" and x[0] == 1 and len(x) > 1:
             third, half = ([y[0] / factor ** (k - 1) for k in x] for factor in (3, 2))
-            axes.fill_between(x, third, half, color=colour, alpha=0.12, label="paper: 2 to 3 times less a block")
+            axes.fill_between(x, third, half, color=colour, alpha=0.12, label="paper: 2 to 3 times less per block")
     axes.set_xticks(sorted(counts))
     axes.set_ylim(-2, 105)
     axes.set_xlabel("chained building blocks")

@@ -17,7 +17,7 @@ RATE_TITLES = {
     "challenge_": "Pass rates of the further tests",
     "filtered_": "Pass rates of the samples that pass the examples in the statement",
 }
-NOTE = f"In brackets: the 95% interval of {RESAMPLES:,} resamples of the problems."
+NOTE = f"In brackets: the 95% interval from {RESAMPLES:,} resamples of the problems."
 
 
 def model_tables(models: dict[str, Json]) -> list[Table]:
@@ -44,7 +44,7 @@ def pass_rates(models: dict[str, Json]) -> list[Table]:
     tables = []
     for prefix, title in RATE_TITLES.items():
         names = list(dict.fromkeys(key for each in models.values() for key in each if key.startswith(f"{prefix}pass@")))
-        header = [name.removeprefix(prefix).replace("_timeouts", " with time-outs") for name in names]
+        header = [name.removeprefix(prefix).replace("_timeouts", " with timeouts") for name in names]
         rows = [[model, *(measure(summary, name) for name in names)] for model, summary in models.items() if names]
         tables.append((title, [["model", *header], *rows]))
     return tables
@@ -54,7 +54,7 @@ def rankings(models: dict[str, Json]) -> Table:
     """The share of problems that one sample solves, by how it is chosen."""
     names = [name for name in RANKING_LABELS if any(name in summary for summary in models.values())]
     rows = [[RANKING_LABELS[name], *(measure(summary, name) for summary in models.values())] for name in names]
-    return "One sample a problem, chosen by", [["", *models], *rows]
+    return "One sample per problem, chosen by", [["", *models], *rows]
 
 
 def groups(models: dict[str, Json]) -> list[Table]:
@@ -68,7 +68,7 @@ def groups(models: dict[str, Json]) -> list[Table]:
                 label = name.replace("filtered_", "filtered ") if name.startswith("filtered_") else f"raw {name}"
                 pairs = [(each.get(name), each.get(f"{name}_timeouts")) for each in by_group.values()]
                 rows.append([label, *(f"{percent(rate)} ({percent(with_timeouts)})" for rate, with_timeouts in pairs)])
-        tables.append((f"{model} by difficulty (with time-outs as passes)", rows))
+        tables.append((f"{model} by difficulty (with timeouts as passes)", rows))
     return tables
 
 

@@ -3,9 +3,10 @@
 import json
 import math
 import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Protocol
 
 from codex_jax.errors import InputError
 from codex_jax.storage.atomic import write_atomic
@@ -13,6 +14,12 @@ from codex_jax.storage.journal import complete_lines
 from codex_jax.storage.jsonl import Json, parse
 
 NAME = "metrics.jsonl"
+
+
+class WriteMetrics(Protocol):
+    """write(step, **values) appends {"step": step, ...values}."""
+
+    def __call__(self, step: int, **values: float) -> None: ...
 
 
 def read_metrics(folder: Path) -> list[Json]:
@@ -29,39 +36,29 @@ def _parsed(line: bytes) -> Json:
     return parse(line.decode("utf-8", "replace"))[1]
 
 
-class MetricsLog:
-    """Appends lines to metrics.jsonl and events to TensorBoard's file."""
+@contextmanager
+def open_metrics(folder: Path, resume_step: int, active: bool = True) -> Iterator[WriteMetrics]:
+    """Opens both files for appending, without what an earlier process logged after resume_step (0 for a new run).
 
-    def __init__(self, folder: Path, resume_step: int, active: bool = True) -> None:
-        """Drops the lines of later steps than resume_step, which is 0 for a new run; active: False writes nothing."""
-        self._active = active
-        if not active:
-            return
-        from tensorboardX import SummaryWriter  # takes half a second, which readers of metrics.jsonl need not wait
+    Each line is synced to disk when the yielded function returns. active: False writes nothing.
+    """
+    if not active:
+        yield lambda step, **values: None
+        return
+    from tensorboardX import SummaryWriter  # takes half a second, which readers of metrics.jsonl need not wait
 
-        path = folder / NAME
-        lines = complete_lines(path.read_bytes()) if resume_step and path.exists() else []
-        with write_atomic(path) as file:
-            file.writelines(line for line in lines if _parsed(line).get("step", math.inf) <= resume_step)
-        self._file = path.open("a")
-        self._events = SummaryWriter(str(folder / "events"), purge_step=resume_step + 1 if resume_step else None)
+    path = folder / NAME
+    lines = complete_lines(path.read_bytes()) if resume_step and path.exists() else []
+    with write_atomic(path) as rewritten:
+        rewritten.writelines(line for line in lines if _parsed(line).get("step", math.inf) <= resume_step)
+    purge_step = resume_step + 1 if resume_step else None  # from which TensorBoard ignores earlier events
+    with path.open("a") as file, closing(SummaryWriter(str(folder / "events"), purge_step=purge_step)) as events:
 
-    def write(self, step: int, **values: float) -> None:
-        """Appends {"step": step, ...values} and syncs it to disk."""
-        if not self._active:
-            return
-        self._file.write(json.dumps({"step": step, **values}) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())  # a mounted bucket uploads a file only when it is synced
-        for name, value in values.items():
-            self._events.add_scalar(name, value, step)
+        def write(step: int, **values: float) -> None:
+            file.write(json.dumps({"step": step, **values}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())  # a mounted bucket uploads a file only when it is synced
+            for name, value in values.items():
+                events.add_scalar(name, value, step)
 
-    def __enter__(self) -> Self:
-        """Use as a context manager."""
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        """Closes both files."""
-        if self._active:
-            self._file.close()
-            self._events.close()
+        yield write

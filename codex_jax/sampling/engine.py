@@ -10,7 +10,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from codex_jax.config import ModelConfig
 from codex_jax.errors import InputError
-from codex_jax.model.cache import bytes_of
+from codex_jax.model.cache import cache_bytes
 from codex_jax.model.decode import Weights
 from codex_jax.model.product import precise
 from codex_jax.sampling.likelihood import CHUNK, Score, token_logps
@@ -85,4 +85,4 @@ class Engine:
 
     def bytes_per_sample(self, params: SamplingParams) -> int:
         """The memory of one sample's keys and values, over all devices."""
-        return bytes_of(self.config, slots_for(self.config, params))
+        return cache_bytes(self.config, slots_for(self.config, params))

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from codex_jax.parallel.mesh import current_mesh, platform_of
+from codex_jax.parallel.mesh import platform
 from codex_jax.sampling.params import ProgramKey
 
 Array = jax.Array
@@ -146,7 +146,7 @@ def cutoff(weights_BNL: Array, enough: Callable[[Array, Array], Array], lowest_B
 
 def sums_above(weights_BNL: Array, edges: Sequence[Array]) -> list[tuple[Array, Array]]:
     """(sum, number) of the weights at least as large as each edge [B], float32 [B], in one pass over the weights."""
-    chain = CHAIN if platform_of(current_mesh()) == "cpu" else LANES
+    chain = CHAIN if platform() == "cpu" else LANES
     weights = weights_BNL.reshape(len(weights_BNL), -1, chain)
     above = [weights >= edge[:, None, None] for edge in edges]
     parts = [part for one in above for part in (jnp.where(one, weights, 0.0), one.astype(jnp.float32))]

@@ -13,7 +13,7 @@ from codex_jax.errors import InputError
 from codex_jax.model.cache import SLOTS
 from codex_jax.model.decode import Weights, unstack
 from codex_jax.model.geometry import contraction_axis, parameter_at
-from codex_jax.model.gpt import GPT
+from codex_jax.model.gpt import init_params
 from codex_jax.model.product import precise
 from codex_jax.model.quantize import quantize
 from codex_jax.parallel.mesh import shardings
@@ -80,8 +80,7 @@ def param_shapes(config: ModelConfig, mesh: Mesh) -> Any:
 
     They are in the compute dtype, except for norms, which stay in float32.
     """
-    tokens = jnp.zeros((1, 1), jnp.int32)
-    boxed = jax.eval_shape(lambda: GPT(config).init(jax.random.key(0), tokens, tokens, tokens))["params"]
+    boxed = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
 
     def loaded(path: tuple, leaf: jax.ShapeDtypeStruct, sharding: NamedSharding) -> jax.ShapeDtypeStruct:
         dtype = jnp.float32 if parameter_at(path).stays_float32 else config.compute_dtype

@@ -143,7 +143,7 @@ def place(
     The rows of these groups must be done. Groups out of bounds are dropped.
     """
     _, keys, values = forward(config, weights, tokens_KP, eot)
-    return state._replace(prefix=state.prefix.place(group_K, keys, values, length_K))
+    return state._replace(prefix=state.prefix.write(group_K, keys, values, length_K))
 
 
 def refill(state: State, seed: Operand, new_rows: NewRows) -> State:

@@ -16,7 +16,7 @@ class Judgement:
     """The results of a sample."""
 
     result: str  # "passed", "timed out" or "failed: REASON"
-    suites: dict[str, str]  # the result of each test suite by its name, which may also be "not run"
+    suites: dict[str, str]  # by name, the result of each test suite, or "not run"
 
     @property
     def passed(self) -> bool:

@@ -15,7 +15,7 @@ Item = tuple[str, str, Json]  # where the sample is, why it cannot be read or ""
 
 
 def read_samples(path: Path, benchmark: Benchmark, skip_bad: bool) -> list[Json]:
-    """The samples that can be scored; InputError names the first that cannot, unless skip_bad leaves such out."""
+    """The samples that can be scored; InputError names the first that cannot. skip_bad: leave those out instead."""
     samples: list[Json] = []
     seen: dict[tuple, str] = {}
     for place, reason, sample in _read_folder(path, benchmark) if path.is_dir() else _read_file(path):

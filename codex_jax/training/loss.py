@@ -7,7 +7,9 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
-from codex_jax.model.gpt import GPT, logits, segments_and_positions
+from codex_jax.model.context import pack
+from codex_jax.model.gpt import GPT
+from codex_jax.model.product import logits
 from codex_jax.parallel.mesh import AXES, current_mesh, spec
 
 Batch = dict[str, jax.Array]
@@ -53,7 +55,7 @@ def summed_loss(model: GPT, params: Any, batch: Batch, eot: int, chunks: int = 1
     """
     inputs, targets = batch["tokens"][:, :-1], batch["tokens"][:, 1:]
     weights = target_weights(batch, eot)
-    hidden: Any = model.apply({"params": params}, inputs, *segments_and_positions(inputs, eot), method=GPT.hidden)
+    hidden: Any = model.apply({"params": params}, inputs, pack(inputs, eot), method=GPT.hidden)
     table: Any = model.apply({"params": params}, method=GPT.unembedding)
 
     def whole(hidden: jax.Array, targets: jax.Array, weights: jax.Array, table: jax.Array) -> jax.Array:

@@ -10,7 +10,7 @@ import orbax.checkpoint as ocp
 from jax.sharding import Mesh, NamedSharding
 
 from codex_jax.config import TrainConfig
-from codex_jax.model.gpt import GPT
+from codex_jax.model.gpt import init_params
 from codex_jax.parallel.mesh import shardings
 from codex_jax.runs import checkpoints
 from codex_jax.training.optimizer import make_optimizer
@@ -25,8 +25,7 @@ class TrainState(NamedTuple):
 
 
 def _init(config: TrainConfig, key: jax.Array) -> TrainState:
-    tokens = jnp.zeros((1, 1), jnp.int32)
-    params = GPT(config.model).init(key, tokens, tokens, tokens)["params"]
+    params = init_params(config.model, key)
     return TrainState(jnp.zeros((), jnp.int32), params, make_optimizer(config.optimizer, config.steps).init(params))
 
 

@@ -1,13 +1,15 @@
-"""How fast a corpus is built and read, and what memory it takes: python experiments/benches/bench_corpus.py.
+"""Measures the speed and the memory of building a corpus, with local processes and with Apache Beam's DirectRunner.
 
-Building: the whole command, from source files to shards, by the local engine and by Apache Beam's default runner on the
-same files. Memory: of all processes together, for a corpus and one four times its size. Reading: bench_reading.py.
-Beam and grain are measured where they are installed (make test-interop makes such an environment).
+python experiments/benches/bench_corpus.py runs the whole command, from source files to shards, in a process of its own.
+Memory is that of all processes together, for one corpus and for one four times as large. Beam is measured if it is
+installed (make EXTRA=interop install). At the end bench_reading.py measures reading.
 """
 
 import importlib.util
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,7 +25,6 @@ from rich.console import Console
 from rich.table import Table
 
 from codex_jax import cli
-from codex_jax.corpus_build.publish import clear
 from codex_jax.errors import InputError
 
 FILE_BYTES = 8_000_000  # of a file of JSON lines
@@ -32,18 +33,19 @@ WORD = re.compile(r"\b[a-z]{5,}\b")
 
 @dataclass(frozen=True)
 class Args:
-    """Builds a corpus of real code, with near-dedupe and p50k, several ways."""
+    """Builds a corpus of real code, with near-dedupe and p50k, in several ways."""
 
-    source: Path | None = None  # a folder of Python files; the running environment's packages unless given
-    megabytes: int = 100  # of source for speed, and a quarter of the larger one for memory
-    workers: int = 2  # processes of the local engine
-    beam: bool = True  # whether to measure Beam too
-    memory: bool = True  # whether to build the corpus of four times the size
-    reading: bool = True  # whether to measure reading too
+    source: Path | None = None  # a folder of Python files; default: the packages of the running environment
+    megabytes: int = 100  # of source; the larger corpus has four times as much
+    workers: int = 2  # local processes, and processes of Beam's DirectRunner
+    beam: bool = True  # measure Beam
+    memory: bool = True  # build the larger corpus too
+    reading: bool = True  # measure reading too
+    compare: Path | None = None  # a checkout of another version, which is measured beside this one
 
 
 def texts(folder: Path) -> Iterator[tuple[str, str]]:
-    """(repository, text) of every Python file, and then again with other names, as often as is asked."""
+    """Yields (repository, text) of every Python file, then again with other identifiers, without end."""
     paths = [path for path in sorted(folder.rglob("*.py")) if path.is_file() and path.stat().st_size < 1_000_000]
     if not paths:
         raise InputError(f"no Python file below {folder}: give --source a folder that has some")
@@ -54,14 +56,14 @@ def texts(folder: Path) -> Iterator[tuple[str, str]]:
                 text = path.read_text("utf-8")
             except (UnicodeDecodeError, OSError):
                 continue
-            # A suffix to every longer word makes it another text, of the same kind.
+            # A suffix to every longer word makes it a different text of the same kind.
             renamed = WORD.sub(lambda word, turn=turn: f"{word[0]}_{turn}", text) if turn else text
             yield f"{path.relative_to(folder).parts[0]}-{turn}", renamed
         turn += 1
 
 
 def write_source(folder: Path, target: Path, size: int) -> int:
-    """Files of JSON lines with so many bytes of text in all; returns the exact number."""
+    """Writes files of JSON lines with about `size` bytes of text; returns the exact number."""
     target.mkdir()
     written, number, file = 0, 0, None
     for repo, text in texts(folder):
@@ -79,17 +81,17 @@ def write_source(folder: Path, target: Path, size: int) -> int:
     return written
 
 
-class Peak(threading.Thread):
-    """The most memory that a process and all below it had to themselves, and in all, in bytes."""
+class PeakMemory(threading.Thread):
+    """The most memory that a process and its descendants had, in bytes: private, and total."""
 
-    def __init__(self, process: int) -> None:
-        """process: its number."""
+    def __init__(self, pid: int) -> None:
+        """pid: of the process."""
         super().__init__(daemon=True)
-        self.process, self.private, self.total, self.over = psutil.Process(process), 0, 0, threading.Event()
+        self.process, self.private, self.total, self.stop = psutil.Process(pid), 0, 0, threading.Event()
 
     def run(self) -> None:
-        """Looks ten times a second."""
-        while not self.over.wait(0.1):
+        """Samples ten times a second."""
+        while not self.stop.wait(0.1):
             private = total = 0
             try:
                 for one in [self.process, *self.process.children(recursive=True)]:
@@ -102,33 +104,39 @@ class Peak(threading.Thread):
 
 
 @dataclass(frozen=True)
-class Build:
-    """One run of the command."""
+class Result:
+    """One run of the command. size: bytes of source; cpu_seconds: of all its processes; memory in bytes."""
 
+    name: str
     size: int
     seconds: float
+    cpu_seconds: float
     digest: str
     private: int
     total: int
 
 
-def build(source: Path, size: int, out: Path, *flags: str) -> Build:
-    """Runs the command in a process of its own and removes what it made."""
+def build(name: str, source: Path, size: int, out: Path, flags: list[str], code: Path | None) -> Result:
+    """Runs the command in a process of its own and deletes what it built. code: a checkout, or None for this one."""
     command = [sys.executable, "-m", "codex_jax.corpus", f"jsonl:{source}", "--out", str(out), "--tokenizer", "p50k"]
-    began = time.perf_counter()
-    with subprocess.Popen([*command, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        peak = Peak(process.pid)
+    environment = {**os.environ, **({"PYTHONPATH": str(code)} if code else {})}
+    began, cpu_before = time.perf_counter(), os.times()
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    # -m puts the current folder before PYTHONPATH, so the command starts elsewhere.
+    with subprocess.Popen([*command, *flags], **pipes, text=True, env=environment, cwd=source) as process:
+        peak = PeakMemory(process.pid)
         peak.start()
         output, errors = process.communicate()
-    seconds = time.perf_counter() - began
-    peak.over.set()
+    seconds, cpu = time.perf_counter() - began, os.times()
+    cpu_seconds = cpu.children_user + cpu.children_system - cpu_before.children_user - cpu_before.children_system
+    peak.stop.set()
     peak.join()
     if process.returncode:
         raise InputError(f"{' '.join(command)} failed: {errors.strip().splitlines()[-1]}")
     digest = re.search(r"digest ([0-9a-f]{64})", output)
     assert digest
-    clear(out)
-    return Build(size, seconds, digest[1], peak.private, peak.total)
+    shutil.rmtree(out)
+    return Result(name, size, seconds, cpu_seconds, digest[1], peak.private, peak.total)
 
 
 def main(args: Args) -> None:
@@ -136,30 +144,35 @@ def main(args: Args) -> None:
     if args.megabytes < 1 or args.workers < 1:
         raise InputError("--megabytes and --workers must be at least 1")
     folder = args.source or Path(psutil.__file__).parent.parent
-    workers = ("--workers", str(args.workers))
-    rows: list[tuple[str, Build]] = []
-    with tempfile.TemporaryDirectory() as place:
-        root = Path(place)
+    executors = {f"local, {args.workers} processes": ["--workers", str(args.workers)]}
+    if args.beam and importlib.util.find_spec("apache_beam"):
+        processes = ["--beam-options", f"direct_num_workers={args.workers}", "direct_running_mode=multi_processing"]
+        executors["Beam DirectRunner"] = ["--beam", "DirectRunner"]
+        executors[f"Beam DirectRunner, {args.workers} processes"] = ["--beam", "DirectRunner", *processes]
+    versions = {"": None, **({", other version": args.compare.absolute()} if args.compare else {})}
+    results = []
+    with tempfile.TemporaryDirectory() as temporary:
+        root = Path(temporary)
         size = write_source(folder, root / "one", args.megabytes * 1_000_000)
-        rows.append((f"local, {args.workers} workers", build(root / "one", size, root / "out" / "d", *workers)))
-        if args.beam and importlib.util.find_spec("apache_beam"):
-            flags = ("--beam", "DirectRunner")
-            rows.append(("Beam's default runner", build(root / "one", size, root / "out" / "d", *flags)))
+        for name, flags in executors.items():
+            for version, code in versions.items():
+                results.append(build(name + version, root / "one", size, root / "out" / "d", flags, code))
         if args.memory:
             size = write_source(folder, root / "four", 4 * args.megabytes * 1_000_000)
-            rows.append((f"local, {args.workers} workers", build(root / "four", size, root / "out" / "d", *workers)))
-    table = Table("engine", title="Source to shards: filters, exact and near dedupe, decontamination, p50k, packing")
-    columns = ("MB of source", "seconds", "MB/s", "local is faster by", "private MiB at most", "MiB at most", "digest")
+            name, flags = next(iter(executors.items()))
+            results.append(build(name, root / "four", size, root / "out" / "d", flags, None))
+    title = "Source to shards: filters, exact and near dedupe, decontamination, p50k, packing"
+    table = Table("executor", title=title)
+    columns = ("MB of source", "seconds", "CPU s", "MB/s", "speed of local", "most private MiB", "most MiB", "digest")
     for column in columns:
         table.add_column(column, justify="right")
-    speed = rows[0][1].size / rows[0][1].seconds
-    for name, made in rows:
-        ours = made.size / made.seconds
-        ratio = f"{speed / ours:.1f}x" if name.startswith("Beam") else ""
-        memory = (f"{made.private / 2**20:,.0f}", f"{made.total / 2**20:,.0f}")
-        numbers = (f"{made.size / 1e6:.1f}", f"{made.seconds:.1f}", f"{ours / 1e6:.2f}", ratio)
-        table.add_row(name, *numbers, *memory, made.digest[:12])
-    Console(width=140).print(table)
+    for result in results:
+        ratio = results[0].seconds / results[0].size / (result.seconds / result.size)
+        times = (f"{result.size / 1e6:.1f}", f"{result.seconds:.1f}", f"{result.cpu_seconds:.1f}")
+        memory = (f"{result.private / 2**20:,.0f}", f"{result.total / 2**20:,.0f}")
+        speed = (f"{result.size / result.seconds / 1e6:.2f}", f"{ratio:.0%}")
+        table.add_row(result.name, *times, *speed, *memory, result.digest[:12])
+    Console(width=150).print(table)
     if args.reading:
         bench_reading.main(bench_reading.Args())
 

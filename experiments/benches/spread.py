@@ -1,4 +1,4 @@
-"""python experiments/benches/spread.py runs/demo runs/seed1 runs/seed2: the demo's results side by side, and their mean."""
+"""python experiments/benches/spread.py runs/demo runs/seed1 runs/seed2: results of the demo by seed, and their mean."""
 
 import json
 import sys
@@ -15,13 +15,13 @@ from codex_jax.errors import InputError
 
 @dataclass(frozen=True)
 class Args:
-    """Prints a Markdown table of the results.json of several runs of the demo."""
+    """Prints a Markdown table of the results of several runs of the demo."""
 
     folders: tyro.conf.Positional[tuple[Path, ...]]
 
 
 def read(folder: Path) -> dict[str, float]:
-    """A run's figures by name; InputError where it has none."""
+    """The results of one demo by name; InputError where its results.json is missing or incomplete."""
     try:
         result: dict[str, Any] = json.loads((folder / "results.json").read_text())
         supervised = result["supervised"]
@@ -36,7 +36,9 @@ def read(folder: Path) -> dict[str, float]:
             **blocks,
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder} has no whole results.json ({error!r}): run the demo with --out {folder}") from None
+        raise InputError(
+            f"{folder} has no complete results.json ({error!r}): run the demo with --out {folder}"
+        ) from None
 
 
 def main(args: Args) -> None:

@@ -1,8 +1,8 @@
-"""The GPT of bench_train.py in PyTorch, compiled by torch.compile: one process that measures when it is told to.
+"""The PyTorch process of bench_train.py: the same GPT, compiled by torch.compile.
 
-Needs PyTorch and NumPy only, so that it may run in an environment of its own. The same maths and the same work as ours:
-pre-LayerNorm, GELU by tanh, learned positions, tied embeddings, causal attention by PyTorch's fused kernel, clipping by
-the global norm, AdamW by its fused kernel with weight decay on matrices only.
+It needs PyTorch and NumPy only, so that it can run in its own environment. It computes the same as codex_jax:
+pre-LayerNorm, tanh-approximated GELU, learned positions, tied embeddings, causal attention, clipping by global norm,
+and AdamW with weight decay on matrices only. Attention and AdamW are PyTorch's fused kernels.
 """
 
 import json
@@ -21,7 +21,7 @@ class Block(nn.Module):
     """One layer."""
 
     def __init__(self, width: int, heads: int, layers: int) -> None:
-        """Initialised as ours."""
+        """Initializes the weights as codex_jax does."""
         super().__init__()
         self.heads = heads
         self.attention_norm, self.mlp_norm = nn.LayerNorm(width), nn.LayerNorm(width)
@@ -46,7 +46,7 @@ class GPT(nn.Module):
     """The whole model."""
 
     def __init__(self, layers: int, width: int, heads: int, length: int, vocab: int) -> None:
-        """length: of the table of positions."""
+        """length: number of positions."""
         super().__init__()
         self.token, self.position = nn.Embedding(vocab, width), nn.Embedding(length, width)
         for embedding in (self.token, self.position):
@@ -64,7 +64,7 @@ class GPT(nn.Module):
 
 
 def main(settings: dict) -> None:
-    """settings: bench_train.py's. A line of facts when compiled; then, for each line read, its times."""
+    """settings: from bench_train.py. Prints a line of facts once compiled; then, for each line read, its times."""
     torch.set_num_threads(settings["threads"])
     torch.manual_seed(0)
     device = {"cpu": "cpu", "gpu": "cuda"}[settings["device"]]
@@ -98,8 +98,11 @@ def main(settings: dict) -> None:
     for _ in sys.stdin:
         began = time.perf_counter(), time.process_time()
         for _ in range(settings["steps"]):
-            step()  # whose loss waits for the device; the last update is left out, and the one before the first is in
-        print(time.perf_counter() - began[0], time.process_time() - began[1], flush=True)
+            # Reading the loss waits for the device, so the time includes the update of the step before the first and
+            # not that of the last.
+            step()
+        times = {"seconds": time.perf_counter() - began[0], "core_seconds": time.process_time() - began[1]}
+        print(json.dumps(times), flush=True)
 
 
 if __name__ == "__main__":

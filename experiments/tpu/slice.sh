@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A Cloud TPU slice and a training run on it. README.md, beside this file, goes through it step by step.
+# Creates a Cloud TPU slice and trains on it. README.md in this folder explains it step by step.
 set -euo pipefail
 
 usage() {
@@ -7,31 +7,32 @@ usage() {
 experiments/tpu/slice.sh COMMAND [--setting value]... [--dry-run] [-- flags of codex_jax.train]
 
 commands
-  create    asks for the slice as a queued resource and waits until it is ACTIVE
-  install   brings this commit, its environment, the bucket and the data to every worker; --keep: last time's commit
-  train     starts the run on every worker, where it goes on without you; --resume: from its newest checkpoint
-  watch     until the run is over: after a preemption makes the slice anew and resumes, after a crash resumes
-  status    the slice, the run, its newest checkpoint and last lines
+  create    requests the slice as a queued resource and waits until it is ACTIVE
+  install   installs this commit and its environment, mounts the bucket and copies the data, on every worker;
+            --keep: installs the same commit as last time
+  train     starts the run on every worker and returns; --resume: from its newest checkpoint
+  watch     waits until the run has finished; creates the slice again after a preemption, and resumes after a crash
+  status    prints the state of the slice and the run, its newest checkpoint and its last lines
   logs      follows the log of one worker (--worker 0)
-  delete    gives the slice back: nothing else ends its cost
+  delete    deletes the slice: until then it costs money
 
 settings, as --project P or as PROJECT=P in the environment
   PROJECT     Google Cloud project
-  ZONE        zone that has the chips, such as us-central2-b
-  NAME        of the slice; unless given codex-SIZE
-  SIZE        12m 25m 42m 85m 300m 679m 2.5b 12b: experiments/codex.py
-  TOPOLOGY    v5e:16x16, v4:4x4x4, ...; unless given the experiment's
-  BUCKET      of Cloud Storage, with hierarchical namespace, in the zone's region
-  RUN         name of the run, which is kept at gs://BUCKET/runs/RUN; unless given codex_SIZE
-  DATA        gs://... of a data set, copied to every worker; or a path there, such as bucket/data/github_python
-  DATA_DIR    folder on a worker for that copy; unless given data
-  CAPACITY    spot, on-demand or reserved; unless given spot
-  NETWORK     unless given the project's default network
-  POLL        seconds between two looks; unless given 60
-  RESTARTS    crashes without a new checkpoint between them after which watch gives up; unless given 3
-  WORKER      whose log; unless given 0
+  ZONE        zone of the chips, such as us-central2-b
+  NAME        name of the slice; default codex-SIZE
+  SIZE        12m 25m 42m 85m 300m 679m 2.5b or 12b: experiments/codex.py
+  TOPOLOGY    v5e:16x16, v4:4x4x4, ...; default: the experiment's
+  BUCKET      Cloud Storage bucket with a hierarchical namespace, in the zone's region
+  RUN         name of the run, whose folder is gs://BUCKET/runs/RUN; default codex_SIZE
+  DATA        gs://... of a data set to copy to every worker, or a path there, such as bucket/data/github_python
+  DATA_DIR    folder on a worker for that copy; default data
+  CAPACITY    spot, on-demand or reserved; default spot
+  NETWORK     default: the project's default network
+  POLL        seconds between two checks; default 60
+  RESTARTS    watch gives up after so many restarts without a new checkpoint; default 3
+  WORKER      number of the worker whose log to follow; default 0
 
---dry-run prints the commands and runs none. Exit codes: 0 done, 1 it failed, 2 bad input.
+--dry-run prints the commands without running them. Exit codes: 0 done, 1 failed, 2 bad input.
 END
 }
 
@@ -45,7 +46,7 @@ say() { printf '%s\n' "$*" >&2; }
 bad() { say "error: $*"; exit 2; }
 failed() { say "error: $*"; exit 1; }
 
-need() { # SETTING...: those that must be given
+need() { # SETTING...: bad input unless all of them are given
   local key
   for key in "$@"; do
     [[ -n ${!key:-} ]] || bad "$key is not given: add --$(tr 'A-Z_' 'a-z-' <<<"$key") or export $key (see --help)"
@@ -59,8 +60,8 @@ run() { # COMMAND...: prints it, and runs it unless this is a dry run
   [[ -n $dry_run ]] || "$@"
 }
 
-# The chip's name in a topology -> Cloud's type and software. The types of v3 and v5p count cores, two a chip, those of v5e
-# and v6e chips. Of v4 the shape itself is asked for, as several have the same number of chips.
+# Sets Cloud's accelerator type and software version for TOPOLOGY. The types of v3 and v5p count cores (two per chip), those
+# of v5e and v6e count chips. For v4 the shape itself is requested, because several shapes have the same number of chips.
 read_topology() {
   local flat='^[1-9][0-9]*x[1-9][0-9]*$' cube='^[1-9][0-9]*x[1-9][0-9]*x[1-9][0-9]*$'
   local chip=${TOPOLOGY%%:*} shape=${TOPOLOGY#*:} axes=$flat chips
@@ -79,17 +80,17 @@ read_topology() {
 
 tpus() { run gcloud compute tpus "$@" --project="$PROJECT" --zone="$ZONE" --quiet; }
 
-on() { # WORKER COMMAND: on that worker, or on all
+on() { # WORKER COMMAND: runs it on that worker, or on "all"
   tpus tpu-vm ssh "$NAME" --worker="$1" --command="$2"
 }
 
-worker() { # WORKER WORD...: worker.sh there, with these arguments
+worker() { # WORKER WORD...: runs worker.sh there, with these arguments
   local words
   printf -v words ' %q' "${@:2}"
   on "$1" "bash $worker$words"
 }
 
-state() { # prints the queued resource's state, or the TPU's where that is not READY; NONE where there is none
+state() { # prints the state of the queued resource, or of its TPU if that is not READY; NONE if there is none
   local found node
   if [[ -n $dry_run ]]; then
     tpus queued-resources describe "$NAME" --format='value(state.state)'
@@ -107,7 +108,7 @@ state() { # prints the queued resource's state, or the TPU's where that is not R
   echo "$found"
 }
 
-ask() { # WORD...: what the first worker's worker.sh answers; fails where the worker cannot be reached
+ask() { # WORD...: prints the answer of worker.sh on the first worker; fails if the worker cannot be reached
   local answer words
   printf -v words ' %q' "$@"
   words="if [ -f $worker ]; then bash $worker$words; else echo codex_jax: not installed; fi"
@@ -125,7 +126,7 @@ create() {
     *) bad "CAPACITY $CAPACITY: give spot, on-demand or reserved" ;;
   esac
   [[ -n $dry_run ]] || found=$(state)
-  [[ ${found:-} != UNKNOWN ]] || failed "cannot ask for $NAME: see above"
+  [[ ${found:-} != UNKNOWN ]] || failed "cannot read the state of $NAME: see above"
   if [[ ${found:-NONE} == NONE ]]; then
     tpus queued-resources create "$NAME" --node-id="$NAME" "${accelerator[@]}" --runtime-version="$runtime" \
       ${capacity[@]+"${capacity[@]}"} ${NETWORK:+--network="$NETWORK"} --async
@@ -136,21 +137,21 @@ create() {
     case $found in
       ACTIVE) return ;;
       FAILED | SUSPENDING | SUSPENDED | PREEMPTED | TERMINATED | STOPPED)
-        failed "$NAME is $found: slice.sh delete, then create it again; what is wrong stands in: gcloud compute tpus" \
+        failed "$NAME is $found: slice.sh delete, then create it again; for the reason run gcloud compute tpus" \
           "queued-resources describe $NAME --project=$PROJECT --zone=$ZONE" ;;
     esac
     sleep "$POLL"
   done
 }
 
-# The commit goes through the bucket, so that a slice made anew trains with the one that the run began with.
+# The commit is stored in the bucket, so that a slice that is created again runs the same one.
 install() {
   local source=gs://$BUCKET/source/$RUN.tar.gz hierarchical
   hierarchical=$(run gcloud storage buckets describe "gs://$BUCKET" --format='value(hierarchical_namespace.enabled)')
   [[ -n $dry_run || $hierarchical == [Tt]rue ]] ||
-    failed "gs://$BUCKET has no hierarchical namespace, without which a checkpoint is not finished whole: see README.md"
+    failed "gs://$BUCKET has no hierarchical namespace, which checkpoints need: see README.md"
   if [[ -z $keep ]]; then
-    [[ -z $(git -C "$root" status --porcelain --untracked-files=no) ]] || say "note: what is not committed is left out"
+    [[ -z $(git -C "$root" status --porcelain --untracked-files=no) ]] || say "note: uncommitted changes are left out"
     local archive
     archive=$(mktemp)
     git -C "$root" archive --format=tar.gz -o "$archive" HEAD
@@ -169,7 +170,7 @@ train() {
     [[ -z $dry_run ]] || worker 0 checkpoint "$RUN"
     [[ $step != "not installed" ]] || failed "$NAME has no codex_jax yet: slice.sh install"
     if [[ $step == none ]]; then
-      say "$RUN has no checkpoint yet: it starts anew"
+      say "$RUN has no checkpoint yet: starting from step 0"
       worker 0 forget "$RUN"
     else
       say "resuming $RUN from step $step"
@@ -177,15 +178,15 @@ train() {
     fi
   fi
   worker all start "$SIZE" "$RUN" "$DATA" "$DATA_DIR" ${flags[@]+"${flags[@]}"} ${train_flags[@]+"${train_flags[@]}"}
-  say "started: slice.sh status, slice.sh logs and slice.sh watch tell how it goes"
+  say "started: follow it with slice.sh status, slice.sh logs or slice.sh watch"
 }
 
-self() { # COMMAND FLAG...: another command of this script, with the same settings
+self() { # COMMAND FLAG...: runs another command of this script with the same settings
   local options=(${dry_run:+--dry-run})
   "$BASH" "$script" "$@" ${options[@]+"${options[@]}"} -- ${train_flags[@]+"${train_flags[@]}"}
 }
 
-recover() { # STATE: the slice anew
+recover() { # STATE: deletes the slice unless that is NONE, creates it again and resumes the run
   [[ $1 == NONE ]] || self delete
   self create && self install --keep && self train --resume
 }
@@ -207,7 +208,7 @@ watch() {
         if ! seen=$(ask progress); then
           say "$NAME: worker 0 does not answer"
         elif [[ $seen == "exit 0" ]]; then
-          say "$RUN is done: gs://$BUCKET/runs/$RUN. The slice costs until: slice.sh delete"
+          say "$RUN is done: gs://$BUCKET/runs/$RUN. The slice costs money until: slice.sh delete"
           return
         elif [[ $seen != running ]]; then
           step=$(ask checkpoint "$RUN") || step=$last
@@ -218,11 +219,11 @@ watch() {
           { self install --keep && self train --resume; } || say "$NAME: will try again"
         fi ;;
       SUSPENDING | SUSPENDED | FAILED | PREEMPTED | TERMINATED | STOPPED)
-        say "$NAME is $found: it is made anew"
+        say "$NAME is $found: creating it again"
         lost=yes
         recover "$found" || say "$NAME: will try again" ;;
       NONE)
-        [[ -n $lost ]] || failed "there is no slice $NAME: slice.sh create, install and train come first"
+        [[ -n $lost ]] || failed "there is no slice $NAME: run slice.sh create, install and train first"
         recover NONE || say "$NAME: will try again" ;;
       *) say "$NAME: $found" ;;
     esac
@@ -236,7 +237,7 @@ main() {
     create | install | train | watch | status | logs | delete) shift ;;
     -h | --help | help) usage; exit 0 ;;
     "") bad "give a command: create, install, train, watch, status, logs or delete (see --help)" ;;
-    *) bad "no command $command: there are create, install, train, watch, status, logs and delete (see --help)" ;;
+    *) bad "no command $command: use create, install, train, watch, status, logs or delete (see --help)" ;;
   esac
   dry_run="" resume="" keep="" train_flags=()
   while (($#)); do
@@ -248,11 +249,11 @@ main() {
       --) shift; train_flags=("$@"); break ;;
       --*)
         key=$(tr 'a-z-' 'A-Z_' <<<"${1#--}")
-        [[ " $SETTINGS " == *" $key "* ]] || bad "no flag $1 (see --help); flags of codex_jax.train come after --"
+        [[ " $SETTINGS " == *" $key "* ]] || bad "no flag $1 (see --help); flags of codex_jax.train follow after --"
         (($# > 1)) || bad "$1 needs a value"
         printf -v "$key" %s "$2"
         shift ;;
-      *) bad "what is $1? Settings are --name value (see --help)" ;;
+      *) bad "unexpected argument $1: settings are --name value (see --help)" ;;
     esac
     shift
   done
@@ -264,16 +265,16 @@ main() {
   TOPOLOGY=${TOPOLOGY:-$found}
   CAPACITY=${CAPACITY:-spot} POLL=${POLL:-60} RESTARTS=${RESTARTS:-3} WORKER=${WORKER:-0} BUCKET=${BUCKET:-}
   BUCKET=${BUCKET#gs://} BUCKET=${BUCKET%/} NETWORK=${NETWORK:-}
-  [[ $NAME =~ ^[a-z]([a-z0-9-]*[a-z0-9])?$ ]] || bad "NAME $NAME: give small letters, digits and dashes, a letter first"
-  [[ $RUN =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ ]] || bad "RUN $RUN: give letters, digits, dots, dashes and underscores"
-  [[ -z $BUCKET || $BUCKET =~ ^[a-z0-9][a-z0-9._-]*$ ]] || bad "BUCKET $BUCKET: give its name alone"
+  [[ $NAME =~ ^[a-z]([a-z0-9-]*[a-z0-9])?$ ]] || bad "NAME $NAME: use lower-case letters, digits and dashes, and begin with a letter"
+  [[ $RUN =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ ]] || bad "RUN $RUN: use letters, digits, dots, dashes and underscores"
+  [[ -z $BUCKET || $BUCKET =~ ^[a-z0-9][a-z0-9._-]*$ ]] || bad "BUCKET $BUCKET: give only the name of the bucket"
   [[ $POLL =~ ^[0-9]+(\.[0-9]+)?$ ]] || bad "POLL $POLL: give seconds"
   [[ $RESTARTS =~ ^[0-9]+$ ]] || bad "RESTARTS $RESTARTS: give a number"
-  [[ $WORKER =~ ^[0-9]+$ ]] || bad "WORKER $WORKER: give the number of one"
+  [[ $WORKER =~ ^[0-9]+$ ]] || bad "WORKER $WORKER: give its number"
   case $command in install | train | watch) need BUCKET DATA ;; esac
   [[ $command != create && $command != watch ]] || read_topology
   [[ -n $dry_run ]] || command -v gcloud >/dev/null || bad "no gcloud: https://cloud.google.com/sdk/docs/install"
-  # shellcheck disable=SC2163  # the names in it are what is exported
+  # shellcheck disable=SC2163  # exports the variables whose names are in $key
   for key in $SETTINGS; do export "$key"; done
   errors=$(mktemp)
   trap 'rm -f "$errors"' EXIT

@@ -1,24 +1,24 @@
 #!/usr/bin/env bash
-# What slice.sh has every worker of a slice do, from its home folder: codex_jax/ is the source, bucket/ the bucket.
+# slice.sh runs this on every worker of a slice. In the worker's home folder, codex_jax/ is the source and bucket/ the bucket.
 set -euo pipefail
 
-PYTHON=3.12 # the workers' own is 3.10
+PYTHON=3.12 # the system's Python on a worker is 3.10
 bucket=$HOME/bucket
 log=$HOME/train.log
 ended=$HOME/train.exit
 group=$HOME/train.pid
 
-data_path() { # DATA DATA_DIR: where a worker finds it; a path is taken from the home folder
+data_path() { # DATA DATA_DIR: prints the path of the data on a worker; relative paths start at the home folder
   local path=$1
   [[ $1 != gs://* ]] || path=${2%/}/$(basename "$1")
   [[ $path == /* ]] || path=$HOME/$path
   echo "$path"
 }
 
-# Nothing about files is remembered between two looks, as another worker may have written them; and files are kept here
-# until they are closed or synced, as an object cannot grow.
+# Metadata is not cached, because other workers write files too. Without streaming writes, a file stays on this machine until
+# it is closed or synced, because an object in a bucket cannot grow.
 mount_bucket() { # BUCKET
-  ls "$bucket" >/dev/null 2>&1 || fusermount -uz "$bucket" 2>/dev/null || true # a mount that died
+  ls "$bucket" >/dev/null 2>&1 || fusermount -uz "$bucket" 2>/dev/null || true # gcsfuse has died
   mkdir -p "$bucket"
   mountpoint -q "$bucket" || gcsfuse --implicit-dirs --enable-streaming-writes=false \
     --metadata-cache-ttl-secs=0 --metadata-cache-negative-ttl-secs=0 "$1" "$bucket"
@@ -50,7 +50,7 @@ install() { # BUCKET DATA DATA_DIR
   fi
 }
 
-stop() { # ends what start started, and waits until the chips are free again
+stop() { # stops what start started, and waits until the chips are free again
   local pid tries
   [[ -f $group ]] || return 0
   pid=$(cat "$group")
@@ -68,15 +68,15 @@ start() { # SIZE RUN DATA DATA_DIR FLAG...
   stop
   local data
   data=$(data_path "$3" "$4")
-  # Workers are reached one after the other, so the first ones wait for long.
-  # In a session of its own: it outlives the connection, and stop ends it whole.
+  # The workers are started one after the other, so the first ones must wait for a long time (--hosts.wait).
+  # In its own session it outlives the connection, and stop can stop all of its processes.
   setsid nohup bash "${BASH_SOURCE[0]}" supervise "$2" .venv-tpu/bin/python -m codex_jax.train \
     "experiments/codex.py:$1" --run-dir "$bucket/runs/$2" --data.path "$data" --hosts.wait 300 "${@:5}" \
     >>"$log" 2>&1 </dev/null &
   echo $! >"$group"
 }
 
-supervise() { # RUN COMMAND...: runs it, and keeps its exit code
+supervise() { # RUN COMMAND...: runs the command and saves its exit code
   local run=$bucket/runs/$1 code=0
   cd "$HOME/codex_jax"
   ulimit -n "$(ulimit -H -n)"
@@ -88,18 +88,18 @@ supervise() { # RUN COMMAND...: runs it, and keeps its exit code
   echo "$code" >"$ended"
 }
 
-keep_logs() { # RUN_DIR: what a preemption would take
+keep_logs() { # RUN_DIR: saves the logs regularly, because a preemption deletes the worker's disk
   while sleep "${LOG_SECONDS:-60}"; do save_logs "$1"; done
 }
 
-save_logs() { # RUN_DIR: an open file reaches the bucket when it is synced
+save_logs() { # RUN_DIR: copies the log to the bucket; an open file reaches the bucket when it is synced
   [[ -d $1 ]] || return 0
   mkdir -p "$1/logs"
   cp "$log" "$1/logs/$(hostname).log" || true
   find "$1" -maxdepth 2 \( -name metrics.jsonl -o -name '*.tfevents.*' \) -exec sync {} + || true
 }
 
-progress() { # running, exit CODE, or stopped (after a reboot, or before the first start)
+progress() { # prints running, exit CODE, or stopped (after a reboot, or before the first start)
   if [[ -f $ended ]]; then
     echo "codex_jax: exit $(cat "$ended")"
   elif [[ -f $group ]] && kill -0 "$(cat "$group")" 2>/dev/null; then
@@ -109,7 +109,7 @@ progress() { # running, exit CODE, or stopped (after a reboot, or before the fir
   fi
 }
 
-checkpoint() { # RUN: its newest step, or none
+checkpoint() { # RUN: prints the step of its newest checkpoint, or none
   local step="" folder=$bucket/runs/$1/checkpoints
   mount_bucket "$(cat "$HOME/bucket.name")"
   ls "$bucket" >/dev/null
@@ -119,7 +119,7 @@ checkpoint() { # RUN: its newest step, or none
   echo "codex_jax: ${step:-none}"
 }
 
-forget() { # RUN: one that has no checkpoint may start anew in its folder
+forget() { # RUN: lets a run without a checkpoint start again in its folder
   rm -f "$bucket/runs/$1/config.json"
 }
 

@@ -1,4 +1,4 @@
-"""Source files to build small corpora from: repositories with copies, near copies and files that filters reject."""
+"""Source files for small corpora: repositories with copies, near copies and files that filters reject."""
 
 import json
 import random

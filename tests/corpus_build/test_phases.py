@@ -32,22 +32,22 @@ def documents(out, split="train"):
     return sorted(token_savings.texts(data, split, load_tokenizer(str(data.tokenizer_dir))))
 
 
-def test_copies_go_and_the_rest_is_there_whole(tmp_path):
+def test_copies_are_dropped_and_all_else_is_kept(tmp_path):
     source = write_repositories(tmp_path / "src")
     assert build([f"dir:{source}"], tmp_path / "d") == 0
-    made = manifest(tmp_path / "d")
+    built = manifest(tmp_path / "d")
     expected = {"auto_generated": 1, "not_decodable": 1, "duplicate": 6, "near_duplicate": 6}
-    assert made["dropped"] == expected
-    found = [text for split in made["splits"] for text in documents(tmp_path / "d", split)]
+    assert built["dropped"] == expected
+    found = [text for split in built["splits"] for text in documents(tmp_path / "d", split)]
     files = {path.read_text() for path in source.glob("r*/m*.py")}
-    # Of a file and its copies the first by key stays, whichever that is.
-    assert len(found) == len(files) == sum(split["documents"] for split in made["splits"].values())
+    # Of a file and its copies the one with the smallest key is kept.
+    assert len(found) == len(files) == sum(split["documents"] for split in built["splits"].values())
     squeezed = {"".join(text.split()).removesuffix("last=1") for text in files}
     assert {"".join(text.split()).removesuffix("last=1") for text in found} == squeezed
     assert not (tmp_path / "d" / "1.0.0" / "work").exists()
 
 
-def test_nothing_depends_on_workers_parts_or_the_order_of_sources(tmp_path):
+def test_the_digest_does_not_depend_on_workers_or_the_order_of_sources(tmp_path):
     one, other = write_lines(tmp_path / "a.jsonl"), write_lines(tmp_path / "b.jsonl", seed=1)
     assert build([f"jsonl:{one}", f"jsonl:{other}"], tmp_path / "x" / "d", "--workers", "1") == 0
     assert build([f"jsonl:{other}", f"jsonl:{one}"], tmp_path / "y" / "d", "--workers", "3") == 0
@@ -68,7 +68,7 @@ def test_splits_are_recorded_and_stable_when_the_corpus_grows(tmp_path):
         assert 0.04 < share < 0.06
 
 
-def test_weights_repeat_and_thin_out_training_documents_alone(tmp_path):
+def test_weights_repeat_and_thin_out_training_documents_only(tmp_path):
     sources = [f"jsonl:{write_lines(tmp_path / f'{name}.jsonl', 200, seed, 50)}" for seed, name in enumerate("ab")]
     assert build(sources, tmp_path / "once") == 0
     assert build(sources, tmp_path / "mixed", "--weights", "0.5", "2") == 0
@@ -85,7 +85,7 @@ def test_weights_repeat_and_thin_out_training_documents_alone(tmp_path):
         assert documents(tmp_path / "mixed", split) == documents(tmp_path / "once", split)
 
 
-def test_what_a_benchmark_holds_is_dropped_and_listed(tmp_path):
+def test_documents_that_contain_a_benchmark_problem_are_dropped_and_listed(tmp_path):
     from codex_jax.problems.load import load_problems
 
     source = write_repositories(tmp_path / "src", 6)
@@ -99,7 +99,7 @@ def test_what_a_benchmark_holds_is_dropped_and_listed(tmp_path):
     assert "contaminated" not in manifest(tmp_path / "open")["dropped"]
 
 
-def test_shards_are_as_many_as_their_size_needs(tmp_path):
+def test_the_number_of_shards_follows_from_their_size(tmp_path):
     source = f"jsonl:{write_lines(tmp_path / 'a.jsonl', 100)}"
     args = [source, "--out", str(tmp_path / "d"), "--tokenizer", "p50k", "--seq-len", "64", "--shard-bytes", "20000"]
     assert cli.run(corpus.main, corpus.Args, args) == 0
@@ -112,8 +112,8 @@ def command(sources, out):
     return [sys.executable, "-m", "codex_jax.corpus", *sources, "--out", str(out), *FLAGS, "--workers", "2"]
 
 
-def interrupted(sources, out, when):
-    """Starts a build and kills all of it once `when` says that the unfinished folder holds enough."""
+def kill_when(sources, out, when):
+    """Starts a build and kills it as soon as when(unfinished folder) is true."""
     process = subprocess.Popen(
         command(sources, out), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
     )
@@ -129,10 +129,10 @@ def interrupted(sources, out, when):
 
 
 @pytest.mark.parametrize("stage", ["work/read-*.json", "work/tokens-*.json", "d-train*"])
-def test_a_killed_build_goes_on_and_ends_with_the_same_digest(tmp_path, stage):
+def test_a_killed_build_resumes_and_ends_with_the_same_digest(tmp_path, stage):
     sources = [f"jsonl:{write_lines(tmp_path / f'{n}.jsonl', 150, n)}" for n in range(6)]
     assert build(sources, tmp_path / "whole" / "d") == 0
-    staging = interrupted(sources, tmp_path / "d", lambda folder: any(folder.glob(stage)))
+    staging = kill_when(sources, tmp_path / "d", lambda folder: any(folder.glob(stage)))
     done = {path: path.stat().st_mtime_ns for path in staging.glob("work/read-*.json")}
     assert done
     process = subprocess.run(command(sources, tmp_path / "d"), check=True, capture_output=True, text=True)
@@ -140,9 +140,9 @@ def test_a_killed_build_goes_on_and_ends_with_the_same_digest(tmp_path, stage):
     assert manifest(tmp_path / "d")["digest"] in process.stdout
 
 
-def test_what_was_read_before_the_kill_is_not_read_again(tmp_path):
+def test_finished_parts_are_not_read_again_after_a_kill(tmp_path):
     sources = [f"jsonl:{write_lines(tmp_path / f'{n}.jsonl', 150, n)}" for n in range(6)]
-    staging = interrupted(sources, tmp_path / "d", lambda folder: any(folder.glob("work/tokens-*.json")))
+    staging = kill_when(sources, tmp_path / "d", lambda folder: any(folder.glob("work/tokens-*.json")))
     before = {path.name: path.stat().st_ino for path in staging.glob("work/read-*.texts")}
     assert len(before) == 6
     process = subprocess.Popen(command(sources, tmp_path / "d"), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
@@ -153,7 +153,7 @@ def test_what_was_read_before_the_kill_is_not_read_again(tmp_path):
     assert process.wait() == 0
 
 
-def test_an_interrupt_says_one_line_and_the_build_goes_on(tmp_path):
+def test_an_interrupt_prints_one_line_and_the_build_resumes(tmp_path):
     sources = [f"jsonl:{write_lines(tmp_path / f'{n}.jsonl', 150, n)}" for n in range(6)]
     pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command(sources, tmp_path / "d"), start_new_session=True, **pipes) as process:
@@ -161,17 +161,17 @@ def test_an_interrupt_says_one_line_and_the_build_goes_on(tmp_path):
             time.sleep(0.005)
         os.killpg(process.pid, signal.SIGINT)
         _, errors = process.communicate()
-    # Which of the two comes first is up to the machine: its own interrupt, or word of the workers' end.
+    # The main process sees either its own interrupt or the end of its workers first.
     assert process.returncode in (130, 2)
     assert "Traceback" not in errors
     assert build(sources, tmp_path / "d") == 0
 
 
-def test_a_killed_build_may_be_followed_by_one_with_other_settings(tmp_path):
+def test_a_build_with_other_settings_may_follow_a_killed_one(tmp_path):
     sources = [f"jsonl:{write_lines(tmp_path / f'{n}.jsonl', 150, n)}" for n in range(3)]
     other = ["--shards", "2", "--seq-len", "40", "--tokenizer", "p50k"]
     assert build(sources, tmp_path / "whole" / "d", *other) == 0
-    interrupted(sources, tmp_path / "d", lambda folder: any(folder.glob("d-train*3")))
+    kill_when(sources, tmp_path / "d", lambda folder: any(folder.glob("d-train*3")))
     assert build(sources, tmp_path / "d", *other) == 0
     names = {path.name for path in (tmp_path / "whole" / "d" / "1.0.0").iterdir()}
     assert {path.name for path in (tmp_path / "d" / "1.0.0").iterdir()} == names
@@ -179,13 +179,13 @@ def test_a_killed_build_may_be_followed_by_one_with_other_settings(tmp_path):
     assert open_dataset(tmp_path / "d").manifest["seq_len"] == 40
 
 
-def test_a_full_disk_leaves_nothing_broken_and_the_build_goes_on(tmp_path):
+def test_a_build_resumes_after_a_full_disk(tmp_path):
     sources = [f"jsonl:{write_lines(tmp_path / f'{n}.jsonl', 150, n)}" for n in range(3)]
     assert build(sources, tmp_path / "whole" / "d") == 0
     size = max(path.stat().st_size for path in (tmp_path / "whole" / "d" / "1.0.0").glob("d-train*"))
 
     def small_files():
-        # A write beyond this size fails as one to a full disk does, in the workers too.
+        # Writes beyond this size fail like those to a full disk, in the workers too.
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, size // 2))
 
@@ -205,7 +205,7 @@ def test_a_full_disk_leaves_nothing_broken_and_the_build_goes_on(tmp_path):
     assert manifest(tmp_path / "d")["digest"] == manifest(tmp_path / "whole" / "d")["digest"]
 
 
-# Python ignores SIGXFSZ by itself; this only runs the command as -m would.
+# Runs the command as -m would.
 LIMITED = "import runpy, sys; sys.argv[0] = 'corpus'; runpy.run_module('codex_jax.corpus', run_name='__main__')"
 
 
@@ -240,7 +240,7 @@ def test_bad_input(tmp_path, capsys):
     assert "--beam" in capsys.readouterr().err
 
 
-def test_one_damaged_file_does_not_cost_what_was_read(tmp_path, capsys):
+def test_a_damaged_file_does_not_discard_finished_parts(tmp_path, capsys):
     good = write_lines(tmp_path / "a.jsonl", 200)
     whole = __import__("gzip").compress(write_lines(tmp_path / "b.jsonl", 200, 1).read_bytes())
     damaged = tmp_path / "z.jsonl.gz"
@@ -263,8 +263,8 @@ def test_malformed_documents_are_counted(tmp_path):
     assert dropped == {"empty": 1, "malformed_line": 2, "missing_text": 2, "not_decodable": 1}
 
 
-def test_stats_show_what_runs_of_spaces_save(tmp_path, capsys):
-    source = Path(corpus.__file__).parent  # real code: of made-up text there is little to learn
+def test_stats_show_the_savings_by_runs_of_spaces(tmp_path, capsys):
+    source = Path(corpus.__file__).parent  # real code: random identifiers would teach a tokenizer little
     assert build([f"dir:{source}"], tmp_path / "d") == 0
     capsys.readouterr()
     assert cli.run(token_savings.main, token_savings.Args, [str(tmp_path / "d"), "--vocab", "700"]) == 0

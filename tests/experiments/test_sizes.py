@@ -1,4 +1,4 @@
-"""The experiments of the paper's sizes, and make train-SIZE and plan-SIZE."""
+"""The experiments of the paper's model sizes, and the targets train-SIZE and plan-SIZE of the Makefile."""
 
 import math
 import os
@@ -17,15 +17,15 @@ ROOT = Path(__file__).parents[2]
 
 
 def make(*arguments):
-    """What make would run."""
-    # make test hands its own settings down.
+    """(exit code, the commands that make would run)."""
+    # `make test` passes its own settings on in the environment.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     command = ["make", "-n", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    return done.returncode, re.sub(r"\s+", " ", done.stdout.replace("\\\n", " ") + done.stderr)
+    completed = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return completed.returncode, re.sub(r"\s+", " ", completed.stdout.replace("\\\n", " ") + completed.stderr)
 
 
-def test_steps_see_all_tokens_and_no_step_more():
+def test_the_number_of_steps_is_the_smallest_that_sees_all_tokens():
     assert steps_for(100e9, 256) == 190_735
     assert 190_734 * 256 * 2048 < 100e9 <= 190_735 * 256 * 2048
     assert steps_for(4096, 2) == 1
@@ -54,37 +54,39 @@ def test_its_batch_divides_over_its_slice(size):
     chip, shape = parse_topology(config.topology)
     devices = chip.cores * math.prod(shape)
     mesh = asdict(config.mesh)
-    splits = {name: mesh.pop(name) for name in ("data", "fsdp")}  # the batch; one of all axes may be -1: what is left
+    splits = {
+        name: mesh.pop(name) for name in ("data", "fsdp")
+    }  # the axes that split the batch; -1 takes the remaining devices
     assert devices % math.prod(abs(size) for size in (*mesh.values(), *splits.values())) == 0
     assert config.batch_size % (devices // math.prod(mesh.values()) * config.accumulation) == 0
 
 
 def test_make_train():
-    code, shown = make("train-2.5b")
+    code, output = make("train-2.5b")
     assert code == 0
-    assert shown.rstrip().endswith(".venv/bin/python -m codex_jax.train experiments/codex.py:2.5b")
-    code, shown = make("train-12m", "EXTRA=tpu", "DATA=d/n", "RUN=runs/x", "ARGS=--steps 10 --resume")
+    assert output.rstrip().endswith(".venv/bin/python -m codex_jax.train experiments/codex.py:2.5b")
+    code, output = make("train-12m", "EXTRA=tpu", "DATA=d/n", "RUN=runs/x", "ARGS=--steps 10 --resume")
     assert code == 0
-    wanted = "codex_jax.train experiments/codex.py:12m --data.path d/n --run-dir runs/x --steps 10 --resume"
-    assert f".venv-tpu/bin/python -m {wanted}" in shown
+    expected = "codex_jax.train experiments/codex.py:12m --data.path d/n --run-dir runs/x --steps 10 --resume"
+    assert f".venv-tpu/bin/python -m {expected}" in output
 
 
 def test_make_plan():
-    code, shown = make("plan-12b")
+    code, output = make("plan-12b")
     assert code == 0
-    assert shown.rstrip().endswith(".venv-tpu/bin/python -m codex_jax.plan experiments/codex.py:12b")
-    _, shown = make("plan-85m", "TOPOLOGY=v4:4x4x4", "ARGS=--json")
-    assert "codex_jax.plan experiments/codex.py:85m --topology v4:4x4x4 --json" in shown
+    assert output.rstrip().endswith(".venv-tpu/bin/python -m codex_jax.plan experiments/codex.py:12b")
+    _, output = make("plan-85m", "TOPOLOGY=v4:4x4x4", "ARGS=--json")
+    assert "codex_jax.plan experiments/codex.py:85m --topology v4:4x4x4 --json" in output
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_make_knows_every_size(size):
+def test_make_has_targets_for_every_size(size):
     for target in ("train", "plan"):
-        code, shown = make(f"{target}-{size}")
-        assert code == 0, shown
+        code, output = make(f"{target}-{size}")
+        assert code == 0, output
 
 
-def test_make_refuses_another_size():
-    code, shown = make("train-7b")
+def test_make_refuses_an_unknown_size():
+    code, output = make("train-7b")
     assert code == 2
-    assert "No rule to make target 'train-7b'" in shown
+    assert "No rule to make target 'train-7b'" in output

@@ -1,4 +1,4 @@
-"""experiments/tpu, with a gcloud that only plays Cloud TPU."""
+"""The scripts of experiments/tpu, with a simulated gcloud."""
 
 import json
 import os
@@ -15,9 +15,9 @@ from codex_jax.planning.chips import SHAPES
 FOLDER = Path(__file__).parents[2] / "experiments/tpu"
 SCRIPTS = sorted(FOLDER.glob("*.sh"))
 DATA = "gs://b/data/github_python"
-GIVEN = {"PROJECT": "p", "ZONE": "z", "SIZE": "12b", "BUCKET": "gs://b", "DATA": DATA, "POLL": "0"}
+SETTINGS = {"PROJECT": "p", "ZONE": "z", "SIZE": "12b", "BUCKET": "gs://b", "DATA": DATA, "POLL": "0"}
 
-# It notes every call, and answers from lists in FAKE, of which the last item stays.
+# Records every call, and answers with the next item of a list in the folder FAKE; the last item is repeated.
 GCLOUD = f"""#!{sys.executable}
 import json, os, sys
 folder = os.environ["FAKE"]
@@ -26,24 +26,24 @@ with open(folder + "/calls", "a") as file:
 
 def answer(name):
     path = f"{{folder}}/{{name}}.json"
-    left = json.load(open(path))
-    if len(left) > 1:
-        json.dump(left[1:], open(path, "w"))
-    return left[0]
+    answers = json.load(open(path))
+    if len(answers) > 1:
+        json.dump(answers[1:], open(path, "w"))
+    return answers[0]
 
 words = " ".join(sys.argv[1:])
 if "queued-resources describe" in words:
-    found = answer("states")
-    if found == "NONE":
+    state = answer("states")
+    if state == "NONE":
         sys.exit("ERROR: (gcloud) NOT_FOUND: no such resource")
-    print(found)
+    print(state)
 elif "tpu-vm describe" in words:
     print(answer("nodes"))
 elif "worker.sh progress" in words:
-    found = answer("progress")
-    if found == "unreachable":
+    progress = answer("progress")
+    if progress == "unreachable":
         sys.exit("ERROR: ssh failed")
-    print("codex_jax: " + found)
+    print("codex_jax: " + progress)
 elif "worker.sh checkpoint" in words:
     print("codex_jax: " + answer("checkpoints"))
 elif "buckets describe" in words:
@@ -53,12 +53,12 @@ elif "buckets describe" in words:
 
 @pytest.fixture
 def cloud(tmp_path):
-    """A function that sets what the fake answers, runs slice.sh, and returns (exit code, stderr, calls)."""
+    """A function that sets the simulated gcloud's answers, runs slice.sh and returns (exit code, stderr, calls)."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/gcloud").write_text(GCLOUD)
     (tmp_path / "bin/gcloud").chmod(0o755)
 
-    def slice_sh(*arguments, settings=GIVEN, **answers):
+    def slice_sh(*arguments, settings=SETTINGS, **answers):
         defaults = {"states": ["ACTIVE"], "nodes": ["READY"], "progress": ["exit 0"], "checkpoints": ["none"]}
         for name, values in {**defaults, "hierarchical": ["True"], **answers}.items():
             (tmp_path / f"{name}.json").write_text(json.dumps(values))
@@ -74,14 +74,14 @@ def cloud(tmp_path):
 
 
 def changes(calls):
-    """What the calls do, in order, without those that only ask."""
+    """The kinds of the calls that change something, in order."""
     kinds = ("create", "delete", "install", "start", "forget")
     marks = (*(f"queued-resources {kind} " for kind in kinds[:2]), *(f"worker.sh {kind} " for kind in kinds[2:]))
     return [kind for call in calls for kind, mark in zip(kinds, marks, strict=True) if mark in call]
 
 
 def started(calls):
-    """The commands that started training."""
+    """The calls that started training."""
     return [call for call in calls if "worker.sh start " in call]
 
 
@@ -93,15 +93,15 @@ def test_syntax(script):
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_shellcheck(script):
-    found = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    if not found:
-        pytest.skip("shellcheck (extra dev) is not there")
-    done = subprocess.run([found, str(script)], capture_output=True, text=True, check=False)
+    shellcheck = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if not shellcheck:
+        pytest.skip("shellcheck (extra dev) is not installed")
+    done = subprocess.run([shellcheck, str(script)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize(
-    ("command", "shown"),
+    ("command", "text"),
     [
         (["create"], "gcloud compute tpus queued-resources create codex-12b --node-id=codex-12b"),
         (["install"], "gcloud storage cp"),
@@ -114,17 +114,17 @@ def test_shellcheck(script):
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else "",
 )
-def test_a_dry_run_shows_the_commands_and_runs_none(cloud, command, shown):
-    code, told, calls = cloud(*command, "--dry-run")
-    assert code == 0, told
+def test_a_dry_run_prints_the_commands_and_runs_none(cloud, command, text):
+    code, output, calls = cloud(*command, "--dry-run")
+    assert code == 0, output
     assert calls == []
-    assert shown in told
-    assert all(line.startswith("+ gcloud ") or not line.startswith("+") for line in told.splitlines())
+    assert text in output
+    assert all(line.startswith("+ gcloud ") or not line.startswith("+") for line in output.splitlines())
 
 
-def test_a_dry_run_of_watch_shows_the_whole_recovery(cloud):
-    _, told, _ = cloud("watch", "--dry-run")
-    commands = [line for line in told.splitlines() if line.startswith("+")]
+def test_a_dry_run_of_watch_prints_the_whole_recovery(cloud):
+    _, output, _ = cloud("watch", "--dry-run")
+    commands = [line for line in output.splitlines() if line.startswith("+")]
     assert changes([line.replace("\\ ", " ") for line in commands]) == ["delete", "create", "install", "start"]
     assert "--resume" in commands[-1]
 
@@ -147,10 +147,10 @@ def test_accelerators(cloud, topology, flags):
     assert create.endswith("--project=p --zone=z --quiet")
 
 
-def test_every_topology_that_plan_knows_can_be_asked_for(cloud):
+def test_every_topology_that_plan_knows_can_be_created(cloud):
     for chip, shapes in SHAPES.items():
-        code, told, _ = cloud("create", "--topology", f"{chip}:{shapes[-1]}", "--dry-run")
-        assert code == 0, told
+        code, output, _ = cloud("create", "--topology", f"{chip}:{shapes[-1]}", "--dry-run")
+        assert code == 0, output
 
 
 @pytest.mark.parametrize(("capacity", "flag"), [("spot", "--spot"), ("reserved", "--reserved"), ("on-demand", "")])
@@ -160,20 +160,20 @@ def test_capacity(cloud, capacity, flag):
     assert [word for word in create if word in ("--spot", "--reserved")] == ([flag] if flag else [])
 
 
-def test_create_waits(cloud):
+def test_create_waits_until_the_slice_is_active(cloud):
     states = ["NONE", "WAITING_FOR_RESOURCES", "UNKNOWN", "PROVISIONING", "ACTIVE"]
-    code, told, calls = cloud("create", states=states)
+    code, output, calls = cloud("create", states=states)
     assert code == 0
     assert changes(calls) == ["create"]
-    assert "codex-12b: PROVISIONING" in told
+    assert "codex-12b: PROVISIONING" in output
     code, _, calls = cloud("create", states=["PROVISIONING", "ACTIVE"])  # as after ^C
     assert (code, changes(calls)) == (0, [])
-    code, told, calls = cloud("create", states=["NONE", "FAILED"])
+    code, output, calls = cloud("create", states=["NONE", "FAILED"])
     assert code == 1
-    assert "slice.sh delete" in told
+    assert "slice.sh delete" in output
 
 
-def test_install_brings_a_commit_and_again_the_same(cloud):
+def test_install_uploads_the_commit_unless_it_keeps_the_last_one(cloud):
     code, _, calls = cloud("install")
     assert code == 0
     assert any(call.startswith("storage cp ") and call.endswith(" gs://b/source/codex_12b.tar.gz") for call in calls)
@@ -183,25 +183,25 @@ def test_install_brings_a_commit_and_again_the_same(cloud):
     assert not any(call.startswith("storage cp ") for call in calls)
 
 
-def test_a_flat_bucket_is_refused(cloud):
-    code, told, calls = cloud("install", hierarchical=[""])
+def test_a_bucket_without_hierarchical_namespace_is_refused(cloud):
+    code, output, calls = cloud("install", hierarchical=[""])
     assert code == 1
-    assert "hierarchical namespace" in told
+    assert "hierarchical namespace" in output
     assert len(calls) == 1
 
 
-def test_train_passes_flags_on_as_they_are(cloud):
+def test_train_passes_flags_on_unchanged(cloud):
     code, _, calls = cloud("train", "--run", "x", "--", "--name", "two words", "--mesh.model", "4")
     assert code == 0
     assert "worker.sh start 12b x gs://b/data/github_python data --name two\\ words --mesh.model 4" in calls[-1]
     assert "--resume" not in calls[-1]
 
 
-def test_resume_before_the_first_checkpoint_starts_anew(cloud):
-    _, told, calls = cloud("train", "--resume", checkpoints=["none"])
+def test_resume_before_the_first_checkpoint_starts_from_step_0(cloud):
+    _, output, calls = cloud("train", "--resume", checkpoints=["none"])
     assert changes(calls) == ["forget", "start"]
     assert "--resume" not in calls[-1]
-    assert "starts anew" in told
+    assert "starting from step 0" in output
     _, _, calls = cloud("train", "--resume", checkpoints=["250"])
     assert changes(calls) == ["start"]
     assert "--resume" in calls[-1]
@@ -218,69 +218,69 @@ def test_resume_before_the_first_checkpoint_starts_anew(cloud):
     ],
     ids=["suspended", "preempted", "failed"],
 )
-def test_watch_makes_a_lost_slice_anew_and_resumes(cloud, lost):
+def test_watch_creates_a_lost_slice_again_and_resumes(cloud, lost):
     progress = ["running", "exit 0"]
-    code, told, calls = cloud("watch", "--", "--mesh.model", "4", progress=progress, checkpoints=["500"], **lost)
-    assert code == 0, told
+    code, output, calls = cloud("watch", "--", "--mesh.model", "4", progress=progress, checkpoints=["500"], **lost)
+    assert code == 0, output
     assert changes(calls) == ["delete", "create", "install", "start"]
     assert "--worker=all" in started(calls)[0]
     assert " --resume --mesh.model 4" in started(calls)[0]
-    assert not any(call.startswith("storage cp ") for call in calls)  # the commit it began with
-    assert "codex_12b is done" in told
+    assert not any(call.startswith("storage cp ") for call in calls)  # the same commit as before
+    assert "codex_12b is done" in output
 
 
-def test_watch_tries_again_where_making_it_anew_fails(cloud):
+def test_watch_tries_again_where_creating_the_slice_fails(cloud):
     states = ["SUSPENDED", "NONE", "FAILED", "FAILED", "NONE", "ACTIVE"]
-    code, told, calls = cloud("watch", states=states, checkpoints=["500"])
-    assert code == 0, told
+    code, output, calls = cloud("watch", states=states, checkpoints=["500"])
+    assert code == 0, output
     assert changes(calls) == ["delete", "create", "delete", "create", "install", "start"]
 
 
-def test_watch_resumes_after_a_crash_but_not_for_ever(cloud):
+def test_watch_resumes_after_a_crash_but_not_forever(cloud):
     code, _, calls = cloud("watch", progress=["exit 134", "unreachable", "stopped", "exit 0"], checkpoints=["500"])
     assert code == 0
     assert changes(calls) == ["install", "start"] * 2
     assert all("--resume" in call for call in started(calls))
-    code, told, calls = cloud("watch", "--restarts", "2", progress=["exit 2"], checkpoints=["500"])
+    code, output, calls = cloud("watch", "--restarts", "2", progress=["exit 2"], checkpoints=["500"])
     assert code == 1
     assert changes(calls) == ["install", "start"] * 2
-    assert "slice.sh logs" in told
+    assert "slice.sh logs" in output
 
 
-def test_watch_does_not_make_what_nobody_made(cloud):
-    code, told, calls = cloud("watch", states=["NONE"])
+def test_watch_does_not_create_a_slice_that_was_never_created(cloud):
+    code, output, calls = cloud("watch", states=["NONE"])
     assert code == 1
-    assert "there is no slice codex-12b" in told
+    assert "there is no slice codex-12b" in output
     assert changes(calls) == []
 
 
 @pytest.mark.parametrize(
     ("arguments", "settings", "message"),
     [
-        ([], GIVEN, "give a command"),
-        (["start"], GIVEN, "no command start"),
+        ([], SETTINGS, "give a command"),
+        (["start"], SETTINGS, "no command start"),
         (["create"], {"ZONE": "z", "SIZE": "12b"}, "PROJECT is not given: add --project or export PROJECT"),
         (["train"], {"PROJECT": "p", "ZONE": "z", "SIZE": "12b"}, "BUCKET is not given"),
-        (["train"], {**GIVEN, "DATA": ""}, "DATA is not given"),
-        (["create", "--size", "7b"], GIVEN, "experiments/codex.py has no such size"),
-        (["create", "--topology", "v5e"], GIVEN, "TOPOLOGY v5e: give CHIP:SHAPE"),
-        (["create", "--topology", "v4:8x8"], GIVEN, "TOPOLOGY v4:8x8"),
-        (["create", "--topology", "v9:8x8"], GIVEN, "the chip must be"),
-        (["create", "--capacity", "free"], GIVEN, "CAPACITY free"),
-        (["create", "--name", "A b"], GIVEN, "NAME A b"),
-        (["train", "--run", "$(touch x)"], GIVEN, "RUN $(touch x)"),
-        (["train", "--bucket", "b/c"], GIVEN, "BUCKET b/c"),
-        (["watch", "--poll", "soon"], GIVEN, "POLL soon"),
-        (["watch", "--poll"], GIVEN, "--poll needs a value"),
-        (["train", "--steps", "3"], GIVEN, "no flag --steps"),
+        (["train"], {**SETTINGS, "DATA": ""}, "DATA is not given"),
+        (["create", "--size", "7b"], SETTINGS, "experiments/codex.py has no such size"),
+        (["create", "--topology", "v5e"], SETTINGS, "TOPOLOGY v5e: give CHIP:SHAPE"),
+        (["create", "--topology", "v4:8x8"], SETTINGS, "TOPOLOGY v4:8x8"),
+        (["create", "--topology", "v9:8x8"], SETTINGS, "the chip must be"),
+        (["create", "--capacity", "free"], SETTINGS, "CAPACITY free"),
+        (["create", "--name", "A b"], SETTINGS, "NAME A b"),
+        (["train", "--run", "$(touch x)"], SETTINGS, "RUN $(touch x)"),
+        (["train", "--bucket", "b/c"], SETTINGS, "BUCKET b/c"),
+        (["watch", "--poll", "soon"], SETTINGS, "POLL soon"),
+        (["watch", "--poll"], SETTINGS, "--poll needs a value"),
+        (["train", "--steps", "3"], SETTINGS, "no flag --steps"),
     ],
 )
 def test_bad_input_is_one_line_and_two(cloud, arguments, settings, message):
-    code, told, calls = cloud(*arguments, settings=settings)
+    code, output, calls = cloud(*arguments, settings=settings)
     assert code == 2
-    assert told.startswith("error: ")
-    assert message in told
-    assert told.count("\n") == 1
+    assert output.startswith("error: ")
+    assert message in output
+    assert output.count("\n") == 1
     assert calls == []
 
 
@@ -291,12 +291,12 @@ def test_help(cloud):
 
 @pytest.fixture
 def host(tmp_path):
-    """A worker's home folder, with a Python that says what it is called with; a function that runs worker.sh there."""
+    """A function that runs worker.sh in a worker's home folder, with a Python that prints its arguments."""
     (tmp_path / "codex_jax/.venv-tpu/bin").mkdir(parents=True)
     python = tmp_path / "codex_jax/.venv-tpu/bin/python"
     python.write_text('#!/usr/bin/env bash\nprintf "<%s>" "$@"; echo\nsleep "${SLEEP:-0}"\nexit "${EXIT:-0}"\n')
     (tmp_path / "bin").mkdir()
-    # The bucket is a plain folder.
+    # The mount of the bucket is a normal folder.
     (tmp_path / "bin/mountpoint").write_text("#!/bin/sh\nexit 0\n")
     for path in (python, tmp_path / "bin/mountpoint"):
         path.chmod(0o755)
@@ -313,27 +313,27 @@ def host(tmp_path):
     return worker_sh
 
 
-def wait_for(what, wanted):
-    """Until what() is wanted, five seconds at most."""
-    end = time.monotonic() + 5
-    while (found := what()) != wanted and time.monotonic() < end:
+def wait_for(function, expected):
+    """Waits, at most a minute, until function() returns `expected`."""
+    end = time.monotonic() + 60
+    while (actual := function()) != expected and time.monotonic() < end:
         time.sleep(0.05)
-    assert found == wanted
+    assert actual == expected
 
 
-def test_a_worker_trains_and_keeps_its_log_in_the_bucket(host):
+def test_a_worker_trains_and_saves_its_log_in_the_bucket(host):
     assert host("progress") == "codex_jax: stopped"
     host("start", "12b", "r", "gs://b/data/x", "data", "--resume", "--name", "two words", EXIT="3")
     wait_for(lambda: host("progress"), "codex_jax: exit 3")
     run = f"{host.home}/bucket/runs/r"
     flags = f"<--run-dir><{run}><--data.path><{host.home}/data/x><--hosts.wait><300><--resume><--name><two words>"
-    wanted = f"<-m><codex_jax.train><experiments/codex.py:12b>{flags}"
+    expected = f"<-m><codex_jax.train><experiments/codex.py:12b>{flags}"
     logs = list((host.home / "bucket/runs/r/logs").iterdir())
-    assert wanted in (host.home / "train.log").read_text()
-    assert wanted in logs[0].read_text()
+    assert expected in (host.home / "train.log").read_text()
+    assert expected in logs[0].read_text()
 
 
-def test_a_worker_ends_what_runs_before_it_starts_again(host):
+def test_a_worker_stops_the_running_process_before_it_starts_again(host):
     host("start", "12b", "r", "bucket/d", "data", SLEEP="60")
     assert host("progress") == "codex_jax: running"
     first = int((host.home / "train.pid").read_text())
@@ -344,7 +344,7 @@ def test_a_worker_ends_what_runs_before_it_starts_again(host):
     assert f"<--data.path><{host.home}/bucket/d>" in (host.home / "train.log").read_text()
 
 
-def test_a_worker_names_the_newest_finished_checkpoint(host):
+def test_a_worker_reports_the_newest_finished_checkpoint(host):
     assert host("checkpoint", "r") == "codex_jax: none"
     for name in ("500", "1000", "1500.orbax-checkpoint-tmp"):
         (host.home / "bucket/runs/r/checkpoints" / name).mkdir(parents=True)

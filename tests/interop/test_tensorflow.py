@@ -9,7 +9,7 @@ from codex_jax.records.dataset import open_dataset
 from codex_jax.records.example import encode
 from codex_jax.records.tfrecord import frame
 from codex_jax.records.writer import shard_name
-from codex_jax.runs.metrics import MetricsLog
+from codex_jax.runs.metrics import open_metrics
 
 EXAMPLES = [
     {"tokens": b"\1\2\3"},
@@ -98,9 +98,9 @@ def events(folder):
 
 def test_tensorboard_events_contain_the_logged_values(tmp_path):
     logged = {step: {"loss": 5 / step, "learning_rate": 1e-4 * step, "tokens": 4096.0 * step} for step in (1, 2, 30)}
-    with MetricsLog(tmp_path, 0) as log:
+    with open_metrics(tmp_path, 0) as write:
         for step, values in logged.items():
-            log.write(step, **values)
+            write(step, **values)
     values_by_step = {}
     for event in events(tmp_path):
         for value in event.summary.value:
@@ -111,10 +111,10 @@ def test_tensorboard_events_contain_the_logged_values(tmp_path):
 
 
 def test_a_resumed_run_makes_tensorboard_drop_later_steps(tmp_path):
-    with MetricsLog(tmp_path, 0) as log:
+    with open_metrics(tmp_path, 0) as write:
         for step in (1, 2, 3):
-            log.write(step, loss=float(step))
-    with MetricsLog(tmp_path, 2) as log:
-        log.write(3, loss=7.0)
+            write(step, loss=float(step))
+    with open_metrics(tmp_path, 2) as write:
+        write(3, loss=7.0)
     starts = [event.step for event in events(tmp_path) if event.session_log.status == tf.compat.v1.SessionLog.START]
     assert starts == [3]

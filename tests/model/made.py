@@ -2,15 +2,13 @@
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
-from codex_jax.model.gpt import GPT
+from codex_jax.model.gpt import init_params
 
 
 def make_params(config):
-    """Away from initialisation, so that biases and norms matter and attention is far from uniform."""
-    tokens = jnp.zeros((1, 4), jnp.int32)
-    tree = nn.meta.unbox(GPT(config).init(jax.random.key(0), tokens, tokens, tokens))["params"]
+    """Initial parameters plus noise, so that biases and norms matter and attention is far from uniform."""
+    tree = nn.meta.unbox(init_params(config, jax.random.key(0)))
     leaves, shape = jax.tree.flatten(tree)
     keys = jax.random.split(jax.random.key(1), len(leaves))
     return jax.tree.unflatten(

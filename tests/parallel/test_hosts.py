@@ -5,6 +5,8 @@ import socket
 import subprocess
 import sys
 
+import jax
+import numpy as np
 import pytest
 
 from codex_jax import cli, corpus
@@ -29,9 +31,9 @@ def data(tmp_path_factory):
 
 
 def free_port():
-    with socket.socket() as held:
-        held.bind(("localhost", 0))
-        return held.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return probe.getsockname()[1]
 
 
 def start(root, name, *flags, devices=1):
@@ -43,58 +45,58 @@ def start(root, name, *flags, devices=1):
 
 
 def run(root, name, *flags, count=1, devices=1):
-    """Runs to the end with so many processes; what each wrote to its stdout."""
-    address = f"localhost:{free_port()}"
-    all_hosts = ["--hosts.coordinator", address, "--hosts.count", str(count), "--hosts.index"] if count > 1 else []
-    places = [[*all_hosts, str(n)] if all_hosts else [] for n in range(count)]
-    started = [start(root, name, *flags, *place, devices=devices) for place in places]
-    ended = [process.communicate() for process in started]
-    assert [process.returncode for process in started] == [0] * count, ended
-    return [output for output, _ in ended]
+    """Trains to the end with `count` processes; -> the stdout of each."""
+    shared = ["--hosts.coordinator", f"localhost:{free_port()}", "--hosts.count", str(count)] if count > 1 else []
+    host_flags = [[*shared, "--hosts.index", str(n)] if shared else [] for n in range(count)]
+    processes = [start(root, name, *flags, *host, devices=devices) for host in host_flags]
+    outputs = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0] * count, outputs
+    return [stdout for stdout, _ in outputs]
 
 
 def losses(root, name):
+    """({step: training loss}, [validation losses]) of a run."""
     rows = [json.loads(line) for line in (root / name / "metrics.jsonl").read_text().splitlines()]
     return {row["step"]: row["loss"] for row in rows if "loss" in row}, [
         row["validation_loss"] for row in rows if "validation_loss" in row
     ]
 
 
-def test_two_and_four_processes_train_as_one_and_their_checkpoint_is_anyones(data):
+def test_several_processes_train_like_one_and_their_checkpoint_resumes_on_any_mesh(data):
     run(data, "one", "--steps", "20")
     alone, validation = losses(data, "one")
     assert len(alone) == 20
     for count, mesh in ((2, ["--mesh.data", "2", "--mesh.fsdp", "1"]), (4, ["--mesh.data", "2", "--mesh.fsdp", "2"])):
         outputs = run(data, f"run{count}", "--steps", "20", *mesh, count=count)
-        together, theirs = losses(data, f"run{count}")
+        together, validation_together = losses(data, f"run{count}")
         assert together == pytest.approx(alone, rel=0, abs=1e-5)
-        assert theirs == pytest.approx(validation, rel=0, abs=1e-5)
-        # One alone speaks and writes.
+        assert validation_together == pytest.approx(validation, rel=0, abs=1e-5)
+        # Only process 0 prints.
         assert [f"run{count}: " in output for output in outputs] == [True] + [False] * (count - 1)
     run(data, "one", "--steps", "24", "--resume")
-    whole, _ = losses(data, "one")
+    uninterrupted, _ = losses(data, "one")
     for name, mesh, devices in (("single", [], 1), ("split", ["--mesh.fsdp", "1", "--mesh.model", "2"], 2)):
         shutil.copytree(data / "run4", data / name)
         run(data, name, "--steps", "24", "--resume", *mesh, devices=devices)
-        goes_on, _ = losses(data, name)
-        assert list(goes_on) == list(range(1, 25))
-        later = range(21, 25)
-        assert [goes_on[step] for step in later] == pytest.approx([whole[step] for step in later], rel=0, abs=1e-5)
+        resumed, _ = losses(data, name)
+        assert list(resumed) == list(range(1, 25))
+        for step in range(21, 25):
+            assert resumed[step] == pytest.approx(uninterrupted[step], rel=0, abs=1e-5)
 
 
-def test_what_the_first_host_refuses_ends_all(data):
+def test_an_error_on_the_first_host_ends_all_processes(data):
     (data / "taken").mkdir()
     (data / "taken" / "config.json").write_text("{}")
     address = f"localhost:{free_port()}"
     flags = ["--steps", "2", "--hosts.coordinator", address, "--hosts.count", "2"]
-    started = [start(data, "taken", *flags, "--hosts.index", str(n)) for n in range(2)]
-    errors = [process.communicate()[1].strip().splitlines()[-1] for process in started]
-    assert [process.returncode for process in started] == [2, 2], errors
+    processes = [start(data, "taken", *flags, "--hosts.index", str(n)) for n in range(2)]
+    errors = [process.communicate()[1].strip().splitlines()[-1] for process in processes]
+    assert [process.returncode for process in processes] == [2, 2], errors
     assert "holds a run already" in errors[0]
     assert "first host" in errors[1]
 
 
-def test_a_missing_host_is_told_within_a_minute(data):
+def test_a_missing_host_is_reported_within_a_minute(data):
     def begin(index, port):
         flags = ["--hosts.coordinator", f"localhost:{port}", "--hosts.count", "3", "--hosts.index", str(index)]
         flags += ["--hosts.wait", "3"]
@@ -122,24 +124,35 @@ def test_a_missing_host_is_told_within_a_minute(data):
         HostsConfig(wait=0),
     ],
 )
-def test_flags_that_do_not_fit_together(config):
+def test_inconsistent_flags_are_refused(config):
     with pytest.raises(InputError, match="--hosts"):
         hosts.join(config)
 
 
-def test_one_process_is_left_alone(monkeypatch):
+def test_a_single_process_joins_nobody(monkeypatch):
     monkeypatch.setattr(hosts, "on_tpu_vm", lambda: False)
-    monkeypatch.setattr(hosts, "_initialize", lambda *_: pytest.fail("there is nobody to wait for"))
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *_, **__: pytest.fail("there is nobody to wait for"))
     hosts.join(HostsConfig())
-    done = []
-    hosts.on_first(lambda: done.append(1))
-    assert done == [1]
+    calls = []
+    hosts.on_first(lambda: calls.append(1))
+    assert calls == [1]
+    assert hosts.of_first(np.asarray([3])).tolist() == [3]
+
+    def fail():
+        raise InputError("no")
+
+    with pytest.raises(InputError, match=r"^no$"):
+        hosts.on_first(fail)
 
 
-def test_on_a_tpu_the_port_is_ours(monkeypatch):
+def test_on_a_tpu_jax_finds_the_processes_on_our_port(monkeypatch):
     monkeypatch.setattr(hosts, "on_tpu_vm", lambda: True)
     monkeypatch.delenv("JAX_COORDINATOR_PORT", raising=False)
-    seen = []
-    monkeypatch.setattr(hosts, "_initialize", lambda *given: seen.append((given, os.environ["JAX_COORDINATOR_PORT"])))
+    calls = []
+
+    def initialize(*args, initialization_timeout):
+        calls.append((args, initialization_timeout, os.environ["JAX_COORDINATOR_PORT"]))
+
+    monkeypatch.setattr(jax.distributed, "initialize", initialize)
     hosts.join(HostsConfig())
-    assert seen == [((None, None, None, 45), "8476")]
+    assert calls == [((None, None, None), 45, "8476")]

@@ -1,4 +1,5 @@
 import dataclasses
+from functools import partial
 
 import flax.linen as nn
 import jax
@@ -7,13 +8,13 @@ from jax.sharding import AbstractMesh, PartitionSpec
 
 from codex_jax.config import MeshConfig, ModelConfig, TrainConfig
 from codex_jax.errors import InputError
-from codex_jax.model.gpt import GPT
+from codex_jax.model.gpt import GPT, init_params
 from codex_jax.model.sizes import SIZES
 from codex_jax.parallel.mesh import AXES, RULES, check_divides, make_mesh
 from codex_jax.training.state import abstract_state
 
 
-def test_minus_one_takes_what_is_left():
+def test_minus_one_takes_the_remaining_devices():
     assert dict(make_mesh(MeshConfig()).shape) == {"data": 1, "fsdp": jax.device_count(), "sequence": 1, "model": 1}
 
 
@@ -23,13 +24,12 @@ def test_a_mesh_that_does_not_cover_the_devices_is_refused(sizes):
         make_mesh(MeshConfig(**sizes))
 
 
-def test_every_parameter_axis_has_a_rule_and_moments_lie_as_parameters_do():
+def test_every_parameter_axis_has_a_rule_and_moments_are_split_like_parameters():
     model = GPT(ModelConfig(layers=2, width=64, heads=4, context=32, vocab_size=128))
-    tokens = jax.ShapeDtypeStruct((1, 4), "int32")
-    specs = nn.get_partition_spec(jax.eval_shape(model.init, jax.random.key(0), tokens, tokens, tokens))
+    specs = nn.get_partition_spec(jax.eval_shape(partial(init_params, model.config), jax.random.key(0)))
     leaves = jax.tree.leaves(specs, is_leaf=lambda leaf: isinstance(leaf, PartitionSpec))
     assert {axis for spec in leaves for axis in spec} <= set(RULES)
-    assert all(len(spec) for spec in leaves)  # none was left without names
+    assert all(len(spec) for spec in leaves)  # every parameter has logical axes
     mesh = make_mesh(MeshConfig())
     state = abstract_state(TrainConfig(model=model.config), mesh)
     moments = state.optimizer[1][0].mu
@@ -50,7 +50,7 @@ def test_every_parameter_axis_has_a_rule_and_moments_lie_as_parameters_do():
         ({}, {"loss_chunks": 5}, r"--loss-chunks = 5 does not divide sequences.* 24: 2, 3, 4, 6 or 8 would"),
     ],
 )
-def test_what_does_not_divide_is_refused_with_what_would(mesh, settings, message):
+def test_a_size_that_does_not_divide_is_refused_with_sizes_that_would(mesh, settings, message):
     model = ModelConfig(width=settings.get("width", 24), heads=settings.get("heads", 12), vocab_size=384)
     model = dataclasses.replace(model, vocab_size=settings.get("vocab_size", 384))
     run = {name: settings[name] for name in ("accumulation", "loss_chunks") if name in settings}
@@ -60,7 +60,7 @@ def test_what_does_not_divide_is_refused_with_what_would(mesh, settings, message
         check_divides(config, settings.get("length", 24), AbstractMesh(tuple(shape.values()), tuple(shape)))
 
 
-def test_what_divides_is_not_refused():
+def test_sizes_that_divide_are_accepted():
     for size, _ in SIZES.values():
         config = TrainConfig(model=dataclasses.replace(size, vocab_size=50_304), batch_size=256, loss_chunks=4)
         shape = {"data": 2, "fsdp": 16, "sequence": 2, "model": 2}

@@ -49,7 +49,7 @@ def test_the_release_is_read(release):
     assert {(p.solutions, p.inputs, p.outputs) for p in (bare, empty)} == {((), (), ())}
 
 
-def test_long_integers_are_read_and_python_s_limit_stays(tmp_path):
+def test_long_integers_are_read_and_python_s_limit_is_restored(tmp_path):
     limit = sys.get_int_max_str_digits()
     text = '{"fn_name": "f", "inputs": [[1]], "outputs": [%s]}' % ("7" * 5000)
     write(tmp_path / "0000", input_output=text)
@@ -67,6 +67,7 @@ def test_long_integers_are_read_and_python_s_limit_stays(tmp_path):
         ("input_output.json", "[1]", "not a JSON object"),
         ("input_output.json", '{"inputs": ["1"], "outputs": []}', "1 inputs and 0 outputs"),
         ("input_output.json", '{"inputs": "1", "outputs": "2"}', "not a list"),
+        ("input_output.json", '{"inputs": [], "outputs": ""}', "not a list"),
         ("input_output.json", '{"inputs": [1], "outputs": ["1"]}', "no fn_name"),
         ("input_output.json", '{"fn_name": "f", "inputs": ["1"], "outputs": [1]}', "list of arguments"),
         ("input_output.json", '{"fn_name": 3, "inputs": [], "outputs": []}', "fn_name is not text"),
@@ -103,7 +104,7 @@ READ = "a, b = map(int, input().split())\n"
 
 
 @pytest.fixture
-def tasks(tmp_path):
+def problems(tmp_path):
     write(tmp_path / "0000", "interview", input_output=SUMS, solutions=[f"{READ}print(a + b)\n"])
     (tmp_path / "0000" / "question.txt").write_text(SUM_QUESTION)
     write(tmp_path / "0001", "introductory", starter=HEAD, input_output=TOTAL)
@@ -112,16 +113,17 @@ def tasks(tmp_path):
     return load_problems(f"apps:{tmp_path}").problems
 
 
-def test_prompts_show_an_example_and_the_head(tasks):
-    assert list(tasks) == ["apps/0000", "apps/0001"]  # the third has no tests
-    assert [task.group for task in tasks.values()] == ["interview", "introductory"]
-    stdin, call = (task.prompt for task in tasks.values())
+def test_prompts_show_an_example_and_the_head(problems):
+    assert list(problems) == ["apps/0000", "apps/0001"]  # the third has no tests
+    assert [problem.group for problem in problems.values()] == ["interview", "introductory"]
+    stdin, call = (problem.prompt for problem in problems.values())
     compile(stdin, "prompt", "exec")
     assert "Add '''two''' numbers." in stdin
     assert "Example input:\n1 2\nExample output:\n3\n" in stdin
     assert 'Example input:\n[1, 2, 3], "a"\nExample output:\n[6]\n' in call
-    assert call.endswith(HEAD)
-    assert [len(part.cases) for part in tasks["apps/0000"].test_suites()] == [2, 3]
+    assert call.endswith('\nThe function total returns the answer.\n"""\n' + HEAD)
+    assert stdin.endswith('\nThe program reads standard input and writes standard output.\n"""\n')
+    assert [len(suite.cases) for suite in problems["apps/0000"].test_suites()] == [2, 3]
 
 
 RIGHT = {
@@ -151,16 +153,18 @@ WRONG = {
 }
 
 
-def test_programs_over_standard_input(tasks):
-    task = tasks["apps/0000"]
-    found = judge_all([(task, {"completion": text}) for text in (*RIGHT.values(), *WRONG.values(), task.reference)])
+def test_programs_over_standard_input(problems):
+    problem = problems["apps/0000"]
+    found = judge_all(
+        [(problem, {"completion": text}) for text in (*RIGHT.values(), *WRONG.values(), problem.reference)]
+    )
     results = dict(zip((*RIGHT, *WRONG, "reference"), found, strict=True))
     assert {name for name, judgement in results.items() if judgement.passed} == {*RIGHT, "reference"}
     assert {results[name].result.split(":")[0] for name in WRONG} == {"failed"}
 
 
-def test_examples_are_a_gate_and_time_outs_are_told(tasks):
-    task = tasks["apps/0000"]
+def test_examples_are_a_gate_and_timeouts_are_reported(problems):
+    problem = problems["apps/0000"]
     hangs = "    while True:\n        pass\n"
     texts = {
         "learnt": f"{READ}print(3 if a == 1 else 11)\n",
@@ -169,7 +173,7 @@ def test_examples_are_a_gate_and_time_outs_are_told(tasks):
         "late, then wrong": f"{READ}if a == 10:\n{hangs}print(a + b if a < 10 else 0)\n",
         "late in an example": f"{READ}if a == 1:\n{hangs}print(a + b)\n",
     }
-    found = dict(zip(texts, judge_all([(task, {"completion": text}) for text in texts.values()], 0.3), strict=True))
+    found = dict(zip(texts, judge_all([(problem, {"completion": text}) for text in texts.values()], 0.3), strict=True))
     wrong = "failed: AssertionError: another output"
     assert found["learnt"] == Judgement(wrong, {"examples": "passed", "test": wrong})
     assert found["fails at once"] == Judgement(wrong, {"examples": wrong, "test": "not run"})
@@ -178,8 +182,8 @@ def test_examples_are_a_gate_and_time_outs_are_told(tasks):
     assert found["late in an example"] == Judgement("timed out", {"examples": "timed out", "test": "passed"})
 
 
-def test_functions_that_are_called(tasks):
-    task = tasks["apps/0001"]
+def test_functions_that_are_called(problems):
+    problem = problems["apps/0001"]
     texts = {
         "return sum(nums)\n": True,
         "return float(sum(nums)) + 1e-9\n": True,
@@ -189,17 +193,17 @@ def test_functions_that_are_called(tasks):
         "print(sum(nums))\n": False,
     }
     wholes = {
-        "def total(nums, k):\n    return [sum(nums)]\n": False,  # a list where a number is expected
+        "def total(nums, k):\n    return [sum(nums)]\n": False,  # the list is in the wrong place
         "def total(nums, k):\n    return sum(nums)\n": True,
         "class Solution:\n    n = 0\n    def total(self, *a):\n        return sum(a[0]) + self.n\n": True,
         "def other(nums, k):\n    return sum(nums)\n": False,
     }
-    pairs = [(task, {"completion": text}) for text in texts] + [(task, {"solution": text}) for text in wholes]
+    pairs = [(problem, {"completion": text}) for text in texts] + [(problem, {"solution": text}) for text in wholes]
     found = judge_all(pairs)
     assert [judgement.passed for judgement in found] == [*texts.values(), *wholes.values()]
 
 
-# Prints every text with this beginning that its process holds.
+# Prints every text in the memory of its process that begins like this.
 SEARCH = """\
 import gc, sys
 begin, seen, found = "".join(["needle", "-"]), set(), set()
@@ -217,8 +221,8 @@ print(*found)
 
 def test_no_expected_output_is_in_the_program(tmp_path):
     write(tmp_path / "0000", input_output={"inputs": ["1\n"], "outputs": ["needle-7716\n"]})
-    (task,) = load_problems(f"apps:{tmp_path}").problems.values()
-    texts = [SEARCH, f"held = ['-'.join(['needle', str(7716)])]\n{SEARCH}"]
-    absent, held = judge_all([(task, {"completion": text}) for text in texts])
+    (problem,) = load_problems(f"apps:{tmp_path}").problems.values()
+    texts = [SEARCH, f"kept = ['-'.join(['needle', str(7716)])]\n{SEARCH}"]
+    absent, present = judge_all([(problem, {"completion": text}) for text in texts])
     assert absent.result == "failed: AssertionError: another output"
-    assert held.passed  # so it would have been found
+    assert present.passed  # the search finds a text that is in memory

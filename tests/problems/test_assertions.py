@@ -23,27 +23,22 @@ def test_how_a_value_is_used(tests, expected):
     assert value_use(parse(tests, "t"), "f") == expected
 
 
-def test_names_in_the_order_of_the_text():
+def test_called_names_are_in_the_order_of_the_text():
     assert called_names(parse("assert a.b(c(1)) == d(2)\nassert e(c(3))", "t")) == ["c", "d", "e", "c"]
 
 
-def test_types_that_json_lacks_are_given_back():
+def test_types_that_json_lacks_are_restored():
     tests = "assert f((1, 2), [(1, 'a'), (2, 'b')], {'k': (3,)}, [1.0], {4}, 2j, x) == 3\n"
-    found = argument_types(parse(tests, "t"), "f")
-    assert restore_types([[5], [[6, "c"]], {"m": [7, 8]}, [9], [10], "3j", [11]], found) == [
-        (5,),
-        [(6, "c")],
-        {"m": (7, 8)},
-        [9.0],
-        {10},
-        3j,
-        [11],
-    ]
+    types = argument_types(parse(tests, "t"), "f")
+    restored = restore_types([[5], [[6, "c"]], {"m": [7, 8]}, [9, 9.5], [10], "3j", [11]], types)
+    # As text, since 9 == 9.0.
+    assert repr(restored) == "[(5,), [(6, 'c')], {'m': (7, 8)}, [9.0, 9.5], {10}, 3j, [11]]"
+    assert repr(restore_types([True, "x"], (((0,), "float"), ((1,), "float")))) == "[True, 'x']"
     mixed = argument_types(parse("assert f((1,)) == f([1])", "t"), "f")
     assert restore_types([[2]], mixed) == [[2]]
     assert restore_types([[2]], ()) == [[2]]
 
 
-def test_what_is_not_python():
+def test_source_that_is_not_python():
     with pytest.raises(InputError, match="the test is not Python"):
         parse("assert (", "the test")

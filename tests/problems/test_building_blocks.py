@@ -6,17 +6,17 @@ from codex_jax.problems.building_blocks import BLOCKS, make_problem, make_proble
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_heldout_chains_never_occur_in_training(seed):
-    train, held = split_chains(seed)
-    assert [sum(len(chain) == k for chain in held) for k in (1, 2, 3, 4)] == [4, 12, 12, 12]
-    held_sets = {frozenset(chain) for chain in held}
+    train, heldout = split_chains(seed)
+    assert [sum(len(chain) == k for chain in heldout) for k in (1, 2, 3, 4)] == [4, 12, 12, 12]
+    heldout_sets = {frozenset(chain) for chain in heldout}
     for chain in train:
-        assert frozenset(chain) not in held_sets
+        assert frozenset(chain) not in heldout_sets
     assert {block for chain in train for block in chain} == set(range(len(BLOCKS)))
     assert len(train) == 12_000
     assert len({chain for chain in train if len(chain) == 4}) > 2900
     problems = list(make_problems(train, np.random.default_rng(seed)))
     assert len({problem.prompt for problem in problems}) == len(problems)
-    assert not {p.task_id.split("/")[1] for p in problems} & {"-".join(map(str, h)) for h in held}
+    assert not {p.task_id.split("/")[1] for p in problems} & {"-".join(map(str, chain)) for chain in heldout}
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_each_reference_solution_passes_its_own_check_and_no_other_block_does():
                     scope["check"](scope[other.entry_point])
 
 
-def test_same_seed_same_problem():
+def test_the_same_seed_gives_the_same_problem():
     twice = [make_problem((3, 1), np.random.default_rng(5)) for _ in range(2)]
     assert twice[0] == twice[1]
     assert twice[0].blocks == 2

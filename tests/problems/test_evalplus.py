@@ -7,7 +7,7 @@ from codex_jax.problems.evalplus import problem_of
 from codex_jax.problems.load import load_problems
 from tests.problems.judging import evalplus_rows, judge_all, write_evalplus
 
-# Of a value that a function returns the next one, whatever its type.
+# Makes a function return another value of the same type.
 OFF_BY_ONE = """
 
 def _next(value):
@@ -34,9 +34,9 @@ ROW = {
 }
 
 
-def verdicts(row, *completions):
-    task = problem_of(row)
-    return [judgement.suites for judgement in judge_all([(task, {"completion": text}) for text in completions])]
+def suites_of(row, *completions):
+    problem = problem_of(row)
+    return [judgement.suites for judgement in judge_all([(problem, {"completion": text}) for text in completions])]
 
 
 def test_references_pass_and_off_by_one_ones_fail(tmp_path):
@@ -44,19 +44,21 @@ def test_references_pass_and_off_by_one_ones_fail(tmp_path):
     benchmark = load_problems(str(tmp_path / "p.jsonl"))
     assert (benchmark.name, len(benchmark.problems)) == ("EvalPlus", 40)
     pairs = [(benchmark.problems[row["task_id"]], row) for row in rows]
-    right = [(task, {"completion": row["canonical_solution"]}) for task, row in pairs]
-    whole = [(task, {"solution": row["prompt"] + row["canonical_solution"]}) for task, row in pairs]
+    right = [(problem, {"completion": row["canonical_solution"]}) for problem, row in pairs]
+    whole = [(problem, {"solution": row["prompt"] + row["canonical_solution"]}) for problem, row in pairs]
     wrong = [
-        (task, {"completion": row["canonical_solution"] + OFF_BY_ONE.format(name=row["entry_point"])})
-        for task, row in pairs
+        (problem, {"completion": row["canonical_solution"] + OFF_BY_ONE.format(name=row["entry_point"])})
+        for problem, row in pairs
     ]
     found = judge_all(right + whole + wrong)
     assert [judgement.result for judgement in found[:80]] == ["passed"] * 80
-    assert [task.task_id for (task, _), judgement in zip(wrong, found[80:], strict=True) if judgement.passed] == []
+    assert [
+        problem.task_id for (problem, _), judgement in zip(wrong, found[80:], strict=True) if judgement.passed
+    ] == []
 
 
-def test_base_and_plus_have_verdicts_of_their_own():
-    right, base_only, plus_only, none = verdicts(
+def test_base_and_plus_have_results_of_their_own():
+    right, base_only, plus_only, none = suites_of(
         ROW,
         "    return x / 2\n",
         "    return x / 2 if n == 0 else 0\n",
@@ -69,22 +71,22 @@ def test_base_and_plus_have_verdicts_of_their_own():
     assert set(none.values()) == {"failed: AssertionError: input 0"}
 
 
-def test_the_tolerance_is_the_problem_s_or_that_of_floats():
+def test_the_tolerance_of_the_problem_or_of_floats():
     near, far = "    return x / 2 + 1e-7\n", "    return x / 2 + 1e-3\n"
-    assert [found["plus"] == "passed" for found in verdicts(ROW, near, far)] == [True, False]
-    assert [found["plus"] == "passed" for found in verdicts({**ROW, "atol": 0.01}, near, far)] == [True, True]
+    assert [found["plus"] == "passed" for found in suites_of(ROW, near, far)] == [True, False]
+    assert [found["plus"] == "passed" for found in suites_of({**ROW, "atol": 0.01}, near, far)] == [True, True]
     whole = {**ROW, "canonical_solution": "    return x // 2\n"}
-    assert [found["plus"] == "passed" for found in verdicts(whole, "    return x // 2\n", near)] == [True, False]
+    assert [found["plus"] == "passed" for found in suites_of(whole, "    return x // 2\n", near)] == [True, False]
 
 
 def test_any_zero_of_a_polynomial_passes():
     rows = {row["entry_point"]: row for row in evalplus_rows(40)}
     row = {**rows["find_zero"], "base_input": [[[-6, 11, -6, 1]]], "plus_input": [], "atol": 1e-4}  # zeros 1, 2, 3
-    found = verdicts(row, "    return 1.0\n", "    return 3\n", "    return 1.5\n")
-    assert [parts["base"] == "passed" for parts in found] == [True, True, False]
+    found = suites_of(row, "    return 1.0\n", "    return 3\n", "    return 1.5\n")
+    assert [suites["base"] == "passed" for suites in found] == [True, True, False]
 
 
-def test_inputs_that_a_solution_changes_are_not_the_next_one_s():
+def test_an_input_that_a_solution_changes_is_restored():
     row = {
         **ROW,
         "prompt": "def total(x):\n",
@@ -93,22 +95,22 @@ def test_inputs_that_a_solution_changes_are_not_the_next_one_s():
         "base_input": [[[1, 2]], [[1, 2]]],
         "plus_input": [],
     }
-    for parts in verdicts(row, row["canonical_solution"], "    return sum(x) + 1\n", row["canonical_solution"]):
-        assert parts["base"] == "passed"
+    for suites in suites_of(row, row["canonical_solution"], "    return sum(x) + 1\n", row["canonical_solution"]):
+        assert suites["base"] == "passed"
 
 
-def test_a_slow_reference_gives_more_time():
+def test_a_slow_reference_raises_the_time_limit():
     slow = "    import time\n    while time.process_time() < began + {}:\n        pass\n    return x\nimport time\n"
     slow += "began = time.process_time()\n"
     row = {**ROW, "canonical_solution": slow.format(0.5), "plus_input": []}
-    task = problem_of(row)
-    found = judge_all([(task, {"completion": slow.format(seconds)}) for seconds in (1.0, 9.0)], timeout=0.2)
+    problem = problem_of(row)
+    found = judge_all([(problem, {"completion": slow.format(seconds)}) for seconds in (1.0, 9.0)], timeout=0.2)
     assert [judgement.result for judgement in found] == ["passed", "timed out"]
 
 
-def test_a_reference_that_fails_is_told():
-    task = problem_of({**ROW, "canonical_solution": "    return x / n\n"})
-    (found,) = judge_all([(task, {"completion": "    return 0\n"})])
+def test_a_reference_that_fails_is_reported():
+    problem = problem_of({**ROW, "canonical_solution": "    return x / n\n"})
+    (found,) = judge_all([(problem, {"completion": "    return 0\n"})])
     assert found.suites["base"].startswith("failed: RuntimeError: the reference solution fails on input 0")
 
 
@@ -123,13 +125,13 @@ MBPP = {
 }
 
 
-def test_mbpp_s_assertions_tell_types_and_what_is_compared():
-    task = problem_of(MBPP)
-    assert task.opening == ""  # the prompt shows a test, and is no part of the program
+def test_types_and_comparison_come_from_mbpp_s_assertions():
+    problem = problem_of(MBPP)
+    assert problem.opening == ""  # the prompt is not a part of the program
     right = "def shared(a, b):\n    return sorted((x for x in a if x in b), reverse=type(a) is tuple)\n"
     short = "def shared(a, b):\n    return [x for x in a if x in b][:2]\n"
-    found = verdicts(MBPP, MBPP["canonical_solution"], right, short)
-    assert [parts["plus"] == "passed" for parts in found] == [True, True, False]
+    found = suites_of(MBPP, MBPP["canonical_solution"], right, short)
+    assert [suites["plus"] == "passed" for suites in found] == [True, True, False]
     truth = {
         **MBPP,
         "entry_point": "starts",
@@ -138,8 +140,8 @@ def test_mbpp_s_assertions_tell_types_and_what_is_compared():
         "plus_input": [["ab"]],
         "assertion": "assert starts('a')\nassert not starts('b')",
     }
-    found = verdicts(truth, truth["canonical_solution"], "def starts(x):\n    return x == 'a'\n")
-    assert [parts["plus"] == "passed" for parts in found] == [True, False]
+    found = suites_of(truth, truth["canonical_solution"], "def starts(x):\n    return x == 'a'\n")
+    assert [suites["plus"] == "passed" for suites in found] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +156,7 @@ def test_mbpp_s_assertions_tell_types_and_what_is_compared():
         ({"prompt": None}, "'prompt' is missing"),
     ],
 )
-def test_a_bad_problem_is_told_with_its_place(tmp_path, change, message):
+def test_the_error_names_the_line_of_a_bad_problem(tmp_path, change, message):
     path = tmp_path / "p.jsonl"
     path.write_text(json.dumps(ROW) + "\n" + json.dumps({**ROW, **change}) + "\n")
     with pytest.raises(InputError, match=message) as caught:

@@ -29,7 +29,7 @@ LAYOUTS = (
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_inputs_with_their_outputs_behind_them(layout):
+def test_inputs_that_are_followed_by_their_outputs(layout):
     text = CONTEST.format(**layout)
     shown = {"1 2\n3\n": "6\n", "5 6 7": "18"}
     hidden = {"10 20\n": "30", "7 8": "15", "2 3": "6", "5 6": "18", "1": "6", "6": "5", "2": "3"}
@@ -39,7 +39,7 @@ def test_inputs_with_their_outputs_behind_them(layout):
     assert public_examples(text, ("1 2\n3",), ("7",), False) == []
 
 
-def test_empty_ones_are_no_examples():
+def test_empty_inputs_and_outputs_are_not_examples():
     assert public_examples("Example\n1\n2\n", ("", "1"), ("2", ""), False) == []
     assert public_examples("", (), (), False) == []
     assert public_examples("", ("1",), ("1",), False) == []
@@ -63,7 +63,7 @@ g(40) == 12
 """
 
 
-def test_calls_in_any_way_of_writing():
+def test_calls_in_several_notations():
     shown = [
         ([[2, 7, 11], "ab c", True], [0, 1]),
         ([5, -1], 2),
@@ -84,7 +84,7 @@ def test_calls_in_any_way_of_writing():
     assert public_examples(CALLS, inputs, outputs, True) == [0, 1, 2, 3]
 
 
-def test_long_ones_are_not_there():
+def test_long_tests_are_not_examples():
     long = " ".join(str(n) for n in range(200_000))
     assert public_examples(CONTEST.format(**LAYOUTS[0]) + "1 " * 5000, (long, "1 " * 4000), ("1", "2"), False) == []
     assert public_examples(CALLS + "[" * 5000, ([[1] * 200_000], [[[1]] * 900]), (1, 1), True) == []

@@ -124,7 +124,7 @@ def test_every_benchmark_can_be_protected(tmp_path):
     assert list(protected_texts((path,))) == [(name, prompt), code]
 
     write(tmp_path / "apps" / "0000", input_output=CALL, solutions=["x", "y"])
-    write(tmp_path / "apps" / "0001", solutions=["z"])  # without tests, so it cannot be scored
+    write(tmp_path / "apps" / "0001", solutions=["z"])  # it has no tests, so it cannot be scored
     assert list(protected_texts((f"apps:{tmp_path / 'apps'}",))) == [
         ("apps/0000", "Question 0000: \u2264\n"),
         ("apps/0000", "x"),

@@ -53,7 +53,7 @@ SANITIZED = {
 
 
 @pytest.fixture
-def tasks(tmp_path):
+def problems(tmp_path):
     path = tmp_path / "mbpp.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     (tmp_path / "sanitized-mbpp.json").write_text(json.dumps([SANITIZED], indent=1))
@@ -62,16 +62,16 @@ def tasks(tmp_path):
     return found | load_problems(f"mbpp:{tmp_path}/sanitized-mbpp.json").problems
 
 
-def test_both_files_are_read(tasks):
-    assert list(tasks) == [f"MBPP/{number}" for number in range(1, 6)]
-    prompt = tasks["MBPP/1"].prompt
+def test_both_files_are_read(problems):
+    assert list(problems) == [f"MBPP/{number}" for number in range(1, 6)]
+    prompt = problems["MBPP/1"].prompt
     assert prompt == '"""\nWrite a function to add.\nassert add(1, 2) == 3\nassert add([1], [2]) == [1, 2]\n"""\n'
-    for task in tasks.values():
-        assert "assert" not in task.program({"completion": ""})
+    for problem in problems.values():
+        assert "assert" not in problem.program({"completion": ""})
 
 
-def test_references_pass(tasks):
-    found = judge_all([(task, {"completion": task.reference}) for task in tasks.values()])
+def test_references_pass(problems):
+    found = judge_all([(problem, {"completion": problem.reference}) for problem in problems.values()])
     assert {judgement.result for judgement in found} == {"passed"}
     assert found[0].suites == {"test": "passed", "challenge": "passed"}
 
@@ -87,18 +87,18 @@ def test_references_pass(tasks):
         (3, "def check(x):\n    return x\n", "failed: AssertionError"),
         (4, "def call(a, b):\n    return a + b\n", "failed: AssertionError"),
         (4, "def call(a, b):\n    return sorted(a + b)\n", "passed"),
-        (5, "def root(pairs):\n    return math.sqrt(4)\n", "passed"),  # what the tests import is there
+        (5, "def root(pairs):\n    return math.sqrt(4)\n", "passed"),  # the tests import math
         (5, "def root(pairs):\n    return 2.1\n", "failed: AssertionError"),
     ],
 )
-def test_other_programs(tasks, number, text, result):
-    (found,) = judge_all([(tasks[f"MBPP/{number}"], {"completion": text})])
+def test_other_programs(problems, number, text, result):
+    (found,) = judge_all([(problems[f"MBPP/{number}"], {"completion": text})])
     assert found.result.startswith(result)
 
 
-def test_the_challenge_decides_nothing(tasks):
+def test_challenge_tests_are_not_required(problems):
     text = "def add(a, b):\n    return 'x' if isinstance(a, str) else a + b\n"
-    (found,) = judge_all([(tasks["MBPP/1"], {"completion": text})])
+    (found,) = judge_all([(problems["MBPP/1"], {"completion": text})])
     assert found.passed
     assert found.suites["challenge"].startswith("failed")
 
@@ -116,7 +116,7 @@ def test_the_challenge_decides_nothing(tasks):
         ({"text": None}, "'text' \\(or 'prompt'\\)"),
     ],
 )
-def test_a_bad_problem_is_told(tmp_path, change, message):
+def test_bad_problems_and_files(tmp_path, change, message):
     path = tmp_path / "mbpp.jsonl"
     path.write_text(json.dumps({**ROWS[0], **change}) + "\n")
     with pytest.raises(InputError, match=message) as caught:

@@ -70,8 +70,9 @@ def test_quotas_are_the_nearest_whole_shares(weights):
     assert all(abs(n - w / sum(weights) * BLOCK) < 1 + 1e-6 for n, w in zip(rows, weights, strict=True))
 
 
-def test_manifest_tokenizer_and_validation_are_the_first_data_sets(mixture, folders):
+def test_manifest_tokenizer_and_validation_are_the_first_data_sets(folders, tmp_path):
     first = RecordDataset(folders[0])
+    mixture = open_dataset(f"{folders[0]},{build(tmp_path / 'other', (7,))}")
     assert mixture.manifest == first.manifest
     assert mixture.tokenizer_dir == first.tokenizer_dir
     batches = zip(mixture.sequential("train", 10), first.sequential("train", 10), strict=True)
@@ -97,8 +98,9 @@ def test_data_sets_that_do_not_match_are_refused(folders, tmp_path):
         ("m", "loss_mask present and absent", {"masked": False}),
     ):
         other = build(tmp_path / name, **settings_)
-        with pytest.raises(InputError, match=f"cannot mix {a} and {other}: {message}"):
-            open_dataset(f"{a}@1,{b}@1,{other}@1")
+        for spec in (f"{a}@1,{other}@1", f"{a}@1,{b}@1,{other}@1"):
+            with pytest.raises(InputError, match=f"cannot mix {a} and {other}: {message}"):
+                open_dataset(spec)
     for spec, message in (
         (f"{a}@0,{b}@1", "above 0"),
         (f"{a}@nan,{b}@1", "above 0"),

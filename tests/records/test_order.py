@@ -37,6 +37,9 @@ def test_the_order_never_changes():
     # Interrupted runs continue with the batches of the order they began with.
     assert permute(np.arange(10), 10, 0, 0).tolist() == [4, 2, 8, 0, 6, 7, 5, 3, 9, 1]
     assert permute(np.arange(10), 10, 7, 3).tolist() == [8, 3, 4, 7, 9, 2, 6, 1, 0, 5]
+    # 16 is a power of four, so the network has exactly its size; 17 needs the next one.
+    assert permute(np.arange(16), 16, 0, 0).tolist() == [12, 9, 4, 7, 8, 13, 6, 3, 2, 1, 10, 11, 0, 5, 14, 15]
+    assert permute(np.arange(17), 17, 0, 0).tolist() == [11, 13, 7, 6, 4, 1, 12, 14, 15, 9, 3, 16, 0, 8, 2, 5, 10]
     assert permute(np.array([0, 123_456, 999_999]), 10**6, 1, 2).tolist() == [613451, 704464, 169460]
     positions = np.array([0, 19_999, 20_000, 123_456_789])
     assert record_indices(positions, 20_000, 5).tolist() == [11557, 19767, 18203, 18831]

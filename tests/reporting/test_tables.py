@@ -7,21 +7,21 @@ from tests.reporting.test_statistics import contest, rows
 WHERE = Path("r.jsonl")
 
 
-def cells(made):
-    """Title to the rows below the header, all but intervals."""
+def cells(shown):
+    """By title, the rows below the header, without intervals."""
     return {
         title: [[cell.split(" (")[0] if "to" in cell else cell for cell in row] for row in body]
-        for title, (_, *body) in made
+        for title, (_, *body) in shown
     }
 
 
-def test_of_models():
+def test_tables_of_models():
     values = summarize(
         rows("a", [True, False], mean_logp=[-1, -2]) + rows("b", [False, False], mean_logp=[-1, -1]), WHERE
     )
-    made = cells(tables.model_tables({"base": values, "other": values}))
-    assert made["Pass rates"] == [["base", "25.0%"], ["other", "25.0%"]]
-    assert made["One sample a problem, chosen by"] == [
+    shown = cells(tables.model_tables({"base": values, "other": values}))
+    assert shown["Pass rates"] == [["base", "25.0%"], ["other", "25.0%"]]
+    assert shown["One sample per problem, chosen by"] == [
         ["random", "25.0%", "25.0%"],
         ["mean log p", "50.0%", "50.0%"],
         ["oracle", "50.0%", "50.0%"],
@@ -30,23 +30,23 @@ def test_of_models():
 
 
 def test_apps_as_in_the_paper():
-    held = contest("a", "interview", ("passed", True), ("failed: X", False))
-    held += contest("b", "competition", ("timed out", True), ("failed: X", True))
-    made = dict(tables.model_tables({"m": summarize(held, WHERE, ks=(1,))}))
-    assert made["m by difficulty (with time-outs as passes)"] == [
+    results = contest("a", "interview", ("passed", True), ("failed: X", False))
+    results += contest("b", "competition", ("timed out", True), ("failed: X", True))
+    shown = dict(tables.model_tables({"m": summarize(results, WHERE, ks=(1,))}))
+    assert shown["m by difficulty (with timeouts as passes)"] == [
         ["", "interview, 1 problems", "competition, 1 problems"],
         ["raw pass@1", "50.0% (50.0%)", "0.0% (50.0%)"],
         ["filtered pass@1", "100.0% (100.0%)", "0.0% (50.0%)"],
     ]
-    titles = [title for title in made if title.startswith("Pass rates")]
+    titles = [title for title in shown if title.startswith("Pass rates")]
     assert titles == ["Pass rates", "Pass rates of the samples that pass the examples in the statement"]
-    assert made["Pass rates"][0] == ["model", "pass@1", "pass@1 with time-outs"]
+    assert shown["Pass rates"][0] == ["model", "pass@1", "pass@1 with timeouts"]
 
 
 def test_problems_and_the_best():
-    held = rows("a", [True, False], result=["passed", "timed out"])
-    assert tables.by_problem(by_problem(held))[1][1] == ["a", "2", "1", "1", "50.0%"]
-    values = summarize(held, WHERE, ks=(1,))
-    title, made = tables.best_of_files(best({"T 0.2": values}, (1,)))
-    assert (title, made[1]) == ("Best of the files", ["pass@1", "50.0% (50.0 to 50.0)", "T 0.2"])
+    results = rows("a", [True, False], result=["passed", "timed out"])
+    assert tables.by_problem(by_problem(results))[1][1] == ["a", "2", "1", "1", "50.0%"]
+    values = summarize(results, WHERE, ks=(1,))
+    title, shown = tables.best_of_files(best({"T 0.2": values}, (1,)))
+    assert (title, shown[1]) == ("Best of the files", ["pass@1", "50.0% (50.0 to 50.0)", "T 0.2"])
     assert tables.percent(None) == ""

@@ -2,11 +2,11 @@
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from codex_jax.config import ModelConfig
-from codex_jax.model.gpt import GPT, segments_and_positions
+from codex_jax.model.context import pack
+from codex_jax.model.gpt import GPT, init_params
 
 CONFIG = ModelConfig(layers=2, width=32, heads=2, context=192, vocab_size=128)
 
@@ -27,15 +27,13 @@ class Letters:
 
 
 def make_params():
-    tokens = jnp.zeros((1, 4), jnp.int32)
-    tree = nn.meta.unbox(GPT(CONFIG).init(jax.random.key(0), tokens, tokens, tokens))["params"]
+    tree = nn.meta.unbox(init_params(CONFIG, jax.random.key(0)))
     return jax.tree.map(lambda x: x + 0.1 * jax.random.normal(jax.random.key(x.size), x.shape), tree)
 
 
 @jax.jit
 def full_logits(params, tokens):
-    segments, positions = segments_and_positions(tokens, 0)
-    return GPT(CONFIG).apply({"params": params}, tokens, segments, positions)[0]
+    return GPT(CONFIG).apply({"params": params}, tokens, pack(tokens, 0))[0]
 
 
 def teacher_forced(params, ids):

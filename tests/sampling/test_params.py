@@ -38,5 +38,6 @@ def test_the_ends_of_each_range_are_allowed():
 
 def test_only_what_needs_another_program_is_in_its_key():
     assert SamplingParams(temperature=0.5, top_p=0.9).program_key == ProgramKey(False, False, True, False)
+    assert SamplingParams(top_p=1, top_k=1, min_new_tokens=1).program_key == ProgramKey(False, True, False, True)
     assert SamplingParams(0.7, 0.2, 9, ("a",)).program_key == ProgramKey(False, False, True, False)
     assert SamplingParams(0, 1, top_k=3, min_new_tokens=2).program_key == ProgramKey(True, True, False, True)

@@ -89,6 +89,23 @@ def test_rows_are_refilled_together():
     assert all(count >= 10 for count in looks[:50])  # 1/32 of the rows
 
 
+def test_a_row_is_refilled_while_samples_of_one_prompt_wait():
+    # The first request has no waiting samples, the second has 8. The lengths of the first samples are 1, 4, 8 and 11.
+    requests = [SampleRequest([0, 0], 0, [0, 1]), SampleRequest([0, 1], 1, range(10))]
+    session, looks = FakeSession(Layout(2, 2)), []
+    session.done = lambda: looks.append(session.is_done.sum()) or session.is_done
+    list(schedule(session, requests))
+    assert looks[:2] == [1, 2]  # the first row stays idle: its prompt has no more samples
+
+
+def test_the_last_samples_are_awaited_together():
+    # No samples wait any more, so the host looks only when all rows are done.
+    session, looks = FakeSession(Layout(2, 3)), []
+    session.done = lambda: looks.append(session.is_done.sum()) or session.is_done
+    list(schedule(session, [SampleRequest([0, task], task, range(3)) for task in (0, 1)]))
+    assert looks == [6]
+
+
 def test_a_stream_draws_one_sample_after_the_other():
     requests = [SampleRequest([0, 5], 5, [2, 0, 1])]
     session = FakeSession(Layout(2, 1))  # the second group stays empty

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from codex_jax.sampling.stops import byte_automaton, cut, token_automaton
@@ -13,6 +13,7 @@ PIECES = [b"", b"a", b"b", b"ab", b"\n", b"\nd", b"ef", b"\ndef", b"#", b"\n\n",
     st.lists(st.text("ab\ndef#", min_size=1, max_size=4), min_size=1, max_size=4),
     st.integers(0, 8),
 )
+@example([4, 8], ["\n#"], 0)  # a stop string over two tokens
 def test_device_tables_stop_where_a_string_search_does(ids, stops, min_tokens):
     table, matched = token_automaton(stops, PIECES)
     passing, same = token_automaton(stops, PIECES, absorb=False)

@@ -72,3 +72,9 @@ def test_a_test_that_catches_everything_cannot_pass_a_program_that_ended(caught)
     assert dead.startswith("failed: ProgramError: program ended")
     assert unplain.startswith("failed: ProgramError: cannot return object")
     assert right == "passed"
+
+
+@pytest.mark.parametrize("name", ["StopIteration", "StopAsyncIteration"])
+def test_a_program_cannot_end_a_loop_of_the_test(name):
+    test = "    for value in map(candidate, [1, 2]):\n        assert value == 1\n"
+    assert statuses([check(f"    raise {name}\n", test)]) == [f"failed: ProgramError: {name}:"]

@@ -26,8 +26,8 @@ def test_completions_and_solutions(tmp_path, humaneval):
     rows = [ROW, {**ROW, "sample": 1}, {"task_id": "HumanEval/1", "solution": "x = '\u2028'"}]
     for name in ("s.jsonl", "s.jsonl.gz"):
         assert read_samples(write(tmp_path / name, *rows), humaneval, False) == rows
-    task = humaneval.problems["HumanEval/0"]
-    assert task.program(rows[0]) == task.prompt + "    return 0\n"
+    problem = humaneval.problems["HumanEval/0"]
+    assert problem.program(rows[0]) == problem.prompt + "    return 0\n"
     assert humaneval.problems["HumanEval/1"].program(rows[2]) == rows[2]["solution"]
 
 
@@ -82,7 +82,7 @@ def test_bad_lines_have_a_number_and_a_reason(tmp_path, humaneval, capsys, bad, 
     assert "line 3 skipped: " in capsys.readouterr().err
 
 
-def test_equal_samples_are_no_duplicates_unless_their_number_says_so(tmp_path, humaneval):
+def test_equal_samples_are_duplicates_only_if_their_numbers_are_equal(tmp_path, humaneval):
     plain = {"task_id": "HumanEval/0", "completion": ""}
     rows = [plain, plain, {**ROW, "temperature": 0.2}, {**ROW, "temperature": 0.8}]
     assert read_samples(write(tmp_path / "s.jsonl", *rows), humaneval, False) == rows
@@ -110,7 +110,7 @@ def test_temperatures(tmp_path):
         temperature_of([{**ROW, "temperature": 0.2}, {**ROW, "temperature": 0.8}], tmp_path)
 
 
-def test_a_digest_is_of_the_samples_in_their_order():
+def test_the_digest_depends_on_the_samples_and_their_order():
     one, two = ROW, {**ROW, "sample": 1}
     assert digest([one, two]) == digest([dict(one), dict(two)])
     assert len({digest(rows) for rows in ([one], [one, two], [two, one], [])}) == 4

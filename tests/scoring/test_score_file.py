@@ -66,7 +66,7 @@ def test_only_samples_without_a_judgement_run(tmp_path, capsys):
     assert header["timeout"] == 5.0
     assert sorted(row["index"] for row in rows) == [0, 1, 2]
 
-    # Of another result in the journal, it can be seen that the sample does not run again.
+    # The journal has another result for the second sample, which shows that the sample does not run again.
     rows = [{"index": 1, "result": "timed out", "parts": {"test": "timed out"}}]
     journal.write_text("".join(json.dumps(row) + "\n" for row in [header, *rows]))
     file.out.unlink()

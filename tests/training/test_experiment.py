@@ -1,4 +1,4 @@
-"""What training does with its data: splits, tokenizer, mixtures, prefetch."""
+"""The data of a run: splits, tokenizer, mixtures, prefetch."""
 
 import json
 import shutil
@@ -21,8 +21,13 @@ FLAGS += ["--data.validation-split", "empty"]
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("training")
     tokenizer = train_sentencepiece([f"def function_{n}(x):\n    return x * {n}\n" for n in range(50)], 320)
-    for name, made in (("a", {}), ("b", {"first": 100}), ("other", {"sha256": "0" * 64}), ("none", {"counts": (0,)})):
-        build(root / name, masked=False, **{"sha256": tokenizer.sha256, "vocab_size": tokenizer.vocab_size, **made})
+    for name, settings in (
+        ("a", {}),
+        ("b", {"first": 100}),
+        ("other", {"sha256": "0" * 64}),
+        ("none", {"counts": (0,)}),
+    ):
+        build(root / name, masked=False, **{"sha256": tokenizer.sha256, "vocab_size": tokenizer.vocab_size, **settings})
         tokenizer.save(root / name / "tokenizer")
     (root / "x.py").write_text("from codex_jax.config import TrainConfig\nconfig = TrainConfig(name='x')\n")
     return root
@@ -41,16 +46,16 @@ def run(root, name, data, *flags):
     return [{key: value for key, value in row.items() if key != "tokens_per_second"} for row in rows]
 
 
-def test_a_mixture_resumes_with_the_same_bits_even_without_prefetch(root, monkeypatch):
+def test_a_mixture_resumes_exactly_with_or_without_prefetch(root, monkeypatch):
     data = f"{root}/a@2,{root}/b@1"
-    held = ("--data.validation-split", "train", "--eval-batches", "2")
-    whole = run(root, "whole", data, *held)
+    validation = ("--data.validation-split", "train", "--eval-batches", "2")
+    whole = run(root, "whole", data, *validation)
     assert {row["step"] for row in whole} == {0, 1, 2, 3, 4}
     # As after a kill between steps 2 and 4.
     shutil.copytree(root / "whole", root / "killed")
     shutil.rmtree(root / "killed" / "checkpoints" / "4")
     monkeypatch.setattr(train, "prefetch", lambda items, place: (place(item) for item in items))
-    assert run(root, "killed", data, *held, "--resume") == whole
+    assert run(root, "killed", data, *validation, "--resume") == whole
 
 
 @pytest.mark.parametrize(
@@ -58,10 +63,10 @@ def test_a_mixture_resumes_with_the_same_bits_even_without_prefetch(root, monkey
     [
         ("other", "empty", "is not the tokenizer that the records were made with"),
         ("none", "empty", "no records in split 'train'"),
-        ("a", "held", "no split 'held' to validate on: it has train, empty"),
+        ("a", "other", "no split 'other' to validate on: it has train, empty"),
     ],
 )
-def test_data_that_cannot_train_is_refused(root, path, split, message):
+def test_data_that_cannot_be_trained_on_is_refused(root, path, split, message):
     with pytest.raises(InputError, match=message):
         experiment.open_data(TrainConfig(data=DataConfig(path=f"{root}/{path}", validation_split=split)))
 

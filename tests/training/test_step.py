@@ -1,4 +1,4 @@
-"""The step on one device and on eight simulated ones; in processes of their own, as the count is fixed at start."""
+"""The training step on one device and on eight simulated ones, each in a process that starts with so many devices."""
 
 import json
 import os
@@ -16,14 +16,14 @@ from codex_jax.parallel.mesh import make_mesh
 from codex_jax.training.state import init_state
 from codex_jax.training.step import make_train_step, to_global
 
-how = json.loads(sys.argv[1])
-mesh = make_mesh(MeshConfig(**how["mesh"]))
+settings = json.loads(sys.argv[1])
+mesh = make_mesh(MeshConfig(**settings["mesh"]))
 shape = dict(layers=2, width=64, heads=4, context=32, vocab_size=128)
 config = TrainConfig(
-    model=ModelConfig(**shape, **how.get("model", {})),
-    optimizer=OptimizerConfig(peak_learning_rate=1e-2, warmup_steps=2, **how.get("optimizer", {})),
+    model=ModelConfig(**shape, **settings.get("model", {})),
+    optimizer=OptimizerConfig(peak_learning_rate=1e-2, warmup_steps=2, **settings.get("optimizer", {})),
     steps=6,
-    **how.get("run", {}),
+    **settings.get("run", {}),
 )
 rng = np.random.default_rng(0)
 losses, norms = [], []
@@ -38,17 +38,18 @@ with jax.set_mesh(mesh):
         state, metrics = step(state, batch)
         losses.append(float(metrics["loss"])); norms.append(float(metrics["gradient_norm"]))
 up, moments = state.params["blocks"]["up"]["kernel"], state.optimizer[1][0]
-places = {leaf.sharding.memory_kind for leaf in jax.tree.leaves((moments.mu, moments.nu))}
+memory_kinds = {leaf.sharding.memory_kind for leaf in jax.tree.leaves((moments.mu, moments.nu))}
 constraints = [line for line in text.splitlines() if "sharding_constraint" in line and "32x64xf32" in line]
-print(json.dumps({"constraints": constraints, "losses": losses, "norms": norms, "places": sorted(places),
+print(json.dumps({"constraints": constraints, "losses": losses, "norms": norms, "memory_kinds": sorted(memory_kinds),
                   "first_moment": str(moments.mu["blocks"]["up"]["kernel"].dtype),
                   "shard": up.addressable_shards[0].data.shape, "shape": up.shape}))
 """
 
 
-def run(devices, **how):
+def run(devices, **settings):
+    """What PROGRAM prints with so many devices."""
     env = {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "JAX_PLATFORMS": "cpu"}
-    args = [sys.executable, "-c", PROGRAM, json.dumps(how)]
+    args = [sys.executable, "-c", PROGRAM, json.dumps(settings)]
     done = subprocess.run(args, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout)
@@ -56,11 +57,12 @@ def run(devices, **how):
 
 @pytest.fixture(scope="module")
 def alone():
+    """The result on one device."""
     return run(1, mesh={})
 
 
 @pytest.mark.parametrize(
-    ("mesh", "how", "shard"),
+    ("mesh", "settings", "shard"),
     [
         ({"data": 2, "fsdp": 2, "model": 2}, {}, [2, 32, 128]),
         ({"fsdp": 8}, {"run": {"accumulation": 2}}, [2, 8, 256]),
@@ -72,36 +74,39 @@ def alone():
         ),
     ],
 )
-def test_eight_devices_get_the_loss_of_one(alone, mesh, how, shard):
-    ours = run(8, mesh=mesh, **how)
-    np.testing.assert_allclose(ours["losses"], alone["losses"], rtol=1e-5)
-    np.testing.assert_allclose(ours["norms"], alone["norms"], rtol=1e-4)
-    assert ours["shard"] == shard
-    assert ours["shape"] == [2, 64, 256]
-    # Activations are split along the batch where they enter and leave a layer, or every device would hold all of them.
-    split = [line for line in ours["constraints"] if '"data", "fsdp"' in line]
+def test_eight_devices_compute_the_losses_of_one(alone, mesh, settings, shard):
+    result = run(8, mesh=mesh, **settings)
+    np.testing.assert_allclose(result["losses"], alone["losses"], rtol=1e-5)
+    np.testing.assert_allclose(result["norms"], alone["norms"], rtol=1e-4)
+    assert result["shard"] == shard
+    assert result["shape"] == [2, 64, 256]
+    # Activations are split along the batch where they enter and leave a layer: no device holds the whole batch.
+    split = [line for line in result["constraints"] if '"data", "fsdp"' in line]
     assert len(split) >= 2
 
 
-def test_moments_in_the_hosts_memory_change_nothing(alone):
-    ours = run(1, mesh={}, optimizer={"offload": True})
-    assert ours["places"] == ["pinned_host"]
-    assert alone["places"] == ["device"]
-    assert ours["losses"] == alone["losses"]
+def test_offloaded_moments_change_no_loss(alone):
+    result = run(1, mesh={}, optimizer={"offload": True})
+    assert result["memory_kinds"] == ["pinned_host"]
+    assert alone["memory_kinds"] == ["device"]
+    assert result["losses"] == alone["losses"]
 
 
-def test_a_first_moment_of_half_the_bytes_trains_alike(alone):
-    ours = run(1, mesh={}, optimizer={"first_moment_dtype": "bfloat16"})
-    assert (alone["first_moment"], ours["first_moment"]) == ("float32", "bfloat16")
-    assert ours["losses"] != alone["losses"]
-    np.testing.assert_allclose(ours["losses"], alone["losses"], rtol=2e-2)
+def test_a_bfloat16_first_moment_trains_almost_alike(alone):
+    result = run(1, mesh={}, optimizer={"first_moment_dtype": "bfloat16"})
+    assert (alone["first_moment"], result["first_moment"]) == ("float32", "bfloat16")
+    assert result["losses"] != alone["losses"]
+    np.testing.assert_allclose(result["losses"], alone["losses"], rtol=2e-2)
 
 
-def test_weights_gathered_in_half_the_bytes_train_alike(alone):
+def test_weights_gathered_in_bfloat16_train_almost_alike(alone):
     model = {"compute_dtype": "bfloat16", "gather_dtype": "bfloat16"}
-    ours, wide = run(8, mesh={"fsdp": 8}, model=model), run(1, mesh={}, model={"compute_dtype": "bfloat16"})
-    np.testing.assert_allclose(ours["losses"], wide["losses"], rtol=2e-2)
-    np.testing.assert_allclose(ours["losses"], alone["losses"], rtol=3e-2)
+    result, float32_gathered = (
+        run(8, mesh={"fsdp": 8}, model=model),
+        run(1, mesh={}, model={"compute_dtype": "bfloat16"}),
+    )
+    np.testing.assert_allclose(result["losses"], float32_gathered["losses"], rtol=2e-2)
+    np.testing.assert_allclose(result["losses"], alone["losses"], rtol=3e-2)
 
 
 def test_the_loss_falls(alone):

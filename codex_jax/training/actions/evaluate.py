@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from codex_jax.config import TrainConfig
 from codex_jax.records.dataset import Dataset
 from codex_jax.records.prefetch import prefetch
-from codex_jax.runs.metrics import MetricsLog
+from codex_jax.runs.metrics import WriteMetrics
 from codex_jax.training.loop import Step
 from codex_jax.training.step import make_eval_step, to_global
 
@@ -20,10 +20,10 @@ from codex_jax.training.step import make_eval_step, to_global
 class Evaluate:
     """Evaluates every config.eval_every steps and after the last, and logs the values."""
 
-    def __init__(self, config: TrainConfig, data: Dataset, mesh: Mesh, log: MetricsLog) -> None:
-        """log: where the values are written."""
+    def __init__(self, config: TrainConfig, data: Dataset, mesh: Mesh, write: WriteMetrics) -> None:
+        """write: logs values, see runs.metrics.open_metrics."""
         self.values: dict[str, float] = {}  # of the latest evaluation
-        self._config, self._data, self._mesh, self._log = config, data, mesh, log
+        self._config, self._data, self._mesh, self._write = config, data, mesh, write
         self._eval_step = make_eval_step(config, data.manifest["tokenizer"]["eot"])
 
     def __call__(self, step: Step) -> None:
@@ -34,7 +34,7 @@ class Evaluate:
     def run(self, number: int, params: Any) -> None:
         """Evaluates the parameters after step `number`."""
         self.values = self._measure(params)
-        self._log.write(number, **self.values)
+        self._write(number, **self.values)
 
     def _measure(self, params: Any) -> dict[str, float]:
         # The loss in nats per target and, where every token is a target, in bits per byte of text.

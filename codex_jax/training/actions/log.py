@@ -5,7 +5,7 @@ import time
 
 from codex_jax.config import TrainConfig
 from codex_jax.errors import InputError
-from codex_jax.runs.metrics import MetricsLog
+from codex_jax.runs.metrics import WriteMetrics
 from codex_jax.terminal import Report
 from codex_jax.training.loop import Step
 from codex_jax.training.optimizer import learning_rate
@@ -18,9 +18,9 @@ class Log:
     A step is logged when the next one has been dispatched, so that the devices never wait for the log.
     """
 
-    def __init__(self, config: TrainConfig, tokens: int, log: MetricsLog, report: Report) -> None:
+    def __init__(self, config: TrainConfig, tokens: int, write: WriteMetrics, report: Report) -> None:
         """tokens: of one batch, over all hosts. The first interval of tokens_per_second begins now."""
-        self._config, self._tokens, self._log, self._report = config, tokens, log, report
+        self._config, self._tokens, self._write, self._report = config, tokens, write, report
         self._learning_rate = learning_rate(config.optimizer, config.steps)
         self._previous: Step | None = None
         self._interval, self._began = 0, time.monotonic()  # steps since the last logged one, and when that was
@@ -36,11 +36,11 @@ class Log:
     def _finish(self, step: Step) -> None:
         self._interval += 1
         if step.is_due(self._config.log_every):
-            self._report(1, self._write(step.number, step.metrics))
+            self._report(1, self._log(step.number, step.metrics))
         else:
             self._report(1)
 
-    def _write(self, number: int, metrics: Metrics) -> str:
+    def _log(self, number: int, metrics: Metrics) -> str:
         values = {name: float(value) for name, value in metrics.items()}
         if not math.isfinite(values["loss"]):
             raise InputError(
@@ -51,5 +51,5 @@ class Log:
         speed = self._tokens * self._interval / (now - self._began)
         self._interval, self._began = 0, now
         rate = float(self._learning_rate(number - 1))
-        self._log.write(number, **values, learning_rate=rate, tokens_per_second=speed)
+        self._write(number, **values, learning_rate=rate, tokens_per_second=speed)
         return f"loss {values['loss']:.3f}  {speed:,.0f} tokens/s"

@@ -1,0 +1,66 @@
+import dataclasses
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import pytest
+
+from codex_jax.config import DataConfig, MeshConfig, ModelConfig, TrainConfig
+from codex_jax.model.gpt import GPT
+from codex_jax.parallel.mesh import make_mesh
+from codex_jax.records.dataset import open_dataset
+from codex_jax.training.actions.evaluate import Evaluate
+from codex_jax.training.loop import Step
+from tests.records.build import build
+
+MODEL = ModelConfig(layers=1, width=16, heads=2, context=8, vocab_size=128)
+CONFIG = TrainConfig(model=MODEL, batch_size=4, eval_every=3, data=DataConfig(validation_split="train"))
+
+
+@pytest.fixture(scope="module")
+def params():
+    """Zeros: every token has probability 1/128."""
+    tokens = jnp.zeros((1, 1), jnp.int32)
+    return jax.tree.map(
+        jnp.zeros_like, nn.meta.unbox(GPT(MODEL).init(jax.random.key(0), tokens, tokens, tokens))["params"]
+    )
+
+
+def evaluate(folder, config, params, numbers=(0,)):
+    """The lines that are written when the steps with these numbers are evaluated; the last is the run's last."""
+    lines, mesh = [], make_mesh(MeshConfig())
+    with jax.set_mesh(mesh):
+        action = Evaluate(config, open_dataset(folder), mesh, lambda step, **values: lines.append((step, values)))
+        for number in numbers:
+            action(Step(number, number == numbers[-1], type("State", (), {"params": params}), {}))
+    assert lines[-1][1] == action.values
+    return lines
+
+
+def test_every_so_many_steps_and_after_the_last(tmp_path, params):
+    lines = evaluate(build(tmp_path / "d", masked=False), CONFIG, params, numbers=(1, 2, 3, 4, 6, 7))
+    assert [step for step, _ in lines] == [3, 6, 7]
+
+
+def test_uniform_probabilities_cost_seven_bits_per_target(tmp_path, params):
+    # 23 records of 8 targets in 460 bytes; those of the first record are end-of-text after end-of-text, so padding.
+    ((_, values),) = evaluate(build(tmp_path / "d", masked=False), CONFIG, params)
+    assert values["validation_loss"] == pytest.approx(math.log(128))
+    assert values["bits_per_byte"] == pytest.approx(22 * 8 * 7 / 460)
+
+
+def test_part_of_a_split_counts_as_that_part_of_its_bytes(tmp_path, params):
+    config = dataclasses.replace(CONFIG, eval_batches=2)
+    ((_, values),) = evaluate(build(tmp_path / "d", masked=False, first=1), config, params)
+    assert values["bits_per_byte"] == pytest.approx(8 * 8 * 7 / (460 * 8 / 23))
+
+
+def test_masked_targets_give_no_bits_per_byte(tmp_path, params):
+    ((_, values),) = evaluate(build(tmp_path / "d"), CONFIG, params)
+    assert values == {"validation_loss": pytest.approx(math.log(128))}
+
+
+def test_an_empty_split_writes_a_line_without_values(tmp_path, params):
+    config = dataclasses.replace(CONFIG, data=DataConfig(validation_split="empty"))
+    assert evaluate(build(tmp_path / "d"), config, params) == [(0, {})]

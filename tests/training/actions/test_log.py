@@ -1,0 +1,56 @@
+import pytest
+
+from codex_jax.config import OptimizerConfig, TrainConfig
+from codex_jax.errors import InputError
+from codex_jax.training.actions.log import Log
+from codex_jax.training.loop import Step
+
+CONFIG = TrainConfig(
+    steps=5, log_every=2, optimizer=OptimizerConfig(peak_learning_rate=1.0, warmup_steps=4, final_fraction=0.1)
+)
+
+
+class Scalar:
+    """A metric that notes when it is read."""
+
+    def __init__(self, value, events, name):
+        self.value, self.events, self.name = value, events, name
+
+    def __float__(self):
+        self.events.append(f"read {self.name}")
+        return float(self.value)
+
+
+def run(losses, config=CONFIG):
+    """(the lines written, what happened in order, the notes beside the progress bar)."""
+    lines, events, notes = [], [], []
+    log = Log(
+        config,
+        100,
+        lambda step, **values: lines.append({"step": step, **values}),
+        lambda n, note="": notes.append(note),
+    )
+    for number, loss in enumerate(losses, 1):
+        events.append(f"step {number}")
+        log(Step(number, number == len(losses), None, {"loss": Scalar(loss, events, number)}))
+    return lines, events, notes
+
+
+def test_every_second_step_and_the_last_are_logged_one_step_late():
+    lines, events, notes = run([5, 4, 3, 2, 1])
+    assert [(line["step"], line["loss"]) for line in lines] == [(2, 4.0), (4, 2.0), (5, 1.0)]
+    assert events == ["step 1", "step 2", "step 3", "read 2", "step 4", "step 5", "read 4", "read 5"]
+    assert [note.split("  ")[0] for note in notes] == ["", "loss 4.000", "", "loss 2.000", "loss 1.000"]
+
+
+def test_a_line_has_the_learning_rate_of_its_step_and_the_speed():
+    lines, _, _ = run([1, 1, 1, 1, 1])
+    # A warm-up of 4 steps from a fifth of the peak to the peak: step n is the n-th fifth.
+    assert [line["learning_rate"] for line in lines] == pytest.approx([0.4, 0.8, 1.0])
+    assert all(line["tokens_per_second"] > 0 for line in lines)
+    assert all(line.keys() == {"step", "loss", "learning_rate", "tokens_per_second"} for line in lines)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run():
+    with pytest.raises(InputError, match="not finite at step 4"):
+        run([1, float("nan"), 1, float("inf"), 1], TrainConfig(steps=5, log_every=4))

@@ -1,0 +1,71 @@
+import dataclasses
+from contextlib import closing
+
+import jax
+import numpy as np
+import pytest
+
+from codex_jax.config import MeshConfig, ModelConfig, OptimizerConfig, TrainConfig
+from codex_jax.parallel.mesh import make_mesh
+from codex_jax.runs.checkpoints import open_manager, save
+from codex_jax.training.state import abstract_state, as_trees, init_state, start_state
+
+MESH = make_mesh(MeshConfig())
+CONFIG = TrainConfig(model=ModelConfig(layers=1, width=16, heads=2, context=8, vocab_size=128), steps=10)
+
+
+def same(one, other):
+    return all(jax.tree.leaves(jax.tree.map(lambda a, b: bool(np.array_equal(a, b)), one, other)))
+
+
+def test_the_abstract_state_is_that_of_the_real_one():
+    state, abstract = init_state(CONFIG, MESH), abstract_state(CONFIG, MESH)
+    assert jax.tree.structure(state) == jax.tree.structure(abstract)
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), state) == jax.tree.map(lambda x: (x.shape, x.dtype), abstract)
+    assert jax.tree.map(lambda x: x.sharding, state) == jax.tree.map(lambda x: x.sharding, abstract)
+
+
+def test_offloaded_moments_are_in_host_memory_and_nothing_else():
+    config = dataclasses.replace(CONFIG, optimizer=OptimizerConfig(offload=True))
+    state = abstract_state(config, MESH)
+    kinds = {leaf.sharding.memory_kind for leaf in jax.tree.leaves(state.optimizer) if leaf.ndim}
+    others = {leaf.sharding.memory_kind for leaf in jax.tree.leaves((state.params, state.step))}
+    assert kinds == {"pinned_host"}
+    assert "pinned_host" not in others
+
+
+def test_the_seed_decides_the_parameters():
+    one, again = init_state(CONFIG, MESH), init_state(CONFIG, MESH)
+    other = init_state(dataclasses.replace(CONFIG, seed=1), MESH)
+    assert same(one, again)
+    assert not same(one.params, other.params)
+    assert int(one.step) == 0
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """(a run folder with a checkpoint of step 4, the state in it)."""
+    folder = tmp_path_factory.mktemp("trained")
+    state = jax.tree.map(lambda leaf: leaf + 4, init_state(CONFIG, MESH))
+    with closing(open_manager(folder)) as manager:
+        save(manager, 4, **as_trees(state))
+    return folder, state
+
+
+def test_a_resumed_run_starts_from_its_newest_checkpoint(trained):
+    folder, saved = trained
+    with closing(open_manager(folder)) as manager:
+        assert same(start_state(CONFIG, MESH, manager), saved)
+
+
+def test_a_run_without_checkpoint_starts_from_the_seed(tmp_path):
+    with closing(open_manager(tmp_path)) as manager:
+        assert same(start_state(CONFIG, MESH, manager), init_state(CONFIG, MESH))
+
+
+def test_init_from_takes_the_parameters_only(trained):
+    folder, saved = trained
+    state = start_state(dataclasses.replace(CONFIG, init_from=str(folder)), MESH, None)
+    assert same(state.params, saved.params)
+    assert same(state.optimizer, init_state(CONFIG, MESH).optimizer)
+    assert int(state.step) == 0
