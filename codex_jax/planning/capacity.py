@@ -13,7 +13,7 @@ from codex_jax.model.kernels import choose_kernel
 from codex_jax.planning.candidates import smallest
 from codex_jax.planning.changes import plan_command
 from codex_jax.planning.chips import parse_topology
-from codex_jax.planning.memory import estimate, mesh_sizes
+from codex_jax.planning.memory import estimate
 from codex_jax.planning.training_plan import Job, job_of
 from codex_jax.planning.units import GIB
 
@@ -88,7 +88,7 @@ def require(config: TrainConfig, length: int = 0, command: str = "EXPERIMENT.py"
 
 def mesh_for(config: TrainConfig, devices: int) -> dict[str, int]:
     """The run's mesh; where it does not cover so many devices, the mesh that takes the least memory on each."""
-    mesh = mesh_sizes(config, devices)
-    if math.prod(mesh.values()) == devices and min(mesh.values()) > 0:
-        return mesh
-    return dict.fromkeys(mesh, 1) | {"fsdp": devices}
+    sizes = dataclasses.asdict(config.mesh)
+    rest = devices // math.prod(size for size in sizes.values() if size != -1)
+    mesh = {axis: rest if size == -1 else size for axis, size in sizes.items()}
+    return mesh if math.prod(mesh.values()) == devices else dict.fromkeys(mesh, 1) | {"fsdp": devices}

@@ -5,14 +5,12 @@ the activations of the layer being computed, its gathered weights and their grad
 their gradients. docs/planning.md says how far the estimate is from the compiler's figure.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from codex_jax.config import TrainConfig
 from codex_jax.model.geometry import layer_matrix_parameters, parameters
 from codex_jax.model.remat import REMAT, Widths
-from codex_jax.parallel.mesh import AXES
 
 BYTES = {"float32": 4, "bfloat16": 2}  # per number
 
@@ -37,13 +35,6 @@ class Memory:
     def total(self) -> int:
         """The sum."""
         return sum(getattr(self, field.name) for field in fields(self))
-
-
-def mesh_sizes(config: TrainConfig, devices: int) -> dict[str, int]:
-    """Devices along each mesh axis; an axis of -1 takes the devices that the others leave."""
-    sizes = {axis: getattr(config.mesh, axis) for axis in AXES}
-    fixed = math.prod(size for size in sizes.values() if size != -1)
-    return {axis: devices // fixed if size == -1 else size for axis, size in sizes.items()}
 
 
 def estimate(

@@ -63,6 +63,7 @@ def test_a_machine_of_unknown_memory_is_trusted(monkeypatch):
 def test_a_mesh_for_another_number_of_devices_is_replaced_by_the_most_split_one():
     config = TrainConfig(mesh=MeshConfig(data=2, fsdp=128))
     assert capacity.mesh_for(config, 256) == {"data": 2, "fsdp": 128, "sequence": 1, "model": 1}
+    assert capacity.mesh_for(TrainConfig(mesh=MeshConfig(data=2, model=4)), 64)["fsdp"] == 8
     assert capacity.mesh_for(config, 4) == {"data": 1, "fsdp": 4, "sequence": 1, "model": 1}
     assert capacity.mesh_for(TrainConfig(mesh=MeshConfig(data=2)), 1) == dict.fromkeys(capacity.mesh_for(config, 1), 1)
 

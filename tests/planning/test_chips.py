@@ -22,6 +22,14 @@ def test_chips_and_devices_are_counted():
     assert [(tpu.chips, tpu.devices) for tpu in slices] == [(32, 64), (16, 16), (1, 1)]
 
 
+@pytest.mark.parametrize(("name", "matrix_units"), [("v3", 4), ("v4", 8), ("v5e", 4), ("v5p", 8)])
+def test_the_peak_is_that_of_the_chips_matrix_units(name, matrix_units):
+    # Google Cloud's pages: 2 matrix units of 128 x 128 in each core of a v3, 4 in each of the 2 cores of a v4 and v5p,
+    # and 4 in the core of a v5e. Each does 2 x 128 x 128 FLOPs per cycle.
+    chip = CHIPS[name]
+    assert chip.peak_flops == pytest.approx(matrix_units * 2 * 128 * 128 * chip.clock, rel=0.01)
+
+
 def test_a_copy_reads_and_writes_hbm():
     # 819 bytes read and written at 819 GB/s take 2 ns, which are 3 cycles at 1.5 GHz.
     assert CHIPS["v5e"].copy_cycles(819) == pytest.approx(3)

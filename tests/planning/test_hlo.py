@@ -117,6 +117,8 @@ def test_bytes_of_shapes_and_collectives():
     assert sent_bytes("all-gather", [400], 4, with_operand=False) == 300
     assert sent_bytes("all-gather", [100, 400], 4, with_operand=True) == pytest.approx(300)
     assert sent_bytes("reduce-scatter", [100], 4, with_operand=False) == 300
+    assert sent_bytes("reduce-scatter", [400, 100], 4, with_operand=True) == pytest.approx(300)
+    assert sent_bytes("all-to-all", [400, 400], 4, with_operand=True) == 300
     assert sent_bytes("all-reduce", [400], 4, with_operand=False) == 600
     assert sent_bytes("all-to-all", [400], 4, with_operand=False) == 300
     assert sent_bytes("collective-permute", [400, 400], 2, with_operand=True) == 400

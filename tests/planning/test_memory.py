@@ -2,10 +2,10 @@ import dataclasses
 
 import pytest
 
-from codex_jax.config import MeshConfig, ModelConfig, OptimizerConfig, TrainConfig
+from codex_jax.config import ModelConfig, OptimizerConfig, TrainConfig
 from codex_jax.model.geometry import parameters
 from codex_jax.model.sizes import SIZES
-from codex_jax.planning.memory import Memory, estimate, mesh_sizes
+from codex_jax.planning.memory import Memory, estimate
 
 MODEL = dataclasses.replace(SIZES["300m"][0], vocab_size=50_304, compute_dtype="bfloat16", remat="full")
 CONFIG = TrainConfig(model=MODEL, batch_size=64)
@@ -79,8 +79,3 @@ def test_every_policy_takes_more_than_the_one_before():
         for remat in ("full", "attention", "qkv", "dots", "dots_attention", "none")
     ]
     assert saved == sorted(set(saved))
-
-
-def test_minus_one_takes_the_devices_that_are_left():
-    config = TrainConfig(mesh=MeshConfig(data=2, model=4))
-    assert mesh_sizes(config, 64) == {"data": 2, "fsdp": 8, "sequence": 1, "model": 4}
