@@ -83,22 +83,16 @@ def score_scale(config: ModelConfig) -> float:
     return head_dim(config) ** -0.5
 
 
-def axis_sizes(config: ModelConfig) -> dict[str, int]:
-    """Logical axis -> its size."""
-    width = config.width
-    return {
-        "vocab": config.vocab_size,
-        "position": config.context,
-        "embed": width,
-        "vector": width,
-        "heads": config.heads * head_dim(config),
-        "mlp": 4 * width,
-    }
-
-
 def shape_of(config: ModelConfig, path: str) -> tuple[int, ...]:
     """The shape of one parameter: of one layer's part where it is under "blocks"."""
-    sizes = axis_sizes(config)
+    sizes = {
+        "vocab": config.vocab_size,
+        "position": config.context,
+        "embed": config.width,
+        "vector": config.width,
+        "heads": config.heads * head_dim(config),
+        "mlp": 4 * config.width,
+    }
     return tuple(sizes[axis] for axis in PARAMETERS[path].axes)
 
 
