@@ -7,7 +7,7 @@ PASSED = "passed"
 
 @dataclass(frozen=True)
 class Policy:
-    """What a program may do: its limits. It may import the standard library and nothing else.
+    """What a program may do, namely its limits. It may import the standard library and nothing else.
 
     A worker has one policy, which is fixed when its fork server starts.
     """

@@ -92,7 +92,7 @@ def run_test(setup: str, test: str, calls: int, replies: int, seconds: float) ->
 
     calls, replies: the pipes to and from the program; seconds: CPU time that reading its answers may take.
     """
-    errors: list[BaseException] = []  # kept, as a test may have a bare `except:`
+    errors: list[BaseException] = []  # of the program, as a test may catch them with a bare `except:`
     decoder = _AnswerDecoder(seconds)
 
     def call(args: tuple, kwargs: dict[str, Any]) -> Any:

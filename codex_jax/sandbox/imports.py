@@ -42,13 +42,13 @@ def prepare_imports(policy: Policy, from_files: bool) -> list[Path]:
     _load(COMMON_MODULES)
     importlib.import_module("site").setquit()  # exit and quit, which Python does not define when started with -S
     shared = [Path("/lib64"), *Path("/usr/lib").glob("*-linux-gnu"), *Path("/lib").glob("*-linux-gnu")]
-    paths = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")] if from_files else []
+    library = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")]
     if not from_files:
         _load(SLOW_MODULES)  # before extension modules: from Python 3.12 on, asyncio must be loaded before its own
         _load_extensions()
         # Before the importer of files, which may find a file and then fail to read it.
-        sys.meta_path.insert(-1, MemoryImporter(Path(sysconfig.get_path("stdlib"))))
-    return [path for path in dict.fromkeys([*paths, *shared]) if path.exists()]
+        sys.meta_path.insert(-1, MemoryImporter(library[0]))
+    return [path for path in dict.fromkeys([*library, *shared] if from_files else shared) if path.exists()]
 
 
 def _load(names: str) -> None:

@@ -33,24 +33,24 @@ def start_in_namespaces(body: Callable[[], None], readable: Iterable[Path], user
     user: the id that the process has outside. Raises OSError that names what the kernel refused. The process becomes
     a child of the caller only if the caller is a subreaper. Body must end when the caller does.
     """
-    ours, theirs = socket.socketpair()
+    parent_end, child_end = socket.socketpair()
     child = os.fork()
     if not child:
         try:
-            ours.close()
-            _enter(body, readable, theirs)
+            parent_end.close()
+            _enter(body, readable, child_end)
         except BaseException as error:
-            theirs.send(b"!" + str(error).encode("utf-8", "replace"))
+            child_end.send(b"!" + str(error).encode("utf-8", "replace"))
         finally:
             os._exit(1)  # never return into the caller's code
-    theirs.close()
+    child_end.close()
     try:
-        _expect(ours, b"unshared")
+        _expect(parent_end, b"unshared")
         _map_user(child, user)
-        ours.send(b"mapped")
-        _expect(ours, b"ready")
+        parent_end.send(b"mapped")
+        _expect(parent_end, b"ready")
     finally:
-        ours.close()  # ends a child that is still waiting
+        parent_end.close()  # ends a child that is still waiting
         os.waitpid(child, 0)
 
 
