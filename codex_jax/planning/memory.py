@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from codex_jax.config import TrainConfig
-from codex_jax.model.geometry import layer_matrix_parameters, parameters
+from codex_jax.model.geometry import head_dim, layer_matrix_parameters, parameters
 from codex_jax.model.remat import REMAT, Widths
 
 BYTES = {"float32": 4, "bfloat16": 2}  # per number
@@ -55,8 +55,7 @@ def estimate(
     params = 4 * parameters(model) / shards
     moments = 0 if optimizer.offload else params * (BYTES[optimizer.first_moment_dtype] + 4) / 4
 
-    head = model.width // model.heads
-    padding = 2 * LANES / head if padded and head % LANES else 1.0
+    padding = 2 * LANES / head_dim(model) if padded and head_dim(model) % LANES else 1.0
 
     def activations(widths: Widths) -> float:
         per_token = (widths.heads * padding + widths.split) / split + widths.whole

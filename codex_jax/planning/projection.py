@@ -8,7 +8,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from codex_jax.config import ModelConfig, TrainConfig
-from codex_jax.model.geometry import layer_matrix_parameters
+from codex_jax.model.geometry import head_dim, layer_matrix_parameters
 from codex_jax.model.kernels import SPLASH_DKV, SPLASH_DQ, SPLASH_FORWARD
 from codex_jax.planning.chips import Chip, Slice
 from codex_jax.planning.hlo import Collective, Costs
@@ -60,7 +60,7 @@ def model_flops(config: TrainConfig, length: int, chips: int) -> float:
 
 def kernel_efficiency(model: ModelConfig, chip: Chip) -> float:
     """Fraction of the peak that attention kernels reach: heads narrower than the matrix unit leave part of it idle."""
-    return KERNEL_EFFICIENCY * min(1.0, model.width / model.heads / chip.matrix_unit)
+    return KERNEL_EFFICIENCY * min(1.0, head_dim(model) / chip.matrix_unit)
 
 
 def kernel_seconds(kernels: dict[str, int], config: TrainConfig, length: int, tpu: Slice) -> float:
