@@ -9,8 +9,8 @@ from codex_jax.sampling.params import SamplingParams
 
 
 def draw(keys, logits, temperature, top_p=1.0, top_k=0):
-    kind = SamplingParams(temperature, top_p, top_k=top_k).kind
-    return nucleus.draw(kind, keys, logits, temperature, top_p, top_k)
+    program_key = SamplingParams(temperature, top_p, top_k=top_k).program_key
+    return nucleus.draw(program_key, keys, logits, temperature, top_p, top_k)
 
 
 def truncated(weights, top_p, top_k):
@@ -19,7 +19,7 @@ def truncated(weights, top_p, top_k):
 
 
 def kept_by_sorting(weights, top_p=1.0, top_k=0):
-    """float64: the top_k largest, then the fewest of these whose sum reaches top_p of theirs; ties at an edge stay."""
+    """float64: the top_k largest, then the fewest of these whose sum reaches top_p of the total; ties are kept."""
     kept = weights.copy()
     if top_k:
         kept = np.where(kept >= np.sort(kept)[-min(top_k, len(kept))], kept, 0)
@@ -32,18 +32,18 @@ def kept_by_sorting(weights, top_p=1.0, top_k=0):
 
 @pytest.mark.parametrize(("top_p", "top_k"), [(0.1, 0), (0.5, 0), (0.9, 0), (0.95, 0), (1.0, 1), (1.0, 40), (0.8, 40)])
 @pytest.mark.parametrize("spread", [0.01, 1.0, 6.0])
-def test_what_is_kept_is_what_sorting_keeps(top_p, top_k, spread):
+def test_truncation_keeps_what_sorting_keeps(top_p, top_k, spread):
     logits = np.random.default_rng(0).normal(0, spread, (50, 300)).astype(np.float32)
     weights = np.exp(logits - logits.max(1, keepdims=True))
-    ours = np.asarray(truncated(folded(jnp.asarray(weights)), top_p, top_k)).reshape(50, -1)[:, :300]
-    for row, kept in zip(weights, ours, strict=True):
-        wanted = kept_by_sorting(row.astype(np.float64), top_p, top_k)
-        assert ((wanted > 0) == (kept > 0)).all()
+    result = np.asarray(truncated(folded(jnp.asarray(weights)), top_p, top_k)).reshape(50, -1)[:, :300]
+    for row, kept in zip(weights, result, strict=True):
+        expected = kept_by_sorting(row.astype(np.float64), top_p, top_k)
+        assert ((expected > 0) == (kept > 0)).all()
 
 
 def test_ties_at_the_edge_are_all_kept_and_nothing_else():
     weights = np.zeros((3, 128), np.float32)
-    weights[0, :8] = 1.0  # all alike
+    weights[0, :8] = 1.0  # all equal
     weights[1, :5] = [1, 0.5, 0.5, 0.5, 0.25]
     weights[2, :2] = [1, 1e-30]
     kept = truncated(folded(jnp.asarray(weights)), 0.6, 0) > 0
@@ -61,28 +61,28 @@ def test_a_cutoff_that_everything_passes_keeps_everything():
 @pytest.mark.parametrize("top_p", [0.3, 0.9, 0.95, 1.0])
 @pytest.mark.parametrize("temperature", [0.2, 0.8, 1.0, 1.3])
 def test_draws_follow_the_truncated_distribution(temperature, top_p):
-    # Over several lanes and rows of lanes, with ties.
+    # Logits over several lanes and rows of lanes, with ties.
     logits = np.repeat(np.random.default_rng(1).normal(0, 2, 30), 10)[:290]
     count, batch, seen = 100_000, 2_000, np.zeros(290, int)
     rows = jnp.broadcast_to(jnp.asarray(logits, jnp.float32), (batch, 290))
     run = jax.jit(lambda keys: draw(keys, rows, temperature, top_p)[0])
     for keys in jax.random.split(jax.random.key(0), (count // batch, batch)):
         seen += np.bincount(np.asarray(run(keys)), minlength=290)
-    wanted = np.exp((logits.astype(np.float32).astype(np.float64) - logits.max()) / temperature)
-    wanted = kept_by_sorting(wanted, top_p)
-    wanted /= wanted.sum()
-    assert seen[wanted == 0].sum() == 0
-    # Those expected less than 5 times count as one.
-    common = count * wanted >= 5
+    weights = np.exp((logits.astype(np.float32).astype(np.float64) - logits.max()) / temperature)
+    weights = kept_by_sorting(weights, top_p)
+    probabilities = weights / weights.sum()
+    assert seen[probabilities == 0].sum() == 0
+    # Tokens that are expected less than 5 times count as one.
+    common = count * probabilities >= 5
     seen = np.append(seen[common], seen[~common].sum())
-    expected = np.append(count * wanted[common], count * wanted[~common].sum())
+    expected = np.append(count * probabilities[common], count * probabilities[~common].sum())
     seen, expected = seen[expected > 0], expected[expected > 0]
     freedom = max(len(seen) - 1, 1)
     chi_square = ((seen - expected) ** 2 / expected).sum()
     assert chi_square < freedom + 2 * (9.2 * freedom) ** 0.5 + 2 * 9.2  # p < 0.0001 (Laurent and Massart 2000)
 
 
-def test_the_log_probability_is_among_those_kept():
+def test_the_log_probability_is_that_of_the_truncated_distribution():
     logits = jnp.asarray(np.random.default_rng(0).normal(0, 2, (200, 300)), jnp.float32)
     tokens, logps, _ = draw(jax.random.split(jax.random.key(0), 200), logits, 0.7, 0.8, 50)
     weights = np.exp((np.asarray(logits, np.float64) - np.asarray(logits).max(1, keepdims=True)) / 0.7)
@@ -92,7 +92,7 @@ def test_the_log_probability_is_among_those_kept():
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.3, 1.0])
-def test_the_sum_is_that_of_the_models_distribution(temperature):
+def test_log_sum_is_the_logsumexp_at_temperature_1(temperature):
     logits = np.random.default_rng(0).normal(50, 9, (20, 300)).astype(np.float32)
     logits[:, ::7] = -np.inf
     sums = draw(jax.random.split(jax.random.key(0), 20), jnp.asarray(logits), temperature, 0.8).log_sum
@@ -100,8 +100,8 @@ def test_the_sum_is_that_of_the_models_distribution(temperature):
 
 
 @pytest.mark.parametrize("top_p", [0.35, 0.6, 0.85, 0.999])
-def test_a_row_of_few_tokens_ends_at_the_right_one(top_p):
-    # The search ends with two tokens left: whether the smaller is kept too, ties and neighbouring floats included.
+def test_rows_of_few_tokens_are_cut_at_the_right_one(top_p):
+    # The search ends with two tokens left and then decides on the smaller one. There are ties and adjacent floats.
     rng, rows = np.random.default_rng(2), []
     for count in (1, 2, 3, 4) * 50:
         row = np.zeros(300, np.float32)
@@ -109,19 +109,19 @@ def test_a_row_of_few_tokens_ends_at_the_right_one(top_p):
         row[rng.choice(300, count, replace=False)] = values / values.max()
         rows.append(row)
     kept = np.asarray(nucleus.nucleus(folded(jnp.asarray(rows)), top_p)).reshape(len(rows), -1)[:, :300]
-    for row, ours in zip(rows, kept, strict=True):
-        assert (ours > 0).tolist() == (kept_by_sorting(row.astype(np.float64), top_p) > 0).tolist()
+    for row, result in zip(rows, kept, strict=True):
+        assert (result > 0).tolist() == (kept_by_sorting(row.astype(np.float64), top_p) > 0).tolist()
 
 
-def test_a_draw_does_not_depend_on_the_rows_beside_it():
+def test_a_draw_does_not_depend_on_other_rows():
     logits = jnp.asarray(np.random.default_rng(0).normal(0, 2, (64, 500)), jnp.float32)
     keys = jax.random.split(jax.random.key(0), 64)
     tokens, logps, sums = draw(keys, logits, 0.8, 0.9)
     for rows in (slice(0, 1), slice(5, 12), slice(20, 64)):
-        some, theirs, their_sums = draw(keys[rows], logits[rows], 0.8, 0.9)
+        some, some_logps, some_sums = draw(keys[rows], logits[rows], 0.8, 0.9)
         assert some.tolist() == tokens[rows].tolist()
-        np.testing.assert_allclose(theirs, logps[rows], atol=1e-6)
-        np.testing.assert_allclose(their_sums, sums[rows], atol=1e-6)
+        np.testing.assert_allclose(some_logps, logps[rows], atol=1e-6)
+        np.testing.assert_allclose(some_sums, sums[rows], atol=1e-6)
 
 
 def test_the_inverse_never_gives_a_weight_of_zero():
