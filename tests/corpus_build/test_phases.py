@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from codex_jax import cli, corpus
-from codex_jax.corpus_build import token_savings
+from codex_jax.corpus_build import phases, token_savings
 from codex_jax.records.dataset import open_dataset
 from codex_jax.text.tokenizers import load_tokenizer
 from tests.corpus_build.sources import write_lines, write_repositories
@@ -52,6 +52,16 @@ def test_the_digest_does_not_depend_on_workers_or_the_order_of_sources(tmp_path)
     assert build([f"jsonl:{one}", f"jsonl:{other}"], tmp_path / "x" / "d", "--workers", "1") == 0
     assert build([f"jsonl:{other}", f"jsonl:{one}"], tmp_path / "y" / "d", "--workers", "3") == 0
     assert manifest(tmp_path / "x" / "d")["digest"] == manifest(tmp_path / "y" / "d")["digest"]
+
+
+def test_the_digest_does_not_depend_on_the_size_of_tasks(tmp_path, monkeypatch):
+    source = f"dir:{write_repositories(tmp_path / 'src')}"
+    assert build([source], tmp_path / "x" / "d") == 0
+    monkeypatch.setattr(phases, "CHUNK_BYTES", 3000)
+    monkeypatch.setattr(phases, "COMPARISONS_PER_TASK", 2)
+    assert build([source], tmp_path / "y" / "d") == 0
+    assert manifest(tmp_path / "x" / "d") == manifest(tmp_path / "y" / "d")
+    assert manifest(tmp_path / "x" / "d")["dropped"]["near_duplicate"] == 6
 
 
 def test_splits_are_recorded_and_stable_when_the_corpus_grows(tmp_path):
@@ -133,11 +143,15 @@ def test_a_killed_build_resumes_and_ends_with_the_same_digest(tmp_path, stage):
     sources = [f"jsonl:{write_lines(tmp_path / f'{n}.jsonl', 150, n)}" for n in range(6)]
     assert build(sources, tmp_path / "whole" / "d") == 0
     staging = kill_when(sources, tmp_path / "d", lambda folder: any(folder.glob(stage)))
-    done = {path: path.stat().st_mtime_ns for path in staging.glob("work/read-*.json")}
-    assert done
+    assert any(staging.glob("work/read-*.json"))
+    for shard in list(staging.glob("d-train*-of-00003"))[:1]:
+        shard.unlink()  # its marker is still there
+    (staging / "features.json.5d41402a.tmp").write_text("left by the kill")
     process = subprocess.run(command(sources, tmp_path / "d"), check=True, capture_output=True, text=True)
     assert manifest(tmp_path / "d")["digest"] == manifest(tmp_path / "whole" / "d")["digest"]
     assert manifest(tmp_path / "d")["digest"] in process.stdout
+    names = {path.name for path in (tmp_path / "whole" / "d" / "1.0.0").iterdir()}
+    assert {path.name for path in (tmp_path / "d" / "1.0.0").iterdir()} == names
 
 
 def test_finished_parts_are_not_read_again_after_a_kill(tmp_path):
