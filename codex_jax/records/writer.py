@@ -2,14 +2,12 @@
 
 import hashlib
 from collections.abc import Iterable
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from codex_jax.records.example import layout
 from codex_jax.records.tfrecord import FOOTER_BYTES, HEADER_BYTES, frame, payload_crcs
-from codex_jax.storage.atomic import write_atomic
 
 Block = dict[str, np.ndarray]  # "tokens": int [N, seq_len + 1]; optionally "loss_mask": [N, seq_len + 1]
 
@@ -53,9 +51,3 @@ def write_blocks(file: BinaryIO, blocks: Iterable[Block], dtype: np.dtype) -> tu
         file.write(data)
         count += len(block["tokens"])
     return count, sha256.hexdigest()
-
-
-def write_shard(path: Path, blocks: Iterable[Block], dtype: np.dtype) -> tuple[int, str]:
-    """write_blocks to a file that is written atomically. OSError if that fails."""
-    with write_atomic(path) as file:
-        return write_blocks(file, blocks, dtype)

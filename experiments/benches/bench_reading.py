@@ -25,7 +25,7 @@ from codex_jax.records.dataset import open_dataset
 from codex_jax.records.example import encode
 from codex_jax.records.manifest import write_manifest
 from codex_jax.records.order import host_positions, record_indices
-from codex_jax.records.writer import record_bytes, shard_name, write_shard
+from codex_jax.records.writer import record_bytes, shard_name, write_blocks
 
 SEQ_LEN = 2048
 VOCAB = 50_281
@@ -53,7 +53,8 @@ class Args:
 def codex_jax_reader(folder: Path, tokens: list[np.ndarray], args: Args) -> Reader:
     """codex_jax's RecordDataset over TFRecord."""
     for shard, rows in enumerate(tokens):
-        write_shard(folder / shard_name("bench", "train", shard, len(tokens)), [{"tokens": rows}], DTYPE)
+        with (folder / shard_name("bench", "train", shard, len(tokens))).open("wb") as file:
+            write_blocks(file, [{"tokens": rows}], DTYPE)
     split = {"records": args.records, "shards": [len(rows) for rows in tokens], "documents": 0, "tokens": 0, "bytes": 0}
     manifest = {
         "name": "bench",
