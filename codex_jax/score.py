@@ -36,7 +36,7 @@ class Args:
     # Files of JSON lines with a task_id and a completion or a solution, or folders DIR/TASK_ID/N.py. Several files are
     # samples at several temperatures: the best one is reported for each k.
     samples: tyro.conf.Positional[tuple[Path, ...]] = ()
-    problems: str = ""  # humaneval, mbpp:FILE.json, apps:DIR, or FILE.jsonl[.gz] of HumanEval, EvalPlus or MBPP
+    problems: str = ""  # humaneval, building_blocks, mbpp:FILE, apps:DIR, or a file of HumanEval, EvalPlus or MBPP
     k: str = ",".join(map(str, KS))  # values of k for pass@k, separated by commas
     timeout: float = 3.0  # CPU seconds per sample, or per APPS test; the wall-clock limit is 8 times as long
     workers: int = max(1, os.cpu_count() or 1)  # samples that run at a time
