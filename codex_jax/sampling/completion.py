@@ -10,7 +10,7 @@ from codex_jax.sampling.stops import cut
 
 
 def to_sample(raw: RawSample, token_bytes: Sequence[bytes], eot: int, params: SamplingParams) -> Sample:
-    """Its tokens are those that begin before the cut (at least one), or if nothing is cut, all, with end-of-text."""
+    """Counts the tokens that begin before the cut (at least one); if nothing is cut, all tokens with end-of-text."""
     ids = raw.tokens.tolist()
     ended = bool(ids) and ids[-1] == eot
     text_ids = ids[:-1] if ended else ids

@@ -9,7 +9,7 @@ import numpy as np
 def byte_automaton(stops: Sequence[bytes], absorb: bool = True) -> tuple[np.ndarray, int]:
     """Aho-Corasick as a table: (int32 [states, 256], the next state by state and byte; the state of a match).
 
-    State 0 is the start. absorb: a match leads to the state of a match for good; otherwise nothing leads to it.
+    State 0 is the start. absorb: whether a match leads to the state of a match, which is never left.
     """
     children: list[dict[int, int]] = [{}]
     accepts = [False]
