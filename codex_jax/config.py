@@ -48,7 +48,7 @@ class DataConfig:
     """The data set to train on."""
 
     # DIR/NAME or DIR/NAME/VERSION, as written by codex_jax.corpus. A weighted mixture such as PATH@2,OTHER@1 takes
-    # exactly two thirds of every 65,536 sequences from PATH, and validates on PATH.
+    # two thirds of every 65,536 sequences from PATH, and validates on PATH.
     path: str = ""
 
     train_split: str = "train"
