@@ -22,8 +22,7 @@ SKIP_BYTES = 1 << 20
 def json_lines(argument: str) -> Iterator[Part]:
     """jsonl:PATH?text=content&repo=repo_name&path=path&license=license: a file, a folder or a glob.
 
-    A document's id is the file and the offset of its line in bytes, decompressed. It is also the repo and the path of a
-    document without them.
+    A document's id is FILE:OFFSET, with the offset of its line in decompressed bytes, and the default repo and path.
     """
     name, given = split_argument("jsonl", argument)
     columns = Columns(**{"text": "content", "repo": "repo_name", "path": "path", "license": "license"} | given)
@@ -63,7 +62,7 @@ def read(path: StoragePath, label: str, columns: Columns, start: int, end: int |
 
 
 def _skip_line(file: BinaryIO, limit: int | None) -> int:
-    """Skips to the start of the next line, or at least `limit` bytes if the line is longer -> bytes skipped."""
+    """Skips to the next line, or at least `limit` bytes if the line is longer. Returns the bytes skipped."""
     skipped = 0
     while limit is None or skipped < limit:
         line = file.readline(SKIP_BYTES)
