@@ -12,7 +12,7 @@ from codex_jax.errors import InputError
 from codex_jax.text.hashing import mix
 
 ROUNDS = 6
-WINDOW = 8192  # positions computed at a time and cached, because one costs as much as thousands
+WINDOW = 8192  # positions computed and cached at once, because one takes as long as thousands
 
 
 def permute(index: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:

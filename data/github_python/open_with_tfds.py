@@ -1,7 +1,7 @@
 """python data/github_python/open_with_tfds.py DIR/NAME: opens a corpus with TensorFlow Datasets.
 
-Nothing is converted: codex_jax.corpus writes features.json and dataset_info.json beside the shards. Reading records
-this way needs the extra `interop`; opening the data set does not.
+codex_jax.corpus writes TFDS's metadata beside the shards, so nothing is converted. Reading records needs the extra
+`interop`; opening the data set does not.
 """
 
 import sys
@@ -52,7 +52,7 @@ def read_tokens(builder: tfds.core.DatasetBuilder, split: str, **options: Any) -
 
 
 def main(args: Args) -> None:
-    """The command."""
+    """Runs the command."""
     builder = open_builder(args.path)
     splits = ", ".join(f"{name} {split.num_examples}" for name, split in builder.info.splits.items())
     print(f"{builder.info.full_name}: {', '.join(builder.info.features)}; {splits}")
