@@ -37,10 +37,7 @@ def candidates(values: np.ndarray, rows: np.ndarray, among: np.ndarray) -> np.nd
 
 
 def comparisons(rows: np.ndarray, among: np.ndarray, bands: int, read_band: ReadBand) -> tuple[np.ndarray, np.ndarray]:
-    """(earlier, later), int64 [P] each: the distinct candidates of all bands.
-
-    The pairs of a later row are adjacent, and so are later rows with the same first candidate.
-    """
+    """(earlier, later), int64 [P] each: the distinct candidates of all bands, grouped by later row."""
     codes = np.empty(0, np.uint64)  # later row in the upper 32 bits, earlier row in the lower
     for band in range(bands):
         pairs = candidates(read_band(band), rows, among).astype(np.uint64)
@@ -48,7 +45,7 @@ def comparisons(rows: np.ndarray, among: np.ndarray, bands: int, read_band: Read
     later, earlier = (codes >> np.uint64(32)).astype(np.int64), (codes & np.uint64(0xFFFFFFFF)).astype(np.int64)
     starts = group_starts(later)
     lengths = np.diff(np.append(starts, len(later)))
-    order = np.argsort(np.repeat(earlier[starts], lengths), kind="stable")
+    order = np.argsort(np.repeat(earlier[starts], lengths), kind="stable")  # groups with the same first candidate
     return earlier[order], later[order]
 
 

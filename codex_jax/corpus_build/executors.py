@@ -22,10 +22,7 @@ class Executor(Protocol):
     """Runs independent tasks that read from and write to a work folder."""
 
     def run(self, label: str, work: Folder, tasks: Sequence[Task]) -> Iterator[Marker]:
-        """Yields the marker of each task, in the order of the tasks. label: for the progress bar.
-
-        Raises a task's exception, or InterruptedBuildError if a worker fails.
-        """
+        """Yields the tasks' markers in order. Raises a task's exception, or InterruptedBuildError if a worker fails."""
         ...
 
     def shutdown(self) -> None:

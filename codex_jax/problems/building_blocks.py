@@ -57,12 +57,10 @@ NAMES = tuple(
     for verb in ("transform", "process", "convert", "modify", "rewrite", "edit", "change", "update", "prepare", "fix")
     for noun in ("string", "text", "sentence", "line", "words", "message", "title", "paragraph", "note", "phrase")
 )
-# As in HumanEval, imports may precede the function. They vary the position of the solution, so that a model does not
-# tie blocks to positions.
+# As in HumanEval, imports may precede the function. They vary its position, so that a model does not rely on it.
 MODULES = ("collections", "functools", "itertools", "math", "random", "re", "string", "typing")
 MAX_IMPORTS = 4
-# Shares of the training problems by chain length. There are only 13 chains of length 1, which a model would memorize
-# if their share were larger.
+# Shares of training problems by chain length. A model would memorize the 13 chains of length 1 with a larger share.
 LENGTH_SHARES = (0.05, 0.35, 0.35, 0.25)
 
 

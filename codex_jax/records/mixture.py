@@ -30,10 +30,7 @@ def split_spec(spec: str) -> list[tuple[str, float]]:
 
 
 def quotas(weights: Sequence[float]) -> list[int]:
-    """The number of rows of a block that each data set gets: its share, rounded by the largest remainder method.
-
-    If remainders are equal, the first is rounded up. ValueError if a weight is not positive or too small for one row.
-    """
+    """Divides a block's rows by the largest remainder method. ValueError if a weight is not positive or too small."""
     if not all(math.isfinite(weight) and weight > 0 for weight in weights):
         raise ValueError("weights must be above 0")
     total = sum(map(Fraction, weights))

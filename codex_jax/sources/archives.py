@@ -46,10 +46,7 @@ class Survey:
 
 
 def survey(kind: str, path: StoragePath) -> Survey:
-    """Reads an archive to its end for licences and metadata, which may follow the files they apply to.
-
-    InputError if the archive is corrupt.
-    """
+    """Reads a whole archive for metadata, which may follow the files it applies to. InputError if it is corrupt."""
     result = Survey()
     for member in members(path):
         names = path_parts(member.name)

@@ -37,10 +37,7 @@ class ContaminationIndex:
     sieve: np.ndarray
 
     def find(self, document_words: np.ndarray) -> str:
-        """The name of the protected text that a document contains the largest share of, or "" if it is clean.
-
-        document_words: uint64 [N], the document's word_hashes.
-        """
+        """The name of the protected text that a document (word_hashes, uint64 [N]) contains most of; "" if clean."""
         if not self.names:
             return ""
         runs = ngram_hashes(document_words, RUN_WORDS)

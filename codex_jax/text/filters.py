@@ -109,10 +109,7 @@ def holds_secret(document: Document) -> bool:
 
 
 def licence_filter(allowed: tuple[str, ...]) -> Filter:
-    """Rejects documents whose licence is unknown or not allowed.
-
-    allowed: SPDX ids or common names, or ("permissive",) for all permissive licences.
-    """
+    """Rejects licences that are not in `allowed`: names or SPDX ids, or ("permissive",) for all permissive ones."""
     allowed_ids = {normalise(name) for name in allowed}
 
     def licence_not_allowed(document: Document) -> bool:
@@ -127,9 +124,6 @@ FILTERS = (empty, too_large, nul_bytes, mean_line_too_long, line_too_long, few_a
 
 
 def reason_to_drop(document: Document, more: tuple[Filter, ...] = ()) -> str:
-    """The name of the first of the paper's filters and `more` that rejects the document; "" if none does.
-
-    Problems are only checked for being empty.
-    """
+    """The name of the first filter that rejects the document, or "". Only `empty` applies to problems."""
     filters = (empty,) if document.prompt else (*FILTERS, *more)
     return next((check.__name__ for check in filters if check(document)), "")

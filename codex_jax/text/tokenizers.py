@@ -112,8 +112,7 @@ class SentencePiece(Tokenizer):
 
     def encode(self, text: str) -> list[int]:
         """See Tokenizer."""
-        # The mark and NUL are encoded as byte tokens: SentencePiece reads the mark as a space, and some of its builds
-        # end a text at NUL.
+        # Encodes the mark and NUL as bytes: SentencePiece reads the mark as a space, and some builds end at NUL.
         first, *rest = re.split(f"([{SPACE_MARK}\0])", text)
         ids: list[int] = self._pieces.encode(first)
         for character, part in zip(rest[::2], rest[1::2], strict=True):

@@ -35,10 +35,7 @@ def open_builder(path: str) -> tfds.core.DatasetBuilder:
 
 
 def read_tokens(builder: tfds.core.DatasetBuilder, split: str, **options: Any) -> Any:
-    """A tf.data.Dataset of {"tokens": int32 [seq_len + 1], "loss_mask": uint8 [seq_len + 1], if stored}.
-
-    options: passed to as_dataset.
-    """
+    """A tf.data.Dataset of {"tokens": int32 [seq_len + 1], "loss_mask": uint8 [seq_len + 1], if stored}."""
     import tensorflow as tf
 
     dtype = np.dtype(read_manifest(builder.data_path)["dtype"]).newbyteorder("=")
