@@ -23,11 +23,9 @@ class Executor(Protocol):
 
     def run(self, label: str, work: Folder, tasks: Sequence[Task]) -> Iterator[Marker]:
         """Yields the tasks' markers in order. Raises a task's exception, or InterruptedBuildError if a worker fails."""
-        ...
 
     def shutdown(self) -> None:
         """Stops the workers and drops the tasks that have not started."""
-        ...
 
 
 class LocalExecutor:

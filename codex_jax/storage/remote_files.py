@@ -32,27 +32,21 @@ class Folder(Protocol):
 
     def __truediv__(self, name: str) -> "Folder":
         """The subfolder `name`."""
-        ...
 
     def names(self) -> set[str]:
         """The names of the files; empty if the folder does not exist."""
-        ...
 
     def write(self, name: str) -> AbstractContextManager[BinaryIO]:
         """Opens a new file, which appears or replaces an existing one when the block ends without an error."""
-        ...
 
     def read_ranges(self, ranges: Iterable[Range]) -> Iterator[bytes]:
         """Yields the bytes of each range in order. OSError if a file is missing or too short."""
-        ...
 
     def delete(self, name: str) -> None:
         """Deletes a file, if it exists."""
-        ...
 
     def clear(self) -> None:
         """Deletes the folder and everything in it, if it exists."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -36,11 +36,9 @@ class Tokenizer(Protocol):
 
     def encode(self, text: str) -> list[int]:
         """The token ids of a text. They never contain end-of-text, even if the text spells it."""
-        ...
 
     def token_bytes(self, token: int) -> bytes:
         """The bytes of a token; empty for end-of-text. Joining the bytes of a text's tokens gives its UTF-8."""
-        ...
 
     def decode(self, ids: list[int]) -> str:
         """The text of token ids; bytes that are not UTF-8 become U+FFFD."""
