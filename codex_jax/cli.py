@@ -1,4 +1,4 @@
-"""How every command starts and ends: flags are parsed by tyro, and errors become one line and an exit code.
+"""Runs a command: tyro parses its flags, and an error becomes one line and an exit code.
 
 Exit codes: 0 done; 1 completed, negative result; 2 bad input.
 """
@@ -27,10 +27,7 @@ Defaults = Annotated[TrainConfig, tyro.conf.Fixed, tyro.conf.Suppress]  # not a 
 def parse(
     args_type: type[Args], argv: list[str] | None = None, default: Args | None = None, description: str | None = None
 ) -> Args:
-    """Parses argv (default: sys.argv[1:]) into the dataclass args_type; InputError for an unknown or bad flag.
-
-    description: the text of --help above the flags; default: the docstring of args_type.
-    """
+    """Parses argv into args_type; description: the text above the flags in --help; InputError for a bad flag."""
     stderr = io.StringIO()
     main = sys.modules["__main__"].__spec__
     prog = f"python -m {main.name}" if main else f"python {os.path.relpath(sys.argv[0])}"
@@ -47,8 +44,8 @@ def parse(
 
 
 def _one_line(box: str) -> str:
-    # The text of tyro's error box, whose sections are separated by lines, without the sections that repeat the help.
-    # The box is drawn in ASCII where the terminal has no box characters.
+    # The text of tyro's error box without the sections that repeat the help. Lines separate the sections; the box is
+    # in ASCII if the terminal has no box characters.
     inner = [line.strip("│| ") for line in box.splitlines() if not line.startswith(("╭", "╰", "+"))]
     sections = [" ".join(part.split()) for part in re.split(r"[─-]{4,}", "\n".join(inner))]
     parts = [part for part in sections if part and not part.startswith(("Argument helptext", "For full helptext"))]
@@ -75,7 +72,7 @@ def run(
 ) -> int:
     """Parses the flags, runs main(args) and returns the exit code.
 
-    subcommands: by name, other functions that run where the first argument is that name; --help lists them.
+    subcommands: name -> the function and flags to use if the first argument is that name; --help lists them.
     """
     words = sys.argv[1:] if argv is None else argv
     subcommands = subcommands or {}
@@ -93,16 +90,13 @@ def _summary(args_type: type) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class ExperimentArgs(TrainConfig):
-    """The settings of a run, as flags after an experiment file that gives their defaults.
+    """The settings of a run as flags; an experiment file gives their defaults. Commands add flags in a subclass."""
 
-    A command adds its own flags in a subclass.
-    """
-
-    experiment: Experiment = ""  # EXPERIMENT.py, or EXPERIMENT.py:NAME where it has several
+    experiment: Experiment = ""  # EXPERIMENT.py, or EXPERIMENT.py:NAME if it has several
     defaults: Defaults = dataclasses.field(default_factory=TrainConfig)  # the experiment file's own config
 
     def config(self) -> TrainConfig:
-        """The settings of the run alone."""
+        """The settings of the run, without the command's own flags."""
         return TrainConfig(**{field.name: getattr(self, field.name) for field in dataclasses.fields(TrainConfig)})
 
 

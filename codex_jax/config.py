@@ -28,13 +28,13 @@ class ModelConfig:
     vocab_size: int = 0  # 0: the size of the data's tokenizer, rounded up to a multiple of 128
     compute_dtype: Dtype = "float32"  # of activations and matrix products; parameters, softmax and loss are float32
     gather_dtype: Dtype = "float32"  # of weights and their gradients while they are sent between devices
-    remat: RematPolicy = "none"  # what the backward pass recomputes: full: whole layers, none: nothing
+    remat: RematPolicy = "none"  # what the backward pass recomputes, from full (whole layers) to none (nothing)
     unroll: int = 1  # layers unrolled per scan iteration: on a CPU, unrolling all is faster but slower to compile
     attention: Attention = "auto"  # auto: splash on TPU, cuDNN on NVIDIA GPUs, XLA elsewhere
-    window: int = 0  # tokens that every second layer attends to, the current one included; 0: all of them
+    window: int = 0  # last tokens that every second layer attends to, the current one included; 0: all tokens
 
 
-# The settings that change how fast a model is computed and not what it computes: a resumed run may change them.
+# Settings that change the speed of a model and not its results: a resumed run may change them.
 SPEED = ("compute_dtype", "gather_dtype", "remat", "unroll", "attention")
 
 
@@ -48,7 +48,7 @@ class DataConfig:
     """The data set to train on."""
 
     # DIR/NAME or DIR/NAME/VERSION, as written by codex_jax.corpus. A weighted mixture such as PATH@2,OTHER@1 takes
-    # exactly two thirds of every 65,536 sequences from PATH, and validates on PATH.
+    # two thirds of every 65,536 sequences from PATH, and validates on PATH.
     path: str = ""
 
     train_split: str = "train"
@@ -77,7 +77,7 @@ class MeshConfig:
 
     data: int = 1  # data parallelism: copies of the parameters
     fsdp: int = -1  # fully sharded data parallelism: splits the batch, and all parameters
-    sequence: int = 1  # splits each sequence, where there are more devices than sequences, and all parameters
+    sequence: int = 1  # splits each sequence, for more devices than sequences, and all parameters
     model: int = 1  # tensor parallelism: splits heads, MLP and vocabulary
 
 
@@ -87,13 +87,13 @@ class HostsConfig:
 
     coordinator: str = ""  # HOST[:PORT] of process 0; default port 8476, which must be open between the hosts
     count: int = 0  # number of processes
-    index: int = -1  # of this process, from 0
+    index: int = -1  # index of this process, from 0
     wait: int = 45  # seconds to wait for the other processes
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One run: pretraining, or fine-tuning where init_from names another run."""
+    """One run: pretraining, or fine-tuning if init_from names another run."""
 
     name: str = "run"
     run_dir: str = ""  # default: runs/NAME
@@ -108,10 +108,10 @@ class TrainConfig:
     loss_chunks: int = 1  # parts of each sequence whose logits are computed in turn, to save memory
     seed: int = 0
     init_from: str = ""  # run folder whose newest checkpoint gives the parameters to start from
-    log_every: int = 10  # steps
-    eval_every: int = 0  # steps; 0: only before the first step and after the last
+    log_every: int = 10  # steps between logged metrics
+    eval_every: int = 0  # steps between evaluations; 0: only before the first step and after the last
     eval_batches: int = 0  # 0: the whole validation split
-    checkpoint_every: int = 500  # steps
+    checkpoint_every: int = 500  # steps between checkpoints
     keep_checkpoints: int = 3
     topology: str = ""  # CHIP:SHAPE, such as v5e:16x16: the TPU slice that codex_jax.plan compiles for
 
@@ -122,10 +122,7 @@ class TrainConfig:
 
 
 def load_experiment(spec: str | Path) -> TrainConfig:
-    """The config of an experiment: FILE.py, which defines `config`, or FILE.py:NAME, one of its `configs`.
-
-    InputError where no file is named, or where the file or the config is missing.
-    """
+    """The `config` of FILE.py, or one of its `configs` for FILE.py:NAME; InputError if it is missing."""
     if not spec:
         raise InputError("name an experiment file first, such as experiments/tiny.py")
     path, colon, name = str(spec).rpartition(":") if not str(spec).endswith(".py") else (str(spec), "", "")
@@ -169,7 +166,7 @@ def from_dict(cls: type, values: dict[str, Any]) -> Any:
 
 
 def validate(config: TrainConfig) -> None:
-    """InputError that names the flag, where a setting has a value that cannot be trained with."""
+    """Raises InputError, which names the flag, for a setting that cannot be trained with."""
     model = config.model
     for name in ("layers", "width", "heads", "context", "unroll"):
         if getattr(model, name) < 1:

@@ -1,6 +1,6 @@
 """python -m codex_jax.corpus SOURCE... --out DIR/NAME --tokenizer SPEC: builds sharded TFRecords from source files.
 
-python -m codex_jax.corpus stats DIR shows what the whitespace tokens save on a finished corpus.
+python -m codex_jax.corpus stats DIR shows how many tokens the whitespace tokens save on a finished corpus.
 """
 
 import contextlib
@@ -22,20 +22,16 @@ from codex_jax.storage.remote_files import open_folder
 
 @dataclass(frozen=True, kw_only=True)
 class Args(Settings):
-    """Filters, deduplicates, splits, tokenizes and packs source files.
-
-    The same command, given again, resumes an interrupted build.
-    """
+    """Filters, deduplicates, splits, tokenizes and packs source files. Repeat the command to resume a build."""
 
     out: str  # DIR/NAME of the data set; with --beam it may be a URI such as gs://BUCKET/DIR/NAME
-    workers: int = 2  # processes
-    beam: str | None = None  # run the tasks on this Apache Beam runner instead (extra: beam), such as DirectRunner
-    beam_options: tuple[str, ...] = ()
-    """The runner's own options, such as --beam-options project=P region=R"""
+    workers: int = 2  # number of local processes
+    beam: str | None = None  # Apache Beam runner for the tasks, such as DirectRunner (needs the extra: beam)
+    beam_options: tuple[str, ...] = ()  # the runner's own options, such as --beam-options project=P region=R
 
 
 def show(manifest: Manifest, seconds: float) -> None:
-    """Prints what was dropped and what the splits hold."""
+    """Prints the numbers of dropped documents and the sizes of the splits."""
     dropped = [["left out because", "documents"]]
     dropped += [[reason, f"{count:,}"] for reason, count in manifest["dropped"].items()]
     terminal.show(f"{manifest['documents']:,} documents of {manifest['bytes']:,} bytes read", dropped)
@@ -49,7 +45,7 @@ def show(manifest: Manifest, seconds: float) -> None:
 
 
 def make_executor(args: Args) -> Executor:
-    """Processes of this machine, or a Beam runner; InputError where Beam is asked for and not installed."""
+    """Local processes, or the Beam runner of --beam. InputError if Beam is not installed."""
     if not args.beam:
         return LocalExecutor(args.workers)
     try:
@@ -60,7 +56,7 @@ def make_executor(args: Args) -> Executor:
 
 
 def build_local(args: Args, executor: Executor) -> Manifest:
-    """Builds in a hidden folder of this machine and renames it; a failure that can be resumed keeps that folder."""
+    """Builds in a hidden local folder, which is renamed at the end. An interrupted build keeps it and can resume."""
     out = Path(args.out)
     final, staging = out / args.version, out / f".{args.version}.incomplete"
     if (out / MANIFEST_NAME).exists():
@@ -76,16 +72,16 @@ def build_local(args: Args, executor: Executor) -> Manifest:
     except InterruptedBuildError:
         raise
     except InputError:
-        executor.shutdown()  # no task may write into the folder any more
+        executor.shutdown()  # so that no task writes to the folder any more
         folder.clear()
-        with contextlib.suppress(OSError):  # it holds other versions
+        with contextlib.suppress(OSError):  # it may contain other versions
             out.rmdir()
         raise
     return manifest
 
 
 def build_remote(args: Args, executor: Executor) -> Manifest:
-    """Builds in place on shared storage: readers wait for the manifest, which is written last."""
+    """Builds in place on shared storage. Readers require the manifest, which is written last."""
     folder = open_folder(f"{args.out}/{args.version}")
     if MANIFEST_NAME in folder.names():
         raise InputError(f"{folder} exists already: choose another --out or --version, or delete it")

@@ -52,7 +52,7 @@ class Args:
     out: Path | None = None  # samples.jsonl to write; with --problems - samples go to stdout
     resume: bool = False  # keep the samples in OUT and OUT.partial and draw the missing ones
     stop: tuple[str, ...] | None = None  # strings that end a completion; default: the benchmark's, or the paper's
-    dtype: Dtype | None = None  # of products, weights and cache; default: the run's compute dtype
+    dtype: Dtype | None = None  # dtype of products, weights and cache; default: the run's compute dtype
     int8: bool = False  # keep the layers' weights in int8, with a scale per output
     mesh: MeshConfig = COPIES  # copies of the model, and the devices that each is split over
     hosts: HostsConfig = field(default_factory=HostsConfig)
@@ -83,7 +83,7 @@ class Args:
 
 
 def fingerprint_settings(args: Args, params: SamplingParams, origin: Json) -> list[Any]:
-    """What a sample depends on besides its prompt and number."""
+    """Everything that a sample depends on, except its prompt and number."""
     return [origin, dataclasses.asdict(params), args.seed, args.truncate_left]
 
 
@@ -112,7 +112,7 @@ def sample_problems(args: Args, benchmark: Benchmark, engine: Engine, origin: Js
     texts = {name: benchmark.problems[name].prompt for name in names}
     settings = fingerprint_settings(args, params, origin)
     with contextlib.ExitStack() as stack:
-        files: list[SamplesFile] = []  # empty on other hosts than the first
+        files: list[SamplesFile] = []  # empty on all hosts but the first
 
         def open_file() -> None:
             files.append(stack.enter_context(open_samples_file(out, settings, texts, args.resume)))

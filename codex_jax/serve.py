@@ -30,13 +30,13 @@ class Args:
     A request with a new shape compiles a program first. JAX_COMPILATION_CACHE_DIR=DIR keeps it for the next start.
     """
 
-    run: Path  # run folder written by codex_jax.train; the model has its name
+    run: Path  # run folder written by codex_jax.train; its name is the model's name
     host: str = "127.0.0.1"  # address to listen on
-    port: int = 8000  # 0: a free one
+    port: int = 8000  # 0: any free port
     names: tuple[str, ...] = ()  # more names and addresses that clients may use in the Host header
     batch: int = 128  # samples drawn together by each copy of the model
     limits: RequestLimits = field(default_factory=RequestLimits)
-    dtype: Dtype | None = None  # of products, weights and cache; default: the run's compute dtype
+    dtype: Dtype | None = None  # dtype of products, weights and cache; default: the run's compute dtype
     int8: bool = False  # keep the layers' weights in int8, with a scale per output
     mesh: MeshConfig = COPIES  # copies of the model, and the devices that each is split over
 

@@ -1,4 +1,4 @@
-"""Progress bars on stderr, or plain lines where stderr is not a terminal, and tables on stdout."""
+"""Progress bars on stderr, or plain lines if stderr is not a terminal, and tables on stdout."""
 
 import sys
 import time
@@ -30,7 +30,7 @@ class Report(Protocol):
 
 
 def tables() -> Console:
-    """A console on stdout for tables: as wide as the terminal, or TABLE_WIDTH where stdout is not a terminal."""
+    """A console on stdout for tables: as wide as the terminal, or TABLE_WIDTH if stdout is not a terminal."""
     return Console() if sys.stdout.isatty() else Console(width=TABLE_WIDTH)
 
 
@@ -49,7 +49,7 @@ def show(title: str, rows: list[list[str]]) -> None:
 def progress(label: str, total: int, unit: str = "", shown: bool = True) -> Iterator[Report]:
     """Yields report(advance, note), which moves a bar on a terminal, or prints a line every 10 s elsewhere.
 
-    total: steps, or bytes where unit is "bytes". shown: False prints nothing.
+    total: steps, or bytes if unit is "bytes". shown: False prints nothing.
     """
     if not shown:
         yield lambda advance=1, note="": None

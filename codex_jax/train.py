@@ -2,7 +2,7 @@
 
 EXPERIMENT.py is a Python file that defines `config = TrainConfig(...)`. Every setting is also a flag. --init-from RUN
 starts from the parameters of another run, as for fine-tuning. --resume continues an interrupted run from the newest
-checkpoint of its run folder, or from step 0 where it has none yet.
+checkpoint of its run folder, or from step 0 if it has none yet.
 """
 
 import os
@@ -40,15 +40,12 @@ from codex_jax.training.step import make_train_step, to_global
 class TrainArgs(cli.ExperimentArgs):
     """The settings of a run; the experiment file gives their defaults."""
 
-    resume: bool = False  # continue from the newest checkpoint of the run folder, or from step 0 where it has none
+    resume: bool = False  # continue from the newest checkpoint of the run folder, or from step 0 if it has none
 
 
 def check(config: TrainConfig, command: str) -> tuple[TrainConfig, Dataset]:
-    """(the settings completed by the data, the data); InputError where they do not fit together or in memory.
-
-    command: the experiment and flags, for the message on too little memory.
-    """
-    if not config.init_from:  # then the model is that run's and is known only later
+    """(the completed settings, the data); InputError if they do not fit; command: named in the message on memory."""
+    if not config.init_from:  # with init_from, resolve() reads the model from that run
         hosts.on_first(lambda: capacity.require(config, command=command))
     validate(config)
     data = open_data(config)

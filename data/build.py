@@ -1,7 +1,4 @@
-"""python data/build.py NAME --out DIR: writes a data set of this folder in the format of TensorFlow Datasets (TFDS).
-
-TensorFlow itself is not needed.
-"""
+"""python data/build.py NAME --out DIR: writes a data set in the format of TensorFlow Datasets, without TensorFlow."""
 
 import contextlib
 import importlib
@@ -29,7 +26,7 @@ class Args:
 
 
 def main(args: Args) -> None:
-    """The command."""
+    """Runs the command."""
     if args.name not in NAMES:
         raise InputError(f"no data set {args.name!r} in this folder: give one of {', '.join(NAMES)}")
     # Imported here because it takes seconds.

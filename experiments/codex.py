@@ -10,11 +10,11 @@ from dataclasses import replace
 from codex_jax.config import DataConfig, MeshConfig, OptimizerConfig, TrainConfig
 from codex_jax.model.sizes import SIZES, steps_for
 
-TOKENS = 100e9  # that the paper trains on
+TOKENS = 100e9  # tokens that the paper trains on
 
 
 def codex(size: str, topology: str, batch_size: int, data: int, accumulation: int, remat: str) -> TrainConfig:
-    """The run of one model size; data: size of that mesh axis, fsdp takes the rest of the slice."""
+    """The run of one model size; data: size of the mesh's data axis; fsdp takes the rest of the slice."""
     model, learning_rate = SIZES[size]
     return TrainConfig(
         name=f"codex_{size}",

@@ -42,9 +42,9 @@ class Args:
 
     out: Path = Path("runs/demo")  # folder for data, runs, samples and the report; an earlier demo is overwritten
     seed: int = 0
-    steps: int = config.steps  # of pretraining
-    supervised_steps: int = 800  # of fine-tuning
-    supervised_batch_size: int = 8  # for the same number of tokens, more and smaller batches teach it more
+    steps: int = config.steps  # pretraining steps
+    supervised_steps: int = 800  # fine-tuning steps
+    supervised_batch_size: int = 8  # sequences; for the same number of tokens, smaller batches work better
     # The paper uses a tenth of the pretraining rate. After so little pretraining, a higher rate works better.
     supervised_learning_rate: float = 2e-3
     n: int = 100  # samples per held-out problem
@@ -54,7 +54,7 @@ class StageFailedError(Exception):
     """The command of a stage failed."""
 
     def __init__(self, command: str, code: int) -> None:
-        """code: its exit code, which the demo exits with too."""
+        """code: the exit code of the command, and of the demo."""
         super().__init__(f"exit code {code} from: {command}")
         self.code = code
 
@@ -81,7 +81,7 @@ class Stages:
 
 
 def prepare(folder: Path) -> Path:
-    """Creates OUT, or empties it where an earlier demo wrote it; returns its path relative to the repository's root."""
+    """Creates OUT, or empties it if a demo wrote it; returns its path relative to the repository's root."""
     folder = folder.resolve()
     if folder.is_dir() and any(folder.iterdir()):
         if not (folder / SECONDS).is_file():
@@ -120,7 +120,7 @@ def run_stages(args: Args, stages: Stages, out: Path) -> None:
     origin = ("--init-from", base, "--data.path", blocks_data)
     stages.run("fine-tune", *train, "--run-dir", supervised, *origin, *tuning, *batches, *seed)
 
-    # 3. Samples for held-out problems, and whether they pass.
+    # 3. Sampling and scoring held-out problems.
     sampling = ("--n", args.n, "--temperature", 0.8, "--top-p", 0.95, "--max-new-tokens", NEW_TOKENS)
     ks = ",".join(str(k) for k in (1, 10, 100) if k <= args.n)
     results = []

@@ -1,6 +1,6 @@
 """Runs tasks on an Apache Beam runner (DirectRunner, Dataflow, Flink, Spark), which serves as a pool of workers.
 
-Beam carries only the tasks. What they read and write lies in the work folder, which every worker must reach.
+Beam distributes only the tasks. They read and write files in the work folder, which every worker must reach.
 """
 
 import pickle
@@ -18,10 +18,10 @@ from codex_jax.storage.remote_files import Folder
 
 
 class BeamExecutor:
-    """One pipeline for each phase that has unfinished tasks."""
+    """Runs one pipeline per phase that has unfinished tasks."""
 
     def __init__(self, runner: str, options: Sequence[str]) -> None:
-        """options: of the runner, such as region=REGION."""
+        """options: the runner's own options, such as region=REGION."""
         self._flags = [f"--runner={runner}", *(f"--{option}" for option in options)]
 
     def run(self, label: str, work: Folder, tasks: Sequence[Task]) -> Iterator[Marker]:
@@ -58,7 +58,7 @@ class BeamExecutor:
             ) from error
 
     def shutdown(self) -> None:
-        """See Executor: no worker runs between phases."""
+        """Does nothing: no worker runs between phases."""
 
 
 def _run_pickled(work: Folder, task: bytes) -> None:

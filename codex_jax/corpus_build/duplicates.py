@@ -1,19 +1,16 @@
-"""Finds copies among all documents: of several copies, the one with the smallest key is kept.
-
-Sorted arrays do the work, so that memory grows with the number of documents and not with their bytes.
-"""
+"""Finds copies among all documents; the copy with the smallest key is kept. Memory depends only on their number."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-FIRST = 8  # of the documents that share a band's value, the number that the others are compared with
+FIRST = 8  # number of documents with an equal band value that later ones with this value are compared with
 
 ReadBand = Callable[[int], np.ndarray]  # a band's number -> uint64 [N]
 
 
 def first_copies(rows: np.ndarray) -> np.ndarray:
-    """ROW [N] -> bool [N]: the row with the smallest key of every group of equal contents."""
+    """ROW [N] -> bool [N]: true for the row with the smallest key in each group of equal contents."""
     order = np.lexsort((rows["key_low"], rows["key_high"], rows["content_low"], rows["content_high"]))
     high, low = rows["content_high"][order], rows["content_low"][order]
     keep = np.ones(len(rows), bool)
@@ -22,9 +19,9 @@ def first_copies(rows: np.ndarray) -> np.ndarray:
 
 
 def candidates(values: np.ndarray, rows: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """int64 [P, 2]: (earlier, later) rows that share a band's value: each of the FIRST first of a group with all later.
+    """int64 [P, 2]: pairs (earlier, later) of rows with equal values. The earlier is among the FIRST of its group.
 
-    values: uint64 [N]; among: bool [N], the rows to consider. "Earlier" is by key.
+    values: uint64 [N], of one band; rows: ROW [N], compared by key; among: bool [N], the rows to consider.
     """
     index = np.flatnonzero(among)
     order = index[np.lexsort((rows["key_low"][index], rows["key_high"][index], values[index]))]
@@ -40,10 +37,7 @@ def candidates(values: np.ndarray, rows: np.ndarray, among: np.ndarray) -> np.nd
 
 
 def comparisons(rows: np.ndarray, among: np.ndarray, bands: int, read_band: ReadBand) -> tuple[np.ndarray, np.ndarray]:
-    """(earlier, later), int64 [P] each: the distinct candidates of all bands.
-
-    The pairs of a later row are adjacent, and so are the later rows that have the same first candidate.
-    """
+    """(earlier, later), int64 [P] each: the distinct candidates of all bands, grouped by later row."""
     codes = np.empty(0, np.uint64)  # later row in the upper 32 bits, earlier row in the lower
     for band in range(bands):
         pairs = candidates(read_band(band), rows, among).astype(np.uint64)
@@ -51,7 +45,7 @@ def comparisons(rows: np.ndarray, among: np.ndarray, bands: int, read_band: Read
     later, earlier = (codes >> np.uint64(32)).astype(np.int64), (codes & np.uint64(0xFFFFFFFF)).astype(np.int64)
     starts = group_starts(later)
     lengths = np.diff(np.append(starts, len(later)))
-    order = np.argsort(np.repeat(earlier[starts], lengths), kind="stable")
+    order = np.argsort(np.repeat(earlier[starts], lengths), kind="stable")  # groups with the same first candidate
     return earlier[order], later[order]
 
 

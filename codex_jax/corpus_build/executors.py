@@ -1,4 +1,4 @@
-"""What runs the tasks of a phase: here, processes of this machine; beam_executor.py runs the same tasks with Beam."""
+"""Runs the tasks of a phase in processes of this machine. beam_executor.py runs the same tasks with Beam."""
 
 import signal
 from collections.abc import Iterator, Sequence
@@ -22,19 +22,14 @@ class Executor(Protocol):
     """Runs independent tasks that read from and write to a work folder."""
 
     def run(self, label: str, work: Folder, tasks: Sequence[Task]) -> Iterator[Marker]:
-        """Yields the marker of each task, in the order of the tasks. label: for the progress bar.
-
-        Raises what a task raises, or InterruptedBuildError where the workers themselves fail.
-        """
-        ...
+        """Yields the tasks' markers in order. Raises a task's exception, or InterruptedBuildError if a worker fails."""
 
     def shutdown(self) -> None:
-        """Ends the workers; tasks that have not started are dropped."""
-        ...
+        """Stops the workers and drops the tasks that have not started."""
 
 
 class LocalExecutor:
-    """Processes of this machine."""
+    """Runs tasks in processes of this machine."""
 
     def __init__(self, workers: int) -> None:
         """workers: number of processes. Call shutdown at the end."""
@@ -58,7 +53,7 @@ class LocalExecutor:
         running: dict[Future[Marker], int] = {}
         started = yielded = 0
         while yielded < len(tasks):
-            # A bounded number waits in the pool, and a bounded number of markers waits for a slow task before them.
+            # Limits the tasks that wait in the pool, and the markers that wait for a slow task before them.
             while (
                 len(running) < self._most_running
                 and started < len(tasks)
@@ -83,8 +78,7 @@ class LocalExecutor:
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    # A process that is started in this block receives Ctrl-C only after _exit_on_interrupt: while it imports modules it
-    # would print a traceback.
+    # A process started in this block gets Ctrl-C only after _exit_on_interrupt; earlier it would print a traceback.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
@@ -93,6 +87,6 @@ def _interrupts_blocked() -> Iterator[None]:
 
 
 def _exit_on_interrupt() -> None:
-    # Ctrl-C ends a worker silently: the main process prints the message.
+    # Ctrl-C ends a worker silently, because the main process prints the message.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])

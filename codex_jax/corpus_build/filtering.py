@@ -1,4 +1,4 @@
-"""The filters, decontamination and sketching of one document."""
+"""Filters, decontaminates and sketches one document."""
 
 import hashlib
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from codex_jax.text.splits import repo_hash
 
 @dataclass(frozen=True)
 class Rules:
-    """What filter_document needs: the settings, the optional filters, and the texts that must not be in the corpus."""
+    """The settings, the optional filters, and the index of texts that must not be in the corpus."""
 
     settings: Settings
     optional_filters: tuple[filters.Filter, ...]
@@ -26,14 +26,14 @@ class Rules:
 
 @dataclass(frozen=True)
 class Accepted:
-    """A document that passed. Documents are ordered by key, so that the order of reading does not matter."""
+    """A document that passed. Documents are sorted by key, so the order of reading does not matter."""
 
     document: Document
-    source: int  # its number among the settings' sources
+    source: int  # index into settings.sources
     key: bytes  # 16 bytes
     content: bytes  # 16 bytes, equal for exact copies
     repo: int  # 64-bit hash of document.repo
-    bands: np.ndarray  # uint64 [BANDS]; zeros where near copies are not looked for
+    bands: np.ndarray  # uint64 [BANDS]; zeros if near copies are not searched for
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Dropped:
 
 
 def make_rules(settings: Settings) -> Rules:
-    """InputError where a benchmark or an optional filter is missing."""
+    """The rules for these settings. InputError if a benchmark or an optional filter is missing."""
     optional: list[filters.Filter] = []
     if settings.require_parse:
         optional.append(filters.does_not_parse)

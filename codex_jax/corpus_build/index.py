@@ -1,4 +1,4 @@
-"""All documents that passed the filters, over all parts of the sources."""
+"""An index of all documents that passed the filters."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from codex_jax.text.tokenizers import TRAINING_BYTES
 
 @dataclass
 class DocumentIndex:
-    """rows: ROW [N], those of each part in turn; counts: the rows of each part."""
+    """rows: ROW [N], ordered by part; counts: the number of rows per part."""
 
     work: Folder
     counts: list[int]
@@ -26,19 +26,18 @@ class DocumentIndex:
         return np.cumsum([0, *self.counts])
 
     def band(self, number: int) -> np.ndarray:
-        """uint64 [N]: one value of every document's sketch."""
+        """uint64 [N]: one band of every document's sketch."""
         ranges = ((f"{part_name(part)}.bands", 8 * number * n, 8 * n) for part, n in enumerate(self.counts))
         return np.frombuffer(b"".join(self.work.read_ranges(ranges)), np.uint64)
 
     def parts_of(self, rows: np.ndarray) -> np.ndarray:
-        """int64 [M] row numbers -> int64 [M]: the part that each lies in."""
+        """int64 [M] row numbers -> int64 [M]: the part of each."""
         return np.searchsorted(self.starts, rows, "right") - 1
 
     def training_rows(self, keep: np.ndarray, seed: int, earlier: Boundaries | None) -> np.ndarray:
-        """int64 [M]: the documents that a tokenizer is trained on, in the order of their keys.
+        """int64 [M]: the rows to train a tokenizer on, ordered by key: about 2 * TRAINING_BYTES of text, or less.
 
-        Their repositories will be in train. There are enough for twice TRAINING_BYTES, if the corpus has so many.
-        keep: bool [N], the rows that are not copies.
+        Their repositories will be in train. keep: bool [N], the rows that are not copies.
         """
         rows = np.flatnonzero(keep)
         repos, which = np.unique(self.rows["repo"][rows], return_inverse=True)
@@ -54,7 +53,7 @@ class DocumentIndex:
             yield data.decode()
 
     def names(self, repos: set[int]) -> dict[int, str]:
-        """The names of those of these repositories that are in the corpus."""
+        """Repository hash -> name, for the hashes in `repos` that occur in the corpus."""
         names: dict[int, str] = {}
         for marker in self.work.read_ranges((f"{part_name(part)}.json", 0, None) for part in range(len(self.counts))):
             found = json.loads(marker)["repos"].items()

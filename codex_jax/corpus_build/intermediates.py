@@ -1,4 +1,4 @@
-"""The files in the work folder between the phases: texts and tokens, and tables of fixed-size rows about them."""
+"""The intermediate files in the work folder: texts, tokens, and tables of fixed-size rows that describe them."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from codex_jax.corpus_build.tasks import Marker
 from codex_jax.storage.remote_files import Folder, Range
 from codex_jax.text.dedupe import BANDS
 
-# A document that passed the filters: 58 bytes. Its MinHash bands lie in a file of their own, one band after the other.
+# A document that passed the filters: 58 bytes. The MinHash bands are in a separate file, one band after the other.
 ROW = np.dtype(
     [
         ("key_high", "<u8"),
@@ -31,7 +31,7 @@ COMPARED = np.dtype(
         ("offset", "<u8"),
         ("text", "<u4"),  # bytes
         ("part", "<u4"),
-        ("later", "?"),  # true: compare this document with those that follow it, up to the next that is true
+        ("later", "?"),  # true: this document is compared with the rows after it, up to the next true
     ]
 )
 # A tokenized document: 50 bytes.
@@ -48,29 +48,29 @@ TOKEN_ROW = np.dtype(
         ("chunk", "<u4"),
     ]
 )
-# Tables that a phase writes, and of which each of its tasks reads a slice.
+# Tables that a phase writes. Each of its tasks reads a slice.
 COMPARISONS, KEPT, PLAN = "comparisons", "kept", "plan"
 
 
 def part_name(part: int) -> str:
-    """NAME of the files NAME.texts, NAME.rows, NAME.bands and NAME.json of a part of a source."""
+    """The NAME of a part's files: NAME.texts, NAME.rows, NAME.bands and NAME.json."""
     return f"read-{part:05d}"
 
 
 def chunk_name(chunk: int) -> str:
-    """NAME of the files NAME.tokens, NAME.rows and NAME.json of a chunk."""
+    """The NAME of a chunk's files: NAME.tokens, NAME.rows and NAME.json."""
     return f"tokens-{chunk:06d}"
 
 
 def read_table(work: Folder, name: str, dtype: np.dtype, start: int = 0, count: int | None = None) -> np.ndarray:
-    """`count` rows of a table from row `start` on (None: all that follow)."""
+    """Reads `count` rows of a table from row `start` on; all remaining rows if count is None."""
     size = None if count is None else count * dtype.itemsize
     (data,) = work.read_ranges([(name, start * dtype.itemsize, size)])
     return np.frombuffer(data, dtype)
 
 
 def write_texts(work: Folder, name: str, documents: Iterable[Accepted | Dropped]) -> Marker:
-    """Writes the files of a part of a source; returns counts of what was read, kept and dropped, and repositories."""
+    """Writes the files of a part. Returns counts of what was read, kept and dropped, and the repositories' names."""
     rows, sketches = bytearray(), bytearray()
     dropped: Counter[str] = Counter()
     contaminated: list[tuple[str, str]] = []
@@ -104,5 +104,5 @@ def write_texts(work: Folder, name: str, documents: Iterable[Accepted | Dropped]
 
 
 def text_range(part: int, row: np.void) -> Range:
-    """Where the text of a document without a prompt lies. row: of ROW or COMPARED."""
+    """The byte range of the text of a document without a prompt. row: of dtype ROW or COMPARED."""
     return f"{part_name(part)}.texts", int(row["offset"]), int(row["text"])

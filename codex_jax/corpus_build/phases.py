@@ -1,8 +1,8 @@
 """The phases of a build: read, deduplicate, tokenizer, tokenize, plan, write.
 
-This process plans each phase: it sorts the tables of all documents and makes tasks. An executor runs the tasks. All
-state is in files (intermediates.py), so that a build that was killed goes on with any executor. The work folder takes
-about the size of the source as text and half of that as tokens; docs/corpus.md gives the memory for each document.
+For each phase, this process sorts the tables of all documents and makes tasks, which an executor runs. All state is in
+files (intermediates.py), so any executor can resume a killed build. The work folder takes about 1.5 times the size of
+the sources' text. docs/corpus.md gives the memory per document.
 """
 
 import tempfile
@@ -60,7 +60,7 @@ class Build:
         return self.folder / "work"
 
     def read(self) -> tuple[DocumentIndex, publish.Tally]:
-        """Parts of the sources -> texts that passed the filters."""
+        """Reads and filters the sources. Returns the index of the documents that passed, and counts."""
         tasks: list[Task] = []
         for source, spec in enumerate(self.settings.sources):
             for part in parts(spec):
@@ -81,7 +81,7 @@ class Build:
         except InterruptedBuildError:
             raise
         except InputError as error:
-            # One damaged file must not cost what was read of the others.
+            # Keep what was read before an error in one file.
             if not any(marker and marker["kept"] for marker in read_markers(self.work, tasks)):
                 raise
             raise InterruptedBuildError(f"{error}; what is read is kept: give the same command again") from None
@@ -108,7 +108,7 @@ class Build:
 
             earlier, later = comparisons(index.rows, among, BANDS, read_band)
         starts = group_starts(later)
-        # A task takes whole groups: those that begin in its share of the pairs.
+        # A task compares whole groups: those that start in its range of COMPARISONS_PER_TASK pairs.
         groups = np.split(starts, np.flatnonzero(np.diff(starts // COMPARISONS_PER_TASK)) + 1) if len(starts) else []
         bounds = [*(int(group[0]) for group in groups), len(later)]
         tasks: list[Task] = []
@@ -132,7 +132,7 @@ class Build:
         return copies
 
     def make_tokenizer(self, index: DocumentIndex, keep: np.ndarray) -> Tokenizer:
-        """The tokenizer: loaded, or trained on repositories that will be in the training split."""
+        """Loads the tokenizer, or trains it on repositories that will be in train."""
         folder = self.folder / "tokenizer"
         kind, _, vocab_size = self.settings.tokenizer.partition(":")
         if kind == "train":
@@ -155,7 +155,7 @@ class Build:
     def tokenize(
         self, index: DocumentIndex, keep: np.ndarray, tokenizer: Tokenizer, tally: publish.Tally
     ) -> np.ndarray:
-        """TOKEN_ROW [N] of all documents that are kept. The tokens lie in a file for each chunk of a part's texts."""
+        """Tokenizes the documents that are kept, in one file per chunk of a part's texts. Returns TOKEN_ROW [N]."""
         tasks: list[Task] = []
         written = 0
         with self.work.write(KEPT) as table:
@@ -179,8 +179,8 @@ class Build:
         return rows
 
     def decide_boundaries(self, index: DocumentIndex, keep: np.ndarray, rows: np.ndarray) -> Boundaries:
-        """Where the splits end. rows: TOKEN_ROW [N]."""
-        repos = np.unique(index.rows["repo"][keep])  # also those whose problems are all longer than a record
+        """Decides where the splits end. rows: TOKEN_ROW [N]."""
+        repos = np.unique(index.rows["repo"][keep])  # including those whose problems are all longer than a record
         sizes = (rows["prompt"] + rows["text"] + 1).astype(np.int64)
         tokens = np.bincount(np.searchsorted(repos, rows["repo"]), sizes, len(repos)).astype(np.int64)
         return publish.decide(self.settings, repos, tokens, self.earlier)
@@ -188,7 +188,7 @@ class Build:
     def plan(
         self, rows: np.ndarray, boundaries: Boundaries, tokenizer: Tokenizer
     ) -> tuple[dict[str, SplitEntry], list[tuple[str, Task]]]:
-        """(the manifest's entries of the splits, without records; (split, task) of each shard). rows: TOKEN_ROW [N]."""
+        """(the manifest's split entries, without records; (split, task) of each shard). rows: TOKEN_ROW [N]."""
         masked, dtype = bool(rows["prompt"].any()), token_dtype(tokenizer.vocab_size)
         format_: steps.RecordFormat = (self.settings.seq_len, tokenizer.eot, dtype.str, masked)
         repos, which = np.unique(rows["repo"], return_inverse=True)
@@ -224,9 +224,9 @@ class Build:
         return splits, tasks
 
     def write(self, splits: dict[str, SplitEntry], tasks: list[tuple[str, Task]]) -> list[str]:
-        """Writes the shards, completes the entries of the splits; returns the SHA-256 of each shard."""
+        """Writes the shards and completes the split entries. Returns the SHA-256 of each shard."""
         present, shards = self.folder.names(), {task.name for _, task in tasks}
-        for name in present - shards:  # left by an earlier try, perhaps with other settings
+        for name in present - shards:  # left by an interrupted build, perhaps with other settings
             if name.startswith(f"{self.name}-") or name.endswith(".tmp"):
                 self.folder.delete(name)
         for name in shards - present:
@@ -240,13 +240,13 @@ class Build:
         return hashes
 
     def run(self) -> Manifest:
-        """All phases; the manifest is written last, and the intermediate files are deleted."""
+        """Runs all phases, writes the manifest last, and deletes the intermediate files."""
         index, tally = self.read()
         keep = self.deduplicate(index, tally)
         tokenizer = self.make_tokenizer(index, keep)
         rows = self.tokenize(index, keep, tokenizer, tally)
         boundaries = self.decide_boundaries(index, keep, rows)
-        index.rows = index.rows[:0].copy()  # frees memory: what follows needs only `rows`
+        index.rows = index.rows[:0].copy()  # frees memory: the next phases need only `rows`
         splits, tasks = self.plan(rows, boundaries, tokenizer)
         hashes = self.write(splits, tasks)
         names = index.names({*boundaries.members, *boundaries.exceptions})

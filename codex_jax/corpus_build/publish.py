@@ -1,4 +1,4 @@
-"""The rules for splits and shards, and what is written at the end: metadata and the manifest."""
+"""Assigns documents to splits and shards, and writes the metadata and the manifest at the end of a build."""
 
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -33,7 +33,7 @@ CONTAMINATED = "contaminated.jsonl"
 
 @dataclass
 class Tally:
-    """Counts of what was read and dropped, over all parts."""
+    """Counts of what was read and dropped in all parts."""
 
     documents: int
     bytes: int
@@ -42,7 +42,7 @@ class Tally:
 
 
 def earlier_boundaries(out: Path, seed: int) -> Boundaries | None:
-    """Where the splits of the newest version of DIR/NAME end; None without a version, or if it has another seed."""
+    """Where the splits of the newest version of DIR/NAME end; None if there is none or its seed differs."""
     newest = newest_version(out)
     entry = read_manifest(newest).get("boundaries") if newest else None
     if not entry or entry["seed"] != seed:
@@ -53,7 +53,7 @@ def earlier_boundaries(out: Path, seed: int) -> Boundaries | None:
 
 
 def decide(settings: Settings, repos: np.ndarray, tokens: np.ndarray, earlier: Boundaries | None) -> Boundaries:
-    """uint64 [R] hashes of repositories and int64 [R] their tokens -> where the splits end."""
+    """Decides where the splits end. repos: uint64 [R] hashes; tokens: int64 [R], per repository."""
     targets = {"test": settings.test_tokens, "validation": settings.validation_tokens}
     return extend(earlier, repos, tokens, targets) if earlier else fill(repos, tokens, targets, settings.seed)
 
@@ -132,9 +132,9 @@ def make_manifest(
 
 
 def publish(folder: Folder, manifest: Manifest, tally: Tally, masked: bool) -> None:
-    """Writes the list of contaminated documents, TFDS's metadata, and the manifest, which marks the end, last."""
+    """Writes the list of contaminated documents and TFDS's metadata, then the manifest, which marks completion."""
     with tempfile.TemporaryDirectory() as local:
-        # TFDS takes the names of the shards from the folder that it writes to, and the shards may be remote.
+        # TFDS looks for the shards in the folder that it writes to. They may be remote, so empty files replace them.
         shards = [
             Path(local) / shard_name(manifest["name"], split, number, len(entry["shards"]))
             for split, entry in manifest["splits"].items()
@@ -153,7 +153,7 @@ def publish(folder: Folder, manifest: Manifest, tally: Tally, masked: bool) -> N
 
 
 def check_kept(kept: int, problems: int, tally: Tally, settings: Settings) -> None:
-    """InputError where nothing was kept, or where plain files and problems are mixed."""
+    """InputError if nothing was kept, or if plain files and problems are mixed."""
     if not kept:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(tally.dropped.items())) or "nothing"
         raise InputError(

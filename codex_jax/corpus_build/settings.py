@@ -1,4 +1,4 @@
-"""The settings that decide the records of a data set. Where and how it is built is not among them."""
+"""The settings that determine the records of a data set, but not where and how it is built."""
 
 import re
 from dataclasses import dataclass, fields
@@ -17,25 +17,24 @@ class Settings:
     """stdlib, dir:PATH, git:PATH, jsonl:PATH?text=COLUMN&repo=COLUMN, parquet:PATH, tar:PATH, zip:PATH, wheel:PATH,
     sdist:PATH, pypi:NAME[==VERSION], pypi:@LIST, problems:FILE"""
     tokenizer: str  # p50k, PATH.model, a tokenizer folder, or train:VOCAB
-    weights: tuple[float, ...] = ()
-    """One for each source: how many times its training documents are written; 0.5 takes half of them."""
+    weights: tuple[float, ...] = ()  # one per source: how often its training documents are written; 0.5 takes half
     seq_len: int = 2048  # tokens that a record predicts
-    version: str = "1.0.0"  # of the data set
-    seed: int = 0  # of the split
-    shards: int | None = None  # files for each split; default: as many as shard-bytes requires
-    shard_bytes: int = 200_000_000  # most bytes of tokens in a shard
-    test_tokens: int | None = None  # default: 5% of all tokens, at most 10 million
-    validation_tokens: int | None = None  # default: 5% of all tokens, at most 10 million
-    near_dedupe: bool = True  # drop near copies too (MinHash, Jaccard 0.8 over 5-word shingles)
+    version: str = "1.0.0"  # version of the data set
+    seed: int = 0  # seed of the assignment of repositories to splits
+    shards: int | None = None  # files per split; default: as many as --shard-bytes requires
+    shard_bytes: int = 200_000_000  # approximate maximum of the bytes of tokens per shard
+    test_tokens: int | None = None  # target of the test split; default: 5% of all tokens, at most 10 million
+    validation_tokens: int | None = None  # target of the validation split; default: as for the test split
+    near_dedupe: bool = True  # also drop near copies (MinHash, Jaccard 0.8 over 5-word shingles)
     protect: tuple[str, ...] = ("humaneval", "building_blocks")
     """Benchmarks whose prompts and solutions must not be in the corpus: humaneval, building_blocks, apps:DIR,
     mbpp:FILE, FILE.jsonl; "none" for none."""
     require_parse: bool = False  # drop files that the running Python cannot parse
     licenses: tuple[str, ...] = ()  # keep only these SPDX ids, or "permissive"; unknown licences are dropped too
-    drop_secrets: bool = False  # drop files that hold a key or token of a known form (extra: secrets)
+    drop_secrets: bool = False  # drop files that contain a key or token of a known format (needs the extra: secrets)
 
     def check(self) -> None:
-        """InputError for a value that makes no sense."""
+        """InputError for an invalid value."""
         if not self.sources:
             raise InputError("name a source, such as stdlib or dir:PATH")
         for name in ("seq_len", "shard_bytes", "shards"):
@@ -55,7 +54,7 @@ class Settings:
             raise InputError(f"--tokenizer {self.tokenizer}: give train:VOCAB, such as train:1024")
 
     def weight(self, source: int) -> float:
-        """The weight of the source of this number."""
+        """The weight of sources[source]."""
         return self.weights[source] if self.weights else 1.0
 
     def settings(self) -> "Settings":

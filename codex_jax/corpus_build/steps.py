@@ -1,4 +1,4 @@
-"""The functions of the tasks: read a part of a source, compare documents, tokenize a chunk, write a shard."""
+"""The functions that tasks run: read a part of a source, compare documents, tokenize a chunk, write a shard."""
 
 import tempfile
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ from codex_jax.text.tokenizers import Tokenizer, load_tokenizer
 
 RecordFormat = tuple[int, int, str, bool]  # seq_len, end-of-text, dtype of tokens, whether there is a loss mask
 
-# One process runs many tasks of one build: what they share is made once.
+# A process runs many tasks of one build, so the objects that they share are cached.
 _cached_rules = lru_cache(maxsize=1)(make_rules)
 
 
@@ -52,13 +52,13 @@ def fetch_tokenizer(folder: Folder) -> Tokenizer:
 
 
 def read_part(work: Folder, settings: Settings, source: int, part: Part, number: int) -> Marker:
-    """Writes the documents of a part that pass the filters. source, number: of the source and of the part."""
+    """Writes the documents of a part that pass the filters. source, number: indices of the source and the part."""
     rules = _cached_rules(settings)
     return write_texts(work, part_name(number), (filter_document(item, source, rules) for item in part.documents()))
 
 
 def compare_documents(work: Folder, start: int, count: int) -> Marker:
-    """Compares documents of a slice of the table COMPARISONS -> {"copies": ...}, which of the later ones are copies."""
+    """Compares a slice of the table COMPARISONS. Returns {"copies": indices of its later documents that are copies}."""
     rows = read_table(work, COMPARISONS, COMPARED, start, count)
     cached_shingles = lru_cache(maxsize=64)(shingles)  # an earlier document has several later ones in a row
     is_copy: list[bool] = []
@@ -76,10 +76,10 @@ def compare_documents(work: Folder, start: int, count: int) -> Marker:
 def tokenize_chunk(
     work: Folder, tokenizer_folder: Folder, sha256: str, seq_len: int, number: int, part: int, start: int, count: int
 ) -> Marker:
-    """Writes the tokens of a slice of the table KEPT, and a table of TOKEN_ROW, in the order of their keys.
+    """Writes the tokens of a slice of the table KEPT, and a table of TOKEN_ROW, both ordered by key.
 
-    sha256: of the tokenizer; number: of the chunk; part: that all its rows are of; start, count: the slice. A problem
-    that does not fit into a record of seq_len tokens is left out.
+    sha256: the tokenizer's hash; number: the chunk; part: contains all rows of the slice. Problems that do not fit into
+    a record of seq_len tokens are left out.
     """
     rows = read_table(work, KEPT, ROW, start, count)
     first, last = rows[0], rows[-1]
@@ -107,7 +107,7 @@ def tokenize_chunk(
 
 
 def write_records(work: Folder, folder: Folder, shard: str, format_: RecordFormat, start: int, count: int) -> Marker:
-    """Writes a shard with the documents of a slice of the table PLAN -> {"records": ..., "sha256": of the file}."""
+    """Writes a slice of the table PLAN as a shard. Returns {"records": their number, "sha256": the file's hash}."""
     rows = read_table(work, PLAN, TOKEN_ROW, start, count)
     dtype = np.dtype(format_[2])
     size = dtype.itemsize

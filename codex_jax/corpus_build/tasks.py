@@ -1,7 +1,7 @@
-"""A task: a function that reads files, writes files and returns a small result, which is kept in a marker file.
+"""A task is a function that reads files, writes files and returns a small result, which is stored in a marker file.
 
-Each file is written whole or not at all, and the marker last. A marker holds a fingerprint of the task's inputs. A
-resumed build skips the tasks whose marker has the right fingerprint, whichever executor wrote it.
+Files are written atomically, the marker last. It contains a fingerprint of the task's inputs. A resumed build skips
+tasks whose marker has the right fingerprint.
 """
 
 import hashlib
@@ -19,26 +19,23 @@ Marker = dict[str, Any]
 
 @dataclass(frozen=True)
 class Task:
-    """function(work folder, *arguments) makes the files of the task and returns what its marker is to hold.
-
-    name: of the marker, NAME.json; fingerprint: of all that decides the result; size: bytes of input, for progress.
-    """
+    """function(work folder, *arguments) writes the task's files and returns its result, for the marker NAME.json."""
 
     name: str
-    fingerprint: str
-    size: int
-    function: Callable[..., Marker]  # of a module's top level: it is pickled by reference
+    fingerprint: str  # of everything that determines the result
+    size: int  # bytes of input, for progress
+    function: Callable[..., Marker]  # a module-level function, so that it can be pickled
     arguments: tuple[Any, ...]
 
 
 def run_task(work: Folder, task: Task) -> Marker:
-    """Runs a task, unless it is finished; returns its marker."""
+    """Runs a task unless it is finished. Returns its marker."""
     marker = read_marker(work, task.name, task.fingerprint)
     return marker or write_marker(work, task.name, task.fingerprint, task.function(work, *task.arguments))
 
 
 def fingerprint(*inputs: Any) -> str:
-    """32 hexadecimal digits of JSON values and arrays: those of arrays count with their bytes."""
+    """A hash of JSON values and of arrays' bytes, as 32 hexadecimal digits."""
     digest = hashlib.blake2b(digest_size=16)
     for value in inputs:
         is_array = isinstance(value, np.ndarray)
@@ -48,7 +45,7 @@ def fingerprint(*inputs: Any) -> str:
 
 
 def write_marker(work: Folder, name: str, made_from: str, result: Marker) -> Marker:
-    """Writes NAME.json with the fingerprint made_from; returns the marker."""
+    """Writes NAME.json with the fingerprint made_from. Returns the marker."""
     marker = {"fingerprint": made_from, **result}
     with work.write(f"{name}.json") as file:
         file.write(json.dumps(marker).encode())
@@ -56,7 +53,7 @@ def write_marker(work: Folder, name: str, made_from: str, result: Marker) -> Mar
 
 
 def read_marker(work: Folder, name: str, made_from: str) -> Marker | None:
-    """The marker, or None where it is missing, broken or has another fingerprint."""
+    """The marker, or None if it is missing, broken or has another fingerprint."""
     try:
         return _parse(read_file(work, f"{name}.json"), made_from)
     except OSError:

@@ -20,23 +20,20 @@ BATCH = 256  # records read at once
 class Args:
     """Shows how many tokens a finished corpus takes with and without tokens for runs of spaces.
 
-    Codex's p50k is GPT-3's vocabulary and 24 runs of spaces. SentencePiece is trained both ways on the first half of
-    the sample. All are measured on the second half.
+    p50k is GPT-3's vocabulary plus 24 runs of spaces. SentencePiece is trained with and without such tokens on the
+    first half of the sample. All tokenizers are measured on the second half.
     """
 
     folder: tyro.conf.Positional[Path]  # DIR/NAME or DIR/NAME/VERSION
-    split: str = "train"  # whose text is measured
-    sample_bytes: int = 8_000_000  # of text
-    vocab: int = 8192  # size of the two SentencePiece vocabularies
+    split: str = "train"  # the split to measure
+    sample_bytes: int = 8_000_000  # bytes of text to read
+    vocab: int = 8192  # size of the SentencePiece vocabularies
 
 
 def texts(data: RecordDataset, split: str, tokenizer: Tokenizer) -> Iterator[str]:
-    """Decodes the documents of a split.
-
-    Records overlap by one token, and end-of-text opens and closes every document.
-    """
+    """Yields the documents of a split, decoded from packed records (see text/packing.py)."""
     eot, size = tokenizer.eot, data.size(split)
-    pieces: list[np.ndarray] = []  # of the document that is being read
+    pieces: list[np.ndarray] = []  # parts of the current document
 
     def document() -> Iterator[str]:
         tokens = np.concatenate(pieces) if pieces else np.empty(0, np.int32)
@@ -45,7 +42,7 @@ def texts(data: RecordDataset, split: str, tokenizer: Tokenizer) -> Iterator[str
 
     for start in range(0, size, BATCH):
         records = data.records(split, np.arange(start, min(start + BATCH, size)))["tokens"]
-        tokens = records[:, 1:].reshape(-1)
+        tokens = records[:, 1:].reshape(-1)  # records overlap by one token
         first, *rest = np.split(tokens, np.flatnonzero(tokens == eot))
         pieces.append(first)
         for piece in rest:
@@ -55,7 +52,7 @@ def texts(data: RecordDataset, split: str, tokenizer: Tokenizer) -> Iterator[str
 
 
 def sample(data: RecordDataset, split: str, size: int) -> list[str]:
-    """The first documents of a split, up to `size` bytes. InputError where there are fewer than two."""
+    """The first documents of a split, about `size` bytes in total. InputError if there are fewer than two."""
     documents: list[str] = []
     left = size
     for text in texts(data, split, load_tokenizer(str(data.tokenizer_dir))):

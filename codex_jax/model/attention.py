@@ -1,6 +1,6 @@
-"""Causal attention as plain JAX products: of packed documents, and of one new token per row over a KV cache.
+"""Causal attention in plain JAX: over packed documents, and of one new token per row over a KV cache.
 
-Queries come multiplied by the score scale. Scores and softmax are in float32. A window of w limits each token to its
+Callers multiply queries by the score scale. Scores and softmax are float32. A window of w limits each token to its
 last w tokens, itself included; 0 is no limit.
 
 Axes: B sequences or rows, T queries, S keys, H heads, D head size; in the cache, G prompts, R rows of each prompt
@@ -21,7 +21,7 @@ Array = jax.Array
 
 # Queries are processed in blocks. More blocks skip more of the masked products, but take longer to compile.
 MIN_BLOCK, MAX_BLOCKS = 128, 4
-MASKED = -1e30  # score of a key that is not to be seen
+MASKED = -1e30  # score of a masked key
 
 
 def attend_packed(
@@ -29,9 +29,8 @@ def attend_packed(
 ) -> Array:
     """Attention of each token to its document's tokens so far, within the window; -> [B, T, H, D].
 
-    Each block of queries takes products only with the keys up to its end: two blocks compute three quarters of the
-    full square of scores, four blocks five eighths. A window that is an int also skips the keys before every query's
-    window; a traced one (int32 []) only masks them.
+    Each block of queries is multiplied only with the keys up to its end: four blocks compute five eighths of all
+    scores. A constant window (int) also skips the keys before it; a traced window (int32 []) only masks them.
     """
     length = query_BTHD.shape[1]
     block = -(-length // max(1, min(length // MIN_BLOCK, MAX_BLOCKS)))
@@ -50,7 +49,7 @@ def attend_packed(
 def packed_mask(
     segment_ids_BT: Array, window: Array | int = 0, queries: slice = slice(None), keys: slice = slice(None)
 ) -> Array:
-    """bool [B, 1, T, S]: whether each of the queries sees each of the keys: causal, one document, within the window."""
+    """bool [B, 1, T, S]: whether a query attends to a key: causal, in the same document, within the window."""
     length = segment_ids_BT.shape[1]
     index = jnp.arange(length)
     distance = index[queries, None] - index[keys]
@@ -75,19 +74,16 @@ def _attend_heads_first(query_BHTD: Array, key_BHSD: Array, value_BHSD: Array, m
 
 
 class PartialSoftmax(NamedTuple):
-    """Attention over some of the keys, ready to be merged with the rest; float32.
-
-    As in "Online normalizer calculation for softmax" (Milakov and Gimelshein, 2018).
-    """
+    """float32 attention over some keys, to which others can be added (Milakov and Gimelshein, arXiv:1805.02867)."""
 
     largest: Array  # [...]: the largest score
     total: Array  # [...]: sum of exp(score - largest)
     values: Array  # [..., D]: sum of exp(score - largest) x value
 
     def merge(self, scores: Array, weighted_values: Callable[[Array], Array]) -> "PartialSoftmax":
-        """With more keys. scores: [..., keys]; weighted_values: weights [..., keys] -> their sum of values [..., D].
+        """Adds keys. scores: [..., keys]; weighted_values: weights [..., keys] -> weighted sum of values [..., D].
 
-        Where all scores of a row are MASKED, its three numbers stay exactly the same.
+        If all scores of a row are MASKED, the row stays exactly the same.
         """
         largest = jnp.maximum(self.largest, scores.max(-1))
         scale, weights = jnp.exp(self.largest - largest), jnp.exp(scores - largest[..., None])
@@ -105,11 +101,10 @@ def attend_cached(
     longest: Array,
     window: int = 0,
 ) -> Array:
-    """One new token of each row over its prompt, its own suffix and itself; -> [B, H, D].
+    """Attention of one new token per row to its prompt, its own suffix and itself; -> [B, H, D].
 
-    Rows are ordered by prompt, R rows of the first prompt before those of the next. The rows of a prompt form the
-    query axis of its products, so that its keys and values are read once. longest: int32 [], the largest number of
-    suffix slots in use; suffix blocks behind it are not read.
+    The R rows of a prompt are adjacent. They form the query axis of its products, so that its keys and values are read
+    once. longest: int32 [], the largest number of suffix slots in use; later blocks of the suffix are not read.
     """
     groups, _, capacity, _ = prefix.key[layer].shape
     batch, heads, _ = query_BHD.shape
@@ -142,7 +137,7 @@ def attend_cached(
         return softmax.merge(scores, lambda w: _one_query("bhqs,bhsd->bhqd", w, values))
 
     for start, keys, values in zip(suffix.starts(), suffix.key[layer], suffix.value[layer], strict=True):
-        # The planner counts the first branch of a conditional: the one for False, which reads the block.
+        # codex_jax.planning counts the branch for False, so that must be the one that reads the block.
         unused = longest <= start
         softmax = jax.lax.cond(unused, lambda same: same, partial(read, start, keys, values), softmax)
     return (softmax.values / softmax.total[..., None]).astype(value_BHD.dtype)

@@ -1,4 +1,4 @@
-"""The KV cache as plain arrays: the keys and values of prompts, kept once for all samples, and of each sample.
+"""The KV cache as plain arrays: the keys and values of each prompt, shared by its samples, and of each sample.
 
 Axes: G prompts, P positions of a prompt, B rows (samples), S slots, H heads, D head size.
 """
@@ -14,28 +14,22 @@ from codex_jax.model.geometry import head_dim
 from codex_jax.parallel.mesh import platform
 
 Array = jax.Array
-Blocks = tuple[Array, ...]  # of one layer's slots, in order
+Blocks = tuple[Array, ...]  # one layer's blocks of slots, in order
 
-SLOTS = 32  # the number of slots of a block is a multiple of this
-# The most slots of a block. A decoding step on a CPU takes time for every slot it reads, elsewhere for every block.
+SLOTS = 32  # a block has a multiple of this many slots
+# The most slots of a block. A decoding step takes time for every slot it reads on a CPU, for every block elsewhere.
 MAX_BLOCK_CPU, MAX_BLOCK = 64, 160
 
 
 class Prefix(NamedTuple):
-    """Keys and values of G prompts, each kept once for all its samples.
-
-    Layers are separate arrays, so that a product reads one in place.
-    """
+    """Keys and values of G prompts, each shared by its samples. Layers are separate arrays, to be read in place."""
 
     key: tuple[Array, ...]  # per layer [G, H, P, D] in the compute dtype
     value: tuple[Array, ...]
     length: Array  # int32 [G]: the positions in use
 
     def write(self, groups_K: Array, keys: tuple[Array, ...], values: tuple[Array, ...], length_K: Array) -> "Prefix":
-        """With the prompts of K groups replaced, by [K, H, P, D] per layer; in place where the prefix is donated.
-
-        Group numbers past the last group are dropped.
-        """
+        """Replaces the prompts of K groups by [K, H, P, D] per layer, in place if donated; drops unknown groups."""
 
         def put(current: Array, new: Array) -> Array:
             return current.at[groups_K].set(new, mode="drop")
@@ -44,10 +38,9 @@ class Prefix(NamedTuple):
 
 
 class Suffix(NamedTuple):
-    """Each row's own keys and values: token n of a sample is in slot n, whenever the sample began.
+    """Each row's own keys and values: token n of a sample is in slot n.
 
-    Layers, and blocks of slots within a layer, are separate arrays, so that a product reads one in place, and blocks
-    that no row has reached are not read.
+    Layers, and blocks of slots in a layer, are separate arrays: they are read in place, and unused blocks not at all.
     """
 
     key: tuple[Blocks, ...]  # per layer, blocks [B, H, S, D] in the compute dtype
@@ -59,10 +52,7 @@ class Suffix(NamedTuple):
         return list(accumulate((block.shape[2] for block in self.key[0][:-1]), initial=0))
 
     def append(self, keys: tuple[Array, ...], values: tuple[Array, ...], rows_B: Array) -> "Suffix":
-        """With one more slot filled, by [B, H, D] per layer, in the rows where rows_B (bool) is True.
-
-        In place where the suffix is donated.
-        """
+        """Appends [B, H, D] per layer to the rows where rows_B (bool) is True; in place if the suffix is donated."""
         starts = self.starts()
 
         def put(block: Array, new: Array, start: int) -> Array:
@@ -86,14 +76,13 @@ def next_positions(prefix: Prefix, suffix: Suffix) -> Array:
 
 
 def _put_slot(block_BHSD: Array, new_BHD: Array, slot_B: Array) -> Array:
-    # On a TPU, scatter one slot for each row and head: this keeps the array's layout. A scatter of whole [H, D] windows
-    # would change the layout at every step, as this one still does for heads narrower than 128.
+    # On a TPU, scattering each head on its own keeps the array's layout (for heads at least 128 wide). Scattering
+    # whole [H, D] windows would change it at every step.
     if platform() == "tpu":
         batch, heads = block_BHSD.shape[:2]
         at = block_BHSD.at[jnp.arange(batch)[:, None], jnp.arange(heads), slot_B[:, None]]
         return at.set(new_BHD, mode="drop", unique_indices=True)
-    # Elsewhere, a scatter with batch axes: a TPU would transpose it, but on other meshes only this one needs no
-    # communication between devices.
+    # Elsewhere, only a scatter with batch axes needs no communication between devices. A TPU would transpose it.
     put_each = jax.vmap(lambda block_SD, new_D, slot: block_SD.at[slot].set(new_D, mode="drop"), in_axes=(0, 0, None))
     return jax.vmap(put_each)(block_BHSD, new_BHD, slot_B)
 
@@ -120,7 +109,7 @@ def empty_suffix(config: ModelConfig, batch: int, slots: int) -> Suffix:
 
 
 def block_sizes(slots: int, limit: int) -> list[int]:
-    """Sizes of the fewest blocks of at most `limit` slots that hold `slots`: nearly equal multiples of SLOTS."""
+    """Sizes of the fewest blocks of at most `limit` slots for `slots` slots: nearly equal multiples of SLOTS."""
     units, count = -(-slots // SLOTS), -(-slots // limit)
     return [SLOTS * (units * (n + 1) // count - units * n // count) for n in range(count)]
 

@@ -1,7 +1,4 @@
-"""What a token attends to, and where it stands: the one argument that tells a layer how it is being run.
-
-A context has positions_BT, int32 [B, T], and attend. Layers are the same code in training and in decoding.
-"""
+"""A context has the tokens' positions_BT, int32 [B, T], and attend: with it, training and decoding share all layers."""
 
 from dataclasses import dataclass, field
 
@@ -23,7 +20,7 @@ class PackedContext:
     """Whole documents, one after the other in each sequence: a token attends to its document's tokens so far."""
 
     segment_ids_BT: Array  # int32: tokens of one document share a number
-    positions_BT: Array  # int32: of a token in its document
+    positions_BT: Array  # int32: each token's position in its document
 
     def attend(self, config: ModelConfig, query: Array, key: Array, value: Array, window: Array | int) -> Array:
         """-> [B, T, H, D], like query, key and value; window: see packed_attention."""
@@ -33,12 +30,12 @@ class PackedContext:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class CachedContext:
-    """One new token of each row (T = 1): it attends to the row's tokens in the KV cache and to itself."""
+    """One new token per row (T = 1), which attends to the row's tokens in the KV cache and to itself."""
 
     prefix: Prefix
     suffix: Suffix
     longest: Array  # int32 []: the largest number of suffix slots in use
-    layer: int = field(default=0, metadata={"static": True})  # whose keys and values attend reads
+    layer: int = field(default=0, metadata={"static": True})  # the layer whose keys and values are read
 
     @property
     def positions_BT(self) -> Array:

@@ -1,7 +1,6 @@
-"""The GPT with a KV cache: the keys and values of prompts, then one token of each row at a time.
+"""The GPT with a KV cache: computes whole prompts, then one token per row at a time.
 
-The layers' weights are separate arrays and the loop over layers is unrolled: a scan would copy each layer's weights at
-every step.
+Each layer has its own weight arrays and the loop over layers is unrolled: a scan would copy the weights at every step.
 """
 
 import dataclasses
@@ -29,7 +28,7 @@ class Weights(NamedTuple):
 
 
 def unstack(params: Any, free: bool = False) -> Weights:
-    """The parameter tree with its layers separated; free: delete each stacked array once it is separated."""
+    """Splits the parameter tree into layers; free: deletes each stacked array once it is split."""
     leaves, tree = jax.tree.flatten(params["blocks"])
     separated = []
     for leaf in leaves:
@@ -46,9 +45,9 @@ def _split_layers(leaf: Array) -> Layers:
 
 
 def forward(config: ModelConfig, weights: Weights, tokens_BT: Array, eot: int) -> tuple[Array, Layers, Layers]:
-    """(the last layer's output [B, T, C], keys, values [B, H, T, D] per layer) of whole texts.
+    """Whole texts -> (the last layer's output [B, T, C], keys, values [B, H, T, D] per layer).
 
-    Each text begins with an end-of-text token. Padding after a text changes none of the text's own results.
+    Each text begins with an end-of-text token. Padding after a text does not change its results.
     """
     context = pack(tokens_BT, eot)
     x = _apply(GPT(config), weights.outer, tokens_BT, context.positions_BT, method=GPT.embed)
@@ -63,10 +62,7 @@ def forward(config: ModelConfig, weights: Weights, tokens_BT: Array, eot: int) -
 def decode(
     config: ModelConfig, weights: Weights, token_B: Array, prefix: Prefix, suffix: Suffix, live_B: Array
 ) -> tuple[Array, Layers, Layers]:
-    """One token of each row -> (logits float32 [B, V], the token's keys, its values [B, H, D] per layer).
-
-    live_B: bool; the logits of other rows are meaningless.
-    """
+    """One token per row -> (logits float32 [B, V], keys, values [B, H, D] per layer), valid where live_B (bool)."""
     context = CachedContext(prefix, suffix, longest=jnp.where(live_B, suffix.length, 0).max())
     x = _apply(GPT(config), weights.outer, token_B[:, None], context.positions_BT, method=GPT.embed)
     keys, values = [], []

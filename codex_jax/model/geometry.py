@@ -20,9 +20,9 @@ BLOCKS = "blocks/"  # path prefix of the parameters that every layer has
 class Parameter:
     """One array of the parameter tree."""
 
-    axes: tuple[str, ...]  # logical names of its axes, without the layer axis: keys of parallel.mesh.RULES
-    contraction: int | None = None  # for the kernel of a linear layer: the axis summed over in its product
-    stays_float32: bool = False  # also where the other parameters are loaded in the compute dtype
+    axes: tuple[str, ...]  # logical axes (keys of parallel.mesh.RULES), without the layer axis
+    contraction: int | None = None  # in a linear layer's kernel: the axis that the product sums over
+    stays_float32: bool = False  # even when the other parameters are loaded in the compute dtype
 
     @property
     def is_matrix(self) -> bool:
@@ -59,15 +59,12 @@ LINEAR_LAYERS = tuple(path.split("/")[1] for path, parameter in PARAMETERS.items
 
 
 def parameter_at(path: tuple) -> Parameter:
-    """The entry for a leaf of the parameter tree; KeyError where the model has no such parameter.
-
-    path: as jax.tree_util.tree_map_with_path gives it.
-    """
+    """The entry for a leaf of the parameter tree; path: from tree_map_with_path; KeyError for an unknown parameter."""
     return PARAMETERS["/".join(key.key for key in path if isinstance(key, jax.tree_util.DictKey))]
 
 
 def contraction_axis(linear_layer: str) -> int:
-    """The axis of one layer's kernel that the product of a linear layer, such as "query", sums over."""
+    """The axis of a kernel that the product of a linear layer, such as "query", sums over."""
     axis = PARAMETERS[f"{BLOCKS}{linear_layer}/kernel"].contraction
     assert axis is not None
     return axis
@@ -79,12 +76,12 @@ def head_dim(config: ModelConfig) -> int:
 
 
 def score_scale(config: ModelConfig) -> float:
-    """What attention multiplies its scores by."""
+    """The factor of attention scores."""
     return head_dim(config) ** -0.5
 
 
 def shape_of(config: ModelConfig, path: str) -> tuple[int, ...]:
-    """The shape of one parameter: of one layer's part where it is under "blocks"."""
+    """The shape of one parameter; under "blocks", the shape for one layer."""
     sizes = {
         "vocab": config.vocab_size,
         "position": config.context,
@@ -97,25 +94,22 @@ def shape_of(config: ModelConfig, path: str) -> tuple[int, ...]:
 
 
 def layer_matrix_parameters(config: ModelConfig, linear_layers: Collection[str] = LINEAR_LAYERS) -> int:
-    """Weights in the matrix products of one transformer layer, or of some of its linear layers only."""
+    """The number of kernel weights in one transformer layer, or in some of its linear layers."""
     return sum(math.prod(shape_of(config, f"{BLOCKS}{name}/kernel")) for name in linear_layers)
 
 
 def parameters(config: ModelConfig) -> int:
-    """All parameters; the output projection is the token embedding (tied)."""
+    """The number of parameters; the output projection is tied to the token embedding."""
     return sum(
         math.prod(shape_of(config, path)) * (config.layers if path.startswith(BLOCKS) else 1) for path in PARAMETERS
     )
 
 
 def non_embedding_parameters(config: ModelConfig) -> int:
-    """Parameters outside the token and position embeddings."""
+    """The number of parameters outside the token and position embeddings."""
     return parameters(config) - (config.vocab_size + config.context) * config.width
 
 
 def layer_windows(config: ModelConfig) -> tuple[int, ...]:
-    """For each layer, how many of the last tokens a token attends to, itself included; 0: all of them.
-
-    As in GPT-3, full and windowed layers alternate, and the first is full.
-    """
+    """Each layer's window, in tokens; 0: none. As in GPT-3, every second layer has one, but not the first."""
     return tuple(config.window if layer % 2 else 0 for layer in range(config.layers))

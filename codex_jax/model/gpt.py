@@ -26,14 +26,14 @@ LAYER_NORM_EPSILON = 1e-5
 
 
 def declare(module: nn.Module, config: ModelConfig, path: str, initializer: Any) -> Array:
-    """The parameter of geometry.PARAMETERS at `path`, in the scope of `module`."""
+    """Declares the parameter at `path` of geometry.PARAMETERS in the scope of `module`."""
     axes = PARAMETERS[path].axes
     partitioned = nn.with_logical_partitioning(initializer, axes)
     return cast(Array, module.param(path.rpartition("/")[2], partitioned, shape_of(config, path)))
 
 
 def layer_norm() -> nn.LayerNorm:
-    """In float32."""
+    """LayerNorm in float32."""
     return nn.LayerNorm(
         epsilon=LAYER_NORM_EPSILON,
         dtype=jnp.float32,
@@ -43,10 +43,10 @@ def layer_norm() -> nn.LayerNorm:
 
 
 class Linear(nn.Module):
-    """A linear layer, named as in geometry.LINEAR_LAYERS. Its kernel is [width, features] in both directions.
+    """A linear layer, named as in geometry.LINEAR_LAYERS. Every kernel is [width, features], also of "out" and "down".
 
-    The axis that is split over the mesh thus comes first in memory, in the kernel and in its gradient. A device's part
-    is contiguous, and the compiler can reduce-scatter the gradient where it would otherwise all-reduce it.
+    The width, which fsdp splits, thus comes first in memory: each device's part is contiguous, and the compiler can
+    reduce-scatter the gradient instead of all-reducing it.
     """
 
     config: ModelConfig
@@ -54,7 +54,7 @@ class Linear(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        """[B, T, width] -> [B, T, features], or back for "out" and "down"; in the compute dtype."""
+        """[B, T, width] -> [B, T, features], or the reverse for "out" and "down"; in the compute dtype."""
         path = f"blocks/{self.name}"
         kernel = declare(self, self.config, f"{path}/kernel", nn.initializers.normal(self.std))
         bias = declare(self, self.config, f"{path}/bias", nn.initializers.zeros)
@@ -107,17 +107,14 @@ class Block(nn.Module):
     config: ModelConfig
 
     def setup(self) -> None:
-        """Declares the parts; the parameters of attention and MLP lie directly in the block's scope."""
+        """Declares the parts; the parameters of attention and MLP are directly in the block's scope."""
         self.attention_norm, self.mlp_norm = layer_norm(), layer_norm()
         self.attention, self.mlp = Attention(self.config), Mlp(self.config)
         nn.share_scope(self, self.attention)
         nn.share_scope(self, self.mlp)
 
     def __call__(self, x_BTC: Array, context: Context, window: Array | int | None) -> tuple[Array, KeysValues]:
-        """-> ([B, T, C], keys and values of the tokens).
-
-        window: how many of the last tokens each token attends to, itself included; 0 or None: all.
-        """
+        """-> ([B, T, C], keys and values); window: the last tokens that each token attends to; 0 or None: all."""
         dtype = self.config.compute_dtype
         normed = self.attention_norm(x_BTC).astype(dtype)
         out, keys_values = self.attention(normed, context, 0 if window is None else window)
@@ -158,7 +155,7 @@ class GPT(nn.Module):
         return logits(hidden_BTC, self.unembedding()), keys_values
 
     def hidden(self, tokens_BT: Array, context: PackedContext) -> tuple[Array, KeysValues]:
-        """Like calling the model, with the final norm's output [B, T, C] in place of the logits."""
+        """Like __call__, with the final norm's output [B, T, C] instead of the logits."""
         windows = layer_windows(self.config)
         x, keys_values = self.blocks(
             self.embed(tokens_BT, context.positions_BT), context, jnp.array(windows) if any(windows) else None
@@ -166,15 +163,15 @@ class GPT(nn.Module):
         return self._final_norm(x), keys_values
 
     def unembedding(self) -> Array:
-        """[V, C]: the token embedding as the operand of the output projection."""
+        """The token embedding [V, C], gathered for the output projection."""
         axes = PARAMETERS["token_embedding"].axes
         return gather(self.token_embedding, axes, self.config)
 
     def embed(self, tokens_BT: Array, positions_BT: Array) -> Array:
         """The first layer's input [B, T, C]."""
 
-        # A table is many times larger than a batch's embeddings. So each device looks up its part of the width, for
-        # all tokens of its copy of the model, and then devices exchange the results.
+        # A table is much larger than a batch's embeddings. So each device looks up its part of the width, for all
+        # tokens of its copy of the model, and then the devices exchange the results.
         def look_up(table: Array, index_BT: Array) -> Array:
             return constrain(table[constrain(index_BT, "copy", None)], "copy", None, "embed")
 
@@ -192,6 +189,6 @@ class GPT(nn.Module):
 
 
 def init_params(config: ModelConfig, key: Array) -> Any:
-    """Fresh parameters, in Flax boxes that hold their logical axes (flax.linen.meta.unbox takes them out)."""
+    """New parameters in Flax boxes with their logical axes; flax.linen.meta.unbox removes the boxes."""
     tokens = jnp.zeros((1, 1), jnp.int32)
     return GPT(config).init(key, tokens, pack(tokens, 0))["params"]

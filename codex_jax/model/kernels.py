@@ -1,4 +1,4 @@
-"""Attention of packed documents by the kernel that suits the platform: splash on TPU, cuDNN on NVIDIA GPUs, or XLA.
+"""Attention over packed documents with the platform's kernel: splash on TPU, cuDNN on NVIDIA GPUs, or XLA.
 
 Arrays are [B, T, H, D]: B sequences, T tokens, H heads, D head size. A window of w limits each token to its last w
 tokens, itself included; 0 is no limit.
@@ -23,18 +23,18 @@ from codex_jax.parallel.mesh import AXES, RULES, current_mesh, platform
 
 Array = jax.Array
 
-SPLASH_MULTIPLE = 128  # tokens: splash needs multiples of it
-SPLASH_BLOCKS = (512, 256, 128)  # tokens: of its tiles, the largest that divides the sequence is taken
-# In the names of splash's kernels in a compiled program, by which codex_jax.planning recognizes them.
+SPLASH_MULTIPLE = 128  # splash needs a multiple of this many tokens
+SPLASH_BLOCKS = (512, 256, 128)  # tokens per tile: the largest that divides the sequence is used
+# Parts of the names of splash's kernels in a compiled program, by which codex_jax.planning recognizes them.
 SPLASH_FORWARD, SPLASH_DQ, SPLASH_DKV = "fwd", "dq", "dkv"
-CUDNN_MAX_HEAD = 128  # head size: the largest that its fused attention takes before Hopper
-CUDNN_MIN_CAPABILITY = 8  # compute capability 8.0 (Ampere): the least that has it
+CUDNN_MAX_HEAD = 128  # largest head size of cuDNN's fused attention before Hopper
+CUDNN_MIN_CAPABILITY = 8  # first compute capability with fused attention: 8.0 (Ampere)
 
 
 def choose_kernel(
     setting: AttentionSetting, platform: str, dtype: Any, length: int, head_dim: int
 ) -> Literal["xla", "splash", "cudnn"]:
-    """The kernel that a setting means on a platform; InputError where the platform does not have it."""
+    """The kernel for a setting on a platform; InputError if the platform does not have it."""
     if setting == "auto":
         if platform == "tpu":
             return "splash"
@@ -56,10 +56,7 @@ def _cudnn_supports(dtype: Any, length: int, head_dim: int) -> bool:
 def packed_attention(
     config: ModelConfig, query: Array, key: Array, value: Array, segment_ids_BT: Array, window: Array | int
 ) -> Array:
-    """Attention of each token to its document's tokens so far, within the window.
-
-    window: an int, or int32 [] with one of layer_windows(config), where one program serves several layers.
-    """
+    """Attention of tokens to their documents so far; window: int, or int32 [] that is in layer_windows(config)."""
     kernel = choose_kernel(config.attention, platform(), query.dtype, query.shape[1], query.shape[-1])
     scale = score_scale(config)
     if kernel == "xla":
@@ -80,7 +77,7 @@ def packed_attention(
     operands = query, key, value, segment_ids_BT
     if isinstance(window, int):
         return with_window(window)(*operands)
-    # These kernels need the window as a constant, so that they skip what it hides: one branch for each.
+    # These kernels need a constant window in order to skip masked keys: there is one branch for each window.
     windows = sorted(set(layer_windows(config)))
     index = jnp.searchsorted(jnp.array(windows), window)
     return jax.lax.switch(index, [with_window(constant) for constant in windows], *operands)
@@ -110,7 +107,7 @@ def cudnn(
 
 
 def splash(query: Array, key: Array, value: Array, segment_ids: Array, scale: float, window: int) -> Array:
-    """Splash attention under shard_map: each device has some heads, and its part of the queries over all keys.
+    """Splash attention under shard_map: each device has some heads and some queries, and all keys.
 
     Sequences are padded until each device's part is a multiple of 128 tokens. On a CPU the kernel is interpreted.
     """
@@ -119,7 +116,7 @@ def splash(query: Array, key: Array, value: Array, segment_ids: Array, scale: fl
     mesh = current_mesh()
     mesh_shape = dict(mesh.shape) if mesh is not None else dict.fromkeys(AXES, 1)
     batch, length, heads, _ = query.shape
-    # Where the batch or the heads do not divide, as in initialization with one row, every device computes all of them.
+    # If the mesh does not divide the batch (one row in initialization) or the heads, every device computes all of them.
     batch_axes = RULES["batch"] if batch % (mesh_shape["data"] * mesh_shape["fsdp"]) == 0 else None
     heads_axis = "model" if heads % mesh_shape["model"] == 0 else None
     parts = mesh_shape["sequence"]
@@ -143,7 +140,7 @@ def splash(query: Array, key: Array, value: Array, segment_ids: Array, scale: fl
     def on_device(kernel: Any, q: Array, k: Array, v: Array, q_ids: Array, kv_ids: Array) -> Array:
         return jax.vmap(lambda q, k, v, *ids: kernel(q, k, v, segment_ids=sa.SegmentIds(*ids)))(q, k, v, q_ids, kv_ids)
 
-    # The padding is a document of its own: no real token sees it, and its gradient is zero.
+    # The padding is a separate document: no real token attends to it, and its gradient is zero.
     ids = jnp.pad(segment_ids, ((0, 0), (0, padding)), constant_values=-1)
     operands = kernel, to_kernel(query * scale), to_kernel(key), to_kernel(value), ids, ids
     if mesh is None:

@@ -18,17 +18,14 @@ Array = jax.Array
 
 
 def gather(weight: Array, axes: tuple[str, ...], config: ModelConfig) -> Array:
-    """A parameter as an operand of a product, in the compute dtype.
-
-    It is gathered along its embedding axis over the mesh as config.gather_dtype; axes: its logical axes.
-    """
+    """Gathers a weight along its embedding axis in config.gather_dtype -> compute dtype; axes: its logical axes."""
     weight = constrain(weight.astype(config.gather_dtype), *axes)
     return _gather_embed(weight, axes).astype(config.compute_dtype)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def _gather_embed(weight: Array, axes: tuple[str, ...]) -> Array:
-    # The embedding axis whole on every device; the gradient is split along it again.
+    # Makes the embedding axis whole on every device, and splits the gradient along it again.
     return constrain(weight, *(None if axis == "embed" else axis for axis in axes))
 
 
@@ -61,10 +58,7 @@ def transposed_product(x_BTM: Array, weight_CM: Array) -> Array:
 
 @jax.custom_vjp
 def logits(hidden_BTC: Array, unembedding_VC: Array) -> Array:
-    """float32 [B, T, V], split over the mesh along the vocabulary.
-
-    The gradient is computed in the dtype of the operands.
-    """
+    """-> float32 [B, T, V], split over the mesh along V; the gradient is computed in the dtype of the operands."""
     scores = jnp.einsum("btc,vc->btv", hidden_BTC, unembedding_VC, preferred_element_type=jnp.float32)
     return constrain(scores, ..., ..., "vocab")
 
@@ -79,7 +73,7 @@ logits.defvjp(lambda *operands: (logits(*operands), operands), _logits_backward)
 
 
 def precise(config: ModelConfig, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, to be jitted, with exact float32 products where the model computes in float32.
+    """The function, to be jitted, with exact float32 products if the model computes in float32.
 
     By default JAX rounds the operands of a float32 product to 11 significant bits on a GPU and to 8 on a TPU.
     """

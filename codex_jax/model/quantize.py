@@ -1,7 +1,4 @@
-"""int8 weights for decoding: symmetric, with one scale for each output of a linear layer.
-
-Products are computed in the compute dtype.
-"""
+"""int8 weights for decoding: symmetric, one scale per output of a linear layer; products are in the compute dtype."""
 
 from functools import partial
 from typing import Any
@@ -19,14 +16,13 @@ LARGEST = 127
 def quantize(params: Any, free: bool = False) -> Any:
     """The parameter tree with the kernels of linear layers in int8, and their float32 scales beside them as "scale".
 
-    Embeddings, norms and biases stay as they are. free: delete each kernel once it is converted, so that two copies of
-    all kernels never exist at the same time.
+    Embeddings, norms and biases do not change. free: deletes each kernel once it is converted, to save memory.
     """
 
     def convert(name: str, tree: Any) -> Any:
         if "kernel" not in tree:
             return tree
-        kernel, scale = _quantize_kernel(tree["kernel"], 1 + contraction_axis(name))  # 1: the axis of layers
+        kernel, scale = _quantize_kernel(tree["kernel"], 1 + contraction_axis(name))  # 1: the layer axis
         if free:
             tree["kernel"].delete()
         return {**tree, "kernel": kernel, "scale": scale}

@@ -1,4 +1,4 @@
-"""Rematerialization: what each policy keeps of a layer's forward pass, and what the backward pass computes again."""
+"""Rematerialization: what each policy saves in a layer's forward pass, and what the backward pass recomputes."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,19 +11,19 @@ SAVED_ATTENTION = "attention"  # checkpoint name of attention's output (for spla
 class Widths(NamedTuple):
     """Activations of one token in one layer, in multiples of the model's width."""
 
-    heads: int  # queries, keys, values and attention's output: split over the model axis, padded where heads are narrow
-    split: int  # others that are split over the model axis
-    whole: int  # whole on every device of the model axis
+    heads: int  # queries, keys, values and attention's output: split over the model axis, padded if heads are narrow
+    split: int  # other activations that are split over the model axis
+    whole: int  # activations that are whole on every device of the model axis
 
 
 @dataclass(frozen=True)
 class Remat:
-    """One policy."""
+    """One rematerialization policy."""
 
-    names: tuple[str, ...]  # checkpoint names (jax.ad_checkpoint.checkpoint_name) of what is saved beside the input
-    widths: Widths  # how much is saved, the layer's input included
-    linear_layers: tuple[str, ...] = ()  # whose products the backward pass computes again
-    attention: bool = False  # whether it computes attention again
+    names: tuple[str, ...]  # checkpoint names (jax.ad_checkpoint.checkpoint_name) of what is saved besides the input
+    widths: Widths  # size of all that is saved, the layer's input included
+    linear_layers: tuple[str, ...] = ()  # linear layers whose products the backward pass recomputes
+    attention: bool = False  # whether the backward pass recomputes attention
 
 
 REMAT: dict[RematPolicy, Remat] = {

@@ -18,5 +18,5 @@ SIZES: dict[str, tuple[ModelConfig, float]] = {
 
 
 def steps_for(tokens: float, batch_size: int, context: int = 2048) -> int:
-    """Training steps of batch_size sequences that see at least `tokens` tokens; the paper trained on 100 billion."""
+    """The number of steps that cover `tokens` tokens; batch_size: in sequences; context: tokens per sequence."""
     return math.ceil(tokens / (batch_size * context))

@@ -1,4 +1,4 @@
-"""Runs on several hosts, with one process per host: joining them, and acting in process 0 for all."""
+"""Connects the processes of a run, one per host, and runs actions in process 0 only."""
 
 import importlib.util
 import os
@@ -13,13 +13,13 @@ from codex_jax.config import HostsConfig
 from codex_jax.errors import InputError
 from codex_jax.parallel import rendezvous
 
-PORT = 8476  # of process 0. Newer versions of JAX choose a port at random, which firewalls often block.
+PORT = 8476  # of process 0; JAX would choose a random port, which firewalls often block
 
 
 def join(config: HostsConfig) -> None:
-    """Connects this process with the others of the run; call it before JAX is used. A single process needs nothing.
+    """Connects this process to the run's others, if there are any; call it before JAX is used.
 
-    InputError where the flags are inconsistent, or where some processes are missing after config.wait seconds.
+    InputError if the flags are inconsistent, or if processes are missing after config.wait seconds.
     """
     if config.wait < 1:
         raise InputError(f"--hosts.wait must be at least 1 second, not {config.wait}")
@@ -44,7 +44,7 @@ def join(config: HostsConfig) -> None:
 
 
 def on_tpu_vm() -> bool:
-    """Whether this machine has TPU chips and the library for them."""
+    """Whether this machine has TPU chips and libtpu."""
     chips = [*Path("/dev").glob("accel[0-9]*"), *Path("/dev/vfio").glob("[0-9]*")]
     return bool(chips) and importlib.util.find_spec("libtpu") is not None
 
@@ -58,12 +58,12 @@ def _initialize(address: str | None, count: int | None, index: int | None, secon
 
 
 def of_first(array: np.ndarray) -> np.ndarray:
-    """Process 0's array, in every process; the others pass one of the same shape and dtype."""
+    """Returns process 0's array in every process; the others pass an array of the same shape and dtype."""
     return np.asarray(multihost_utils.broadcast_one_to_all(array)) if jax.process_count() > 1 else array
 
 
 def on_first(action: Callable[[], None]) -> None:
-    """Runs `action` in process 0 only; the others wait for it. Where it raises InputError, every process raises one."""
+    """Runs `action` in process 0 only; the others wait for it. If it raises InputError, every process does."""
     error: InputError | None = None
     if jax.process_index() == 0:
         try:

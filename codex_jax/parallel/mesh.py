@@ -4,7 +4,7 @@ A mesh has four axes; MeshConfig sets how many devices lie along each:
 
     data      data parallelism: copies of the parameters, each with its part of the batch
     fsdp      splits the batch, and every parameter along its embedding axis
-    sequence  splits sequences too, and parameters as fsdp does
+    sequence  splits each sequence, and every parameter along its embedding axis
     model     tensor parallelism: splits heads, the MLP's hidden units and the vocabulary
 """
 
@@ -23,19 +23,19 @@ from codex_jax.errors import InputError
 
 AXES = ("data", "fsdp", "sequence", "model")
 
-# Logical axis -> the mesh axes that it is split over; None: whole on every device.
+# Logical axis -> the mesh axes that it is split over; None: not split.
 RULES: dict[str, str | tuple[str, ...] | None] = {
     # activations
     "batch": ("data", "fsdp"),
-    "copy": "data",  # the batch of one copy of the parameters, where the embedding is split over the other axes
+    "copy": "data",  # the batch, in arrays whose width is split over fsdp
     "length": "sequence",
-    "activation": None,  # the width
-    "embed_of_sequence": "sequence",  # the width, on the way from an embedding table to activations
+    "activation": None,  # the width of activations
+    "embed_of_sequence": "sequence",  # the width of embeddings that are being resharded to activations
     # parameters
     "layers": None,
     "position": None,
-    "vector": None,  # the width of norms and of two biases, which are small
-    "embed": ("sequence", "fsdp"),  # the width of matrices
+    "vector": None,  # the width of norms and of two biases: too small to split
+    "embed": ("sequence", "fsdp"),  # the width of embeddings and other weight matrices
     "heads": "model",
     "mlp": "model",
     "vocab": "model",
@@ -47,16 +47,13 @@ Axis = str | EllipsisType | None
 
 
 def spec(*axes: Axis) -> PartitionSpec:
-    """The partition of an array with these logical axes.
-
-    None: the axis is whole on every device; an ellipsis: the compiler chooses.
-    """
+    """The PartitionSpec of these logical axes; None: not split; an ellipsis: the compiler chooses."""
     unnamed = {None: None, ...: PartitionSpec.UNCONSTRAINED}
     return PartitionSpec(*(RULES[axis] if isinstance(axis, str) else unnamed[axis] for axis in axes))
 
 
 def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """The mesh over the devices (default: all); InputError where its sizes do not multiply to their number."""
+    """A mesh over the devices (default: all); InputError unless the product of its sizes is their number."""
     sizes = [getattr(config, axis) for axis in AXES]
     count = jax.device_count() if devices is None else len(devices)
     fixed = int(np.prod([size for size in sizes if size != -1]))
@@ -69,16 +66,13 @@ def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -
             f"mesh {' x '.join(AXES)} = {' x '.join(map(str, sizes))} does not cover {count} devices: "
             f"their product must be {count}, as with --mesh.data 1 --mesh.fsdp -1"
         )
-    # Unlike jax.make_mesh, this lets a mesh axis take a part of a torus axis on every kind of chip.
+    # Unlike jax.make_mesh, this can split a physical axis of the torus on every kind of chip.
     grid = mesh_utils.create_device_mesh(tuple(sizes), devices, allow_split_physical_axes=True)
     return Mesh(grid, AXES, axis_types=(AxisType.Auto,) * len(AXES))
 
 
 def check_divides(config: TrainConfig, length: int, mesh: Mesh | AbstractMesh) -> None:
-    """InputError where the mesh does not divide the model or the batch of sequences of `length` tokens.
-
-    It names the flag, the size, and the numbers that would divide it.
-    """
+    """Raises InputError if the mesh does not divide the model, the batch or sequences of `length` tokens."""
     model, shape = config.model, mesh.shape
     batch, embed = shape["data"] * shape["fsdp"], shape["fsdp"] * shape["sequence"]
     for flag, parts, what, size in (
@@ -103,10 +97,7 @@ def _divisors_near(size: int, parts: int) -> str:
 
 
 def shardings(abstract_variables: object, mesh: Mesh) -> object:
-    """A tree of NamedSharding for a tree of Flax variables boxed with logical axes.
-
-    InputError where the mesh does not divide an axis.
-    """
+    """NamedShardings for Flax variables boxed with logical axes; InputError if the mesh divides one unevenly."""
     specs = nn.get_partition_spec(abstract_variables)
     is_spec = {"is_leaf": lambda leaf: isinstance(leaf, PartitionSpec)}
     tree = jax.tree.map(lambda names: NamedSharding(mesh, spec(*names)), specs, **is_spec)
@@ -130,11 +121,11 @@ def current_mesh() -> Mesh | AbstractMesh | None:
 
 
 def platform() -> str:
-    """cpu, gpu or tpu: of the current mesh, whose devices need not be attached, or else of the default backend."""
+    """cpu, gpu or tpu: the current mesh's platform (its devices may be absent), or else JAX's default backend."""
     device = jax.sharding.get_abstract_mesh().abstract_device
     return jax.default_backend() if device is None else device.platform
 
 
 def constrain(x: jax.Array, *axes: Axis) -> jax.Array:
-    """x, split over the current mesh by its logical axes; x itself where there is no mesh."""
+    """Splits x over the current mesh by its logical axes; returns x unchanged if there is no mesh."""
     return x if current_mesh() is None else jax.lax.with_sharding_constraint(x, spec(*axes))

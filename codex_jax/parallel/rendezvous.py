@@ -1,6 +1,6 @@
-"""A check, before JAX starts, that all processes of a run are there: they report to process 0 on its port.
+"""Checks before JAX starts that all processes of a run are up: each reports to process 0 on its port.
 
-JAX's own start-up aborts the process when another is missing. This one says which is missing, and nobody hangs.
+If a process is missing, JAX's own start-up aborts the others. This check says which one is missing.
 """
 
 import contextlib
@@ -15,10 +15,7 @@ REPLY_TIMEOUT = 5.0  # seconds to wait for a connected process to write
 
 
 def wait_for_others(port: int, count: int, seconds: float) -> None:
-    """Process 0: waits until processes 1 to count - 1 have reported, and tells each whether all have.
-
-    InputError names those that are missing after `seconds`, or says that the port cannot be used.
-    """
+    """In process 0: waits for reports of processes 1 to count - 1; InputError if some are missing after `seconds`."""
     deadline = time.monotonic() + seconds
     connections: dict[int, socket.socket] = {}
     try:
@@ -38,7 +35,7 @@ def wait_for_others(port: int, count: int, seconds: float) -> None:
     missing = ", ".join(str(index) for index in range(1, count) if index not in connections)
     answer = f"hosts {missing} of {count} have not come within {seconds:.0f} s".encode() if missing else COMPLETE
     for connection in connections.values():
-        with contextlib.suppress(OSError):  # it has ended since: JAX's start-up reports that
+        with contextlib.suppress(OSError):  # it has exited meanwhile, which JAX's start-up reports
             connection.sendall(answer)
         connection.close()
     if missing:
@@ -46,10 +43,7 @@ def wait_for_others(port: int, count: int, seconds: float) -> None:
 
 
 def report(host: str, port: int, index: int, seconds: float) -> None:
-    """Any other process: reports to process 0 and waits for its answer.
-
-    InputError where process 0 does not answer within `seconds`, or where it answers that processes are missing.
-    """
+    """In any other process: reports to process 0; InputError if it does not answer or processes are missing."""
     deadline = time.monotonic() + seconds
     while True:
         try:

@@ -18,8 +18,8 @@ from codex_jax.problems.compare import long_integers
 from codex_jax.problems.examples import public_examples
 from codex_jax.problems.problem import Problem, TestSuite
 
-STOPS = ('\n"""', "\n'''")  # the next problem's statement; programs may contain functions, comments and prints
-# What the contest sites import before a function that is handed in.
+STOPS = ('\n"""', "\n'''")  # start the next problem's statement; programs may contain functions, comments and prints
+# Imports that the contest sites run before a submitted function.
 PRELUDE = """\
 import bisect, collections, copy, datetime, functools, heapq, itertools, math, operator, random, re, string, sys
 from bisect import bisect_left, bisect_right, insort
@@ -51,11 +51,11 @@ ADVICE = "give the release's APPS/train or APPS/test"
 
 @dataclass(frozen=True)
 class AppsRecord:
-    """One problem as the release has it.
+    """One problem of the release.
 
     Without fn_name, a solution reads an input from standard input and writes the output to standard output. With
-    fn_name, an input is the list of the function's arguments and an output is its return value, both limited to what
-    JSON can hold: keys of objects are text, tuples are lists. Some of these outputs are wrapped in a list of length 1.
+    fn_name, an input is the JSON list of the function's arguments and an output is its return value as JSON (tuples
+    are lists, keys are text), which is sometimes wrapped in a list of length 1.
     """
 
     problem_id: str  # the folder's name, such as 0000
@@ -71,7 +71,7 @@ class AppsRecord:
 
 @dataclass(frozen=True)
 class AppsProblem(Problem):
-    """A problem whose tests stay on disk until they run: together, APPS's tests are a gigabyte."""
+    """A problem whose tests stay on disk until they run, because the tests of all problems take a gigabyte."""
 
     folder: Path = field(default=Path(), repr=False)
     digest: str = ""  # SHA-256 of the tests
@@ -82,7 +82,7 @@ class AppsProblem(Problem):
 
 
 def read_apps(folder: Path) -> Iterator[AppsRecord]:
-    """The problems of APPS/train or APPS/test in order; InputError if it is another folder or a file is broken."""
+    """The problems of APPS/train or APPS/test in order. InputError for another folder or a broken file."""
     try:
         folders = sorted(path for path in folder.iterdir() if (path / "question.txt").is_file())
     except OSError as error:
@@ -115,7 +115,7 @@ def read_record(folder: Path) -> AppsRecord:
 
 
 def _tests(path: Path) -> tuple[tuple[Any, ...], tuple[Any, ...], str]:
-    """(inputs, outputs, fn_name). Some inputs and outputs for stdin and stdout are lists of lines: they become text."""
+    """(inputs, outputs, fn_name). Without fn_name, inputs and outputs that are lists of lines become text."""
     tests = _json(path, dict)
     inputs, outputs, fn_name = tests.get("inputs", []), tests.get("outputs", []), tests.get("fn_name") or ""
     _check(path, isinstance(inputs, list) and isinstance(outputs, list), "inputs or outputs is not a list")
@@ -142,7 +142,7 @@ def _text(path: Path) -> str:
 
 
 def _json(path: Path, kind: type) -> Any:
-    """The JSON value of a file, which must be of this type; an empty one if the file is missing or empty."""
+    """The JSON value of a file, which must be of this type; an empty value if the file is missing or empty."""
     text = _text(path)
     try:
         with long_integers():
@@ -179,7 +179,7 @@ def problems_with_tests(folder: Path) -> Iterator[Problem]:
 
 
 def prompt(record: AppsRecord) -> str:
-    """A docstring of the statement and one of its examples, as in the paper, then the starter code."""
+    """A docstring with the statement and one of its examples, as in the paper, followed by the starter code."""
     lines = [record.question.strip().replace('"""', "'''"), ""]
     for index in _public_examples(record)[:1]:
         test_input, output = record.inputs[index], record.outputs[index]

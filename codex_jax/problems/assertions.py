@@ -1,4 +1,4 @@
-"""What MBPP's assertions say besides the expected values: the function, its arguments' types, how its value is used."""
+"""Finds in MBPP's assertions which function they call, the types of its arguments, and how its value is compared."""
 
 import ast
 import warnings
@@ -7,33 +7,33 @@ from typing import Any
 
 from codex_jax.errors import InputError
 
-# Functions that take any iterable: for them, an iterator is as good as a list.
+# Functions that accept any iterable, so the value passed to them may be an iterator instead of a list.
 ITERATING = {"list", "set", "sorted", "tuple", "sum", "any", "all", "max", "min", "frozenset"}
-RESTORED = {"tuple", "set", "complex", "float"}  # types that JSON cannot tell from others
+RESTORED = {"tuple", "set", "complex", "float"}  # types that JSON cannot express
 # (path, type) pairs. A path is the number of an argument, then "*" for each level of nesting below it.
 ArgumentTypes = tuple[tuple[tuple, str], ...]
 
 
 def parse(source: str, what: str) -> ast.Module:
-    """The syntax tree; InputError says that `what` is not Python."""
+    """Parses Python source. InputError if it is not Python. what: a name for the source in that message."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about escapes in strings
+            warnings.simplefilter("ignore")  # about invalid escapes in strings
             return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError) as error:
         raise InputError(f"{what} is not Python: {error}") from None
 
 
 def called_names(tree: ast.AST) -> list[str]:
-    """The names that are called, in the order of the text."""
+    """The names of the called functions, in source order."""
     calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
     return [name.id for name in sorted(calls, key=lambda name: (name.lineno, name.col_offset))]
 
 
 def value_use(tree: ast.AST, name: str) -> str:
-    """How all assertions use the value of the function of this name.
+    """How the assertions use the return value of the function `name`.
 
-    "truth": only whether it is true; "set": its items in any order; "items": its items; "value": otherwise.
+    "truth": only its truth value; "set": its items in any order; "items": its items in order; "value": otherwise.
     """
     uses = {_use(node) for node in ast.walk(tree) for child in ast.iter_child_nodes(node) if _calls(child, name)}
     if uses == {"set"} and not all(_compares_sets(node) for node in ast.walk(tree) if isinstance(node, ast.Assert)):
@@ -54,16 +54,13 @@ def _use(parent: ast.AST) -> str:
 
 
 def _compares_sets(node: ast.Assert) -> bool:
-    """Whether it is assert set(...) == set(...)."""
+    """Whether the assertion has the form assert set(...) == set(...)."""
     test = node.test
     return isinstance(test, ast.Compare) and all(_calls(side, "set") for side in (test.left, *test.comparators))
 
 
 def argument_types(tree: ast.AST, name: str) -> ArgumentTypes:
-    """The types of the function's arguments that JSON cannot tell, from arguments that are literals.
-
-    A path at which the assertions have several types is left out.
-    """
+    """The types of literal arguments that JSON cannot express. Paths with several types are left out."""
     types: dict[tuple, set[str]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _calls(node, name):
@@ -85,7 +82,7 @@ def _typed_paths(path: tuple, value: Any) -> Iterator[tuple[tuple, str]]:
 
 
 def restore_types(arguments: list[Any], types: ArgumentTypes) -> list[Any]:
-    """Arguments that were read from JSON, with the types that they have in the assertions."""
+    """Converts arguments read from JSON to the types that they have in the assertions."""
     by_path = dict(types)
     return [_restore((number,), value, by_path) for number, value in enumerate(arguments)]
 

@@ -1,4 +1,4 @@
-"""The paper's study of limits: docstrings that chain k of 13 one-line string operations (section 6, appendix C)."""
+"""The paper's study of limitations: docstrings that chain up to k of 13 string operations (section 6, appendix C)."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +15,7 @@ Chain = tuple[int, ...]  # indices into BLOCKS
 
 @dataclass(frozen=True)
 class BuildingBlock:
-    """One operation: its bullet in the docstring, and the Python expression of its result on the string s."""
+    """A string operation: its description in the docstring, and a Python expression that applies it to s."""
 
     description: str
     expression: str
@@ -50,19 +50,17 @@ BLOCKS = (
 
 INTRODUCTION = "Takes a string and returns the result of these manipulations, in this order:"
 LETTERS = np.array(list("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" + "eaio" * 4 + " " * 20 + "!?.,"))
-CHECKS = 6  # inputs that a problem is tested on
-# Function names. A chain can occur in training more than once without a duplicate document.
+CHECKS = 6  # test inputs per problem
+# Function names. They make repeated training chains distinct documents.
 NAMES = tuple(
     f"{verb}_{noun}"
     for verb in ("transform", "process", "convert", "modify", "rewrite", "edit", "change", "update", "prepare", "fix")
     for noun in ("string", "text", "sentence", "line", "words", "message", "title", "paragraph", "note", "phrase")
 )
-# As in HumanEval, a function may follow imports. Solutions then start at many positions of the context, so that a model
-# does not tie a block to certain positions.
+# As in HumanEval, imports may precede the function. They vary its position, so that a model does not rely on it.
 MODULES = ("collections", "functools", "itertools", "math", "random", "re", "string", "typing")
 MAX_IMPORTS = 4
-# Shares of the training problems by length. There are only 13 single blocks; with a larger share of them, a model would
-# learn them by heart.
+# Shares of training problems by chain length. A model would memorize the 13 chains of length 1 with a larger share.
 LENGTH_SHARES = (0.05, 0.35, 0.35, 0.25)
 
 
@@ -87,7 +85,7 @@ def make_problem(chain: Chain, rng: np.random.Generator, name: str = "string_man
 
 
 def make_problems(chains: Iterable[Chain], rng: np.random.Generator) -> Iterator[Problem]:
-    """One problem per chain. A chain that occurs again gets the next function name; its first one is random."""
+    """One problem per chain. A chain's first function name is random; its repetitions get the next names."""
     latest: dict[Chain, int] = {}
     for chain in chains:
         latest[chain] = latest.get(chain, int(rng.integers(len(NAMES)))) + 1
@@ -97,12 +95,11 @@ def make_problems(chains: Iterable[Chain], rng: np.random.Generator) -> Iterator
 def split_chains(
     seed: int, train: int = 12_000, heldout: tuple[int, ...] = (4, 12, 12, 12)
 ) -> tuple[list[Chain], list[Chain]]:
-    """(training chains, held-out chains), each of 1 to 4 blocks in order; heldout[k - 1] held-out chains have length k.
+    """(training chains, held-out chains), each of 1 to 4 blocks; heldout[k - 1] held-out chains have length k.
 
-    A held-out chain has no block twice, and no training chain has the same set of blocks in any order. It may be a part
-    of a longer training chain; otherwise single blocks could not be held out. A training chain may have a block twice.
-    Training chains are sampled by LENGTH_SHARES. They repeat where there are too few, but at most len(NAMES) times, so
-    there may be fewer than `train`.
+    The blocks of a held-out chain are distinct, and no training chain has the same set of blocks. A longer training
+    chain may contain it; otherwise single blocks could not be held out. The lengths of training chains follow
+    LENGTH_SHARES. A chain occurs up to len(NAMES) times, so there may be fewer than `train`.
     """
     rng = np.random.default_rng(seed)
     heldout_chains: list[Chain] = []

@@ -1,4 +1,4 @@
-"""How answers are compared with what a benchmark expects. This runs in the checker, on plain values only."""
+"""Compares answers with the values that a benchmark expects. Runs in the checker, on plain values only."""
 
 import functools
 import json
@@ -12,7 +12,7 @@ from typing import Any
 from codex_jax.problems.assertions import ArgumentTypes, restore_types
 
 TOLERANCE = 1e-6  # for numbers in APPS's outputs, absolute or relative, as most contests allow
-MIN_ATOL, RTOL = 1e-6, 1e-7  # EvalPlus: the absolute tolerance for floats if none is given, and the relative one
+MIN_ATOL, RTOL = 1e-6, 1e-7  # EvalPlus's default absolute tolerance for floats, and its relative tolerance
 INTEGER = re.compile(r"[+-]?[0-9]+")
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
@@ -47,10 +47,9 @@ def close(actual: float, expected: float, atol: float, rtol: float) -> bool:
 
 
 def same_output(actual: str, expected: str) -> bool:
-    """Whether two outputs have the same tokens, split at white space, in the same order.
+    """Whether two outputs have the same sequence of tokens, split at white space.
 
-    Two tokens are the same if they are the same text. Two numbers of which at least one is not written as an integer
-    are also the same if they differ by at most TOLERANCE.
+    Tokens must be equal, except that two numbers may differ by TOLERANCE unless both are written as integers.
     """
     actual_tokens, expected_tokens = actual.split(), expected.split()
     return len(actual_tokens) == len(expected_tokens) and all(map(_same_token, actual_tokens, expected_tokens))
@@ -67,14 +66,14 @@ def _same_token(actual: str, expected: str) -> bool:
 
 
 def same_return(actual: Any, expected: Any) -> bool:
-    """Whether a function's value is the one that APPS expects. APPS wraps some values in a list of length 1."""
+    """Whether a function returned the value that APPS expects. APPS wraps some values in a list of length 1."""
     actual = _as_json(actual)
     wrapped = isinstance(expected, list) and len(expected) == 1
     return _same_value(actual, expected) or (wrapped and _same_value(actual, expected[0]))
 
 
 def _as_json(value: Any) -> Any:
-    """The value as JSON has it: tuples become lists, keys become text. A set stays one, and equals no JSON value."""
+    """Converts tuples to lists and keys to text, as JSON does. A set stays a set, which equals no JSON value."""
     if isinstance(value, (list, tuple)):
         return [_as_json(item) for item in value]
     if isinstance(value, dict):
@@ -84,7 +83,7 @@ def _as_json(value: Any) -> Any:
 
 
 def _same_value(actual: Any, expected: Any) -> bool:
-    """Whether two JSON values are equal; two numbers of which one is a float may differ by TOLERANCE."""
+    """Whether two JSON values are equal. Two numbers may differ by TOLERANCE if one is a float."""
     if isinstance(expected, list):
         return isinstance(actual, list) and len(actual) == len(expected) and all(map(_same_value, actual, expected))
     if isinstance(expected, dict):
@@ -101,9 +100,9 @@ def _is_number(value: Any) -> bool:
 
 
 def like_reference(actual: Any, expected: Any, atol: float) -> bool:
-    """EvalPlus's rule: equal; or, if a tolerance applies, of the same type and length with all numbers close.
+    """EvalPlus's rule: equal or, if a tolerance applies, of the same type and length with all numbers close.
 
-    A tolerance applies if the problem has one, and if the expected value is a float or consists of floats.
+    A tolerance applies if the problem has one, or if the expected value is a float or consists of floats.
     """
     if actual == expected:
         return True
@@ -127,7 +126,7 @@ def _all_close(actual: Any, expected: Any, atol: float) -> bool:
 def _reference_values(
     source: str, name: str, inputs: str, use: str, types: ArgumentTypes
 ) -> tuple[dict[str, Any], list[Any]]:
-    """(the names that the reference solution defines, its values for the inputs)."""
+    """(the namespace of the reference solution, its return values for the inputs)."""
     scope: dict[str, Any] = {"__name__": "reference"}
     exec(compile(source, "reference.py", "exec"), scope)
     values = []
@@ -145,8 +144,8 @@ def check_against(
 ) -> None:
     """AssertionError if the candidate and the reference solution differ on an input.
 
-    source, name: the reference solution and its function. inputs: JSON, a list of lists of arguments. use, types: from
-    assertions.value_use and assertions.argument_types.
+    source, name: the reference solution and its function. inputs: JSON, a list of argument lists. use, types: see
+    value_use and argument_types in assertions.py.
     """
     scope, values = _reference_values(source, name, inputs, use, types)
     for number, (arguments, expected) in enumerate(zip(read(inputs), values, strict=True)):

@@ -1,7 +1,7 @@
-"""EvalPlus's format (Liu et al., 2023): a sample must answer given inputs as the reference solution does.
+"""EvalPlus's format (Liu et al., 2023): a sample must return what the reference solution returns for given inputs.
 
-base_input holds the inputs of HumanEval's or MBPP's own tests, plus_input more of them; a sample must pass both. Where
-a row has MBPP's assertions, they tell what JSON cannot: which arguments are tuples, and how answers are compared.
+base_input contains the inputs of HumanEval's or MBPP's own tests, plus_input additional ones; a sample must pass both.
+If a row has MBPP's assertions, they show which arguments are tuples and how answers are compared.
 """
 
 import ast
@@ -58,9 +58,9 @@ def problem_of(row: Json) -> Problem:
 
 
 def _is_docstring(prompt: str) -> bool:
-    """Whether the prompt is a docstring alone, as MBPP's are. Then a completion is a whole program."""
+    """Whether the prompt is only a docstring, as MBPP's are. Then a completion is a whole program."""
     try:
         body = parse(prompt, "the prompt").body
-    except InputError:  # the head of a function, which has no body yet
+    except InputError:  # a function without a body
         return False
     return all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body)

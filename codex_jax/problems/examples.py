@@ -1,7 +1,7 @@
 """Finds the public examples of an APPS problem: the tests that its statement shows.
 
-The release does not list them, and statements show them in many layouts. So each test is searched for in the statement.
-It is an example if its input occurs there with its output after it, and with no other number next to either.
+The release does not list them, and their layout varies. So each test is searched for in the statement. It is an example
+if its input occurs there, followed by its output, with no other number next to either.
 """
 
 import json
@@ -10,14 +10,12 @@ from typing import Any
 
 from codex_jax.problems.compare import NUMBER, long_integers
 
-HEADING = re.compile(
-    r"\b(?:examples?|samples?)\b", re.IGNORECASE
-)  # numbers before the first heading belong to the story
-# "Sample Input 2" alone on a line: its number is not a part of the input, unlike that of "Input: 2".
+HEADING = re.compile(r"\b(?:examples?|samples?)\b", re.IGNORECASE)  # text before the first one has no examples
+# Matches "Sample Input 2" alone on a line, where 2 is not part of the input, unlike in "Input: 2".
 LABEL = r"(?:samples?|examples?|test|case|input|output)"
 NUMBERED = re.compile(rf"^([^\w\n]*(?:{LABEL}[ \t#-]+)+)\d+[^\w\n]*$", re.IGNORECASE | re.MULTILINE)
 EXPLANATION = re.compile(r"^\W*(?:explanation|note)\b.*$", re.IGNORECASE | re.MULTILINE)
-# What may stand between the arguments of a call, and before its value, in text without white space.
+# Text that may stand between the arguments of a call and before its value, without white space.
 BETWEEN = r"(?:(?!input|explanation|example|note)[^0-9]){0,40}?"
 
 
@@ -39,7 +37,7 @@ def _shows_text(words: list[str], given: list[str], output: list[str]) -> bool:
 
 
 def _find(words: list[str], sought: list[str], start: int) -> int:
-    """The index from `start` on at which the sought words occur in a row with no number next to them, or -1."""
+    """The first index from `start` on where the sought words are consecutive with no number next to them, or -1."""
     for index in range(start, len(words) - len(sought) + 1 if sought else start):
         if words[index] == sought[0] and words[index : index + len(sought)] == sought:
             neighbours = [*words[max(0, index - 1) : index], *words[index + len(sought) : index + len(sought) + 1]]
@@ -50,14 +48,14 @@ def _find(words: list[str], sought: list[str], start: int) -> int:
 
 def _shows_call(text: str, arguments: list[Any], value: Any) -> bool:
     unwrapped = value[0] if isinstance(value, list) and len(value) == 1 else value
-    # A number may not be a part of a longer one. A word may touch it, as the text has no white space.
+    # A number must not be part of a longer one. A word may touch it, because the text has no white space.
     pieces = [rf"(?<![0-9.-]){re.escape(_json_text(each))}(?![0-9]|\.[0-9])" for each in [*arguments, unwrapped]]
     too_long = sum(map(len, pieces)) > 4 * len(text) + 1000  # cannot occur, and would be slow to search for
     return bool(arguments) and not too_long and re.search("(?<!output:)" + BETWEEN.join(pieces), text) is not None
 
 
 def _normalized(text: str) -> str:
-    """The text without white space, in lower case and with one kind of quotes, as statements vary in these."""
+    """The text without white space, in lower case and with one kind of quotes, because statements vary in these."""
     return "".join(text.split()).replace("'", '"').lower()
 
 

@@ -24,7 +24,7 @@ def data_file() -> Path:
 def humaneval_problem(
     task_id: str, prompt: str, entry_point: str, canonical_solution: str, test: str, blocks: int | None = None
 ) -> Problem:
-    """A problem from the fields of HumanEval's format. The reference solution also defines helpers of the test."""
+    """A problem from the fields of HumanEval's format. Tests may use helpers that the reference solution defines."""
     reference = prompt + canonical_solution
     suites = (TestSuite("test", (test,)),)
     return Problem(task_id, prompt, entry_point, suites, reference, opening=prompt, setup=reference, blocks=blocks)

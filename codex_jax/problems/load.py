@@ -22,13 +22,13 @@ class Format(NamedTuple):
     """How the rows of a benchmark file are recognised and converted."""
 
     name: str
-    mark: str  # a row that has this field is in this format
+    mark: str  # a field that identifies rows of this format
     text_fields: tuple[str, ...]  # fields that every row must have
     problem_of: Callable[[Json], Problem]
 
 
 MBPP = Format("MBPP", "test_list", ("code",), mbpp.problem_of)
-# The first format whose mark a row has applies: EvalPlus's rows may have HumanEval's mark, too.
+# A row has the first format whose mark it contains. EvalPlus's rows may also contain HumanEval's mark.
 FORMATS = (
     Format("EvalPlus", "base_input", evalplus.FIELDS, evalplus.problem_of),
     MBPP,
@@ -67,7 +67,7 @@ def load_problems(spec: str) -> Benchmark:
 def protected_texts(specs: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """(name, text) of every prompt and solution of these benchmarks; InputError if one cannot be read.
 
-    specs: as for load_problems, or "none". Of APPS, all solutions are protected, and problems without tests, too.
+    specs: as for load_problems, or "none". For APPS, this includes all solutions, and problems without tests.
     """
     for spec in specs:
         if spec.startswith("apps:"):
@@ -80,7 +80,7 @@ def protected_texts(specs: tuple[str, ...]) -> Iterator[tuple[str, str]]:
 
 
 def _read_file(path: Path, expected: Format | None = None) -> Benchmark:
-    """The problems of a file, all in one format: the expected one, or that of the first row."""
+    """The problems of a file. All rows must have the expected format, by default that of the first row."""
     if not path.is_file():
         raise InputError(f"no problems file {path}: give {CHOICES}")
     problems = []
@@ -104,7 +104,7 @@ def _read_file(path: Path, expected: Format | None = None) -> Benchmark:
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Json]]:
-    """(where it is, row) from a file of JSON lines, or from one JSON list (.json), as sanitized-mbpp.json is."""
+    """(location, row) pairs from a file of JSON lines, or from a JSON list (.json) such as sanitized-mbpp.json."""
     if path.suffix == ".json":
         try:
             rows = json.loads(path.read_text(encoding="utf-8"))

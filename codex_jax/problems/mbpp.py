@@ -1,6 +1,6 @@
-"""MBPP (Austin et al., 2021): a sentence and three assertions per problem; mbpp.jsonl and sanitized-mbpp.json.
+"""MBPP (Austin et al., 2021), as mbpp.jsonl or sanitized-mbpp.json: a sentence and three assertions per problem.
 
-The prompt is a docstring of both. A completion is a whole program, of which the prompt is not a part.
+The prompt is a docstring that contains both. A completion is a whole program without the prompt.
 """
 
 import ast
@@ -24,12 +24,12 @@ def check(candidate):
 """
 STAND_INS = "from codex_jax.problems.standins import describe, stand_in_for\n"
 ITEMS = "value if type(value) in (list, tuple, set, dict, str) else list(value)"
-# What the program sends back, by how the tests use the function's value: it may return, say, a match or an iterator.
+# The value sent to the checker, by value_use. The function itself may return, for example, a match or an iterator.
 SENT = {"truth": "bool(value)", "set": ITEMS, "items": ITEMS, "value": "value"}
 
 
 def problem_of(row: Json) -> Problem:
-    """The problem of a row of either file; InputError if a field is wrong."""
+    """The problem of a row of either file. InputError if a field is wrong."""
     number, text = row.get("task_id"), row.get("text", row.get("prompt"))
     task_id = f"MBPP/{number}" if isinstance(number, int) else number
     if not isinstance(task_id, str):
@@ -49,7 +49,7 @@ def problem_of(row: Json) -> Problem:
     name = next((name for name in called_names(parse("\n".join(tests), "a test")) if name in functions), None)
     if name is None:
         raise InputError(f"the tests of {task_id!r} call no function of its code")
-    # Only the program has the classes that its code defines, so the tests pass it stand-ins for their objects.
+    # The tests run outside the program, which defines the classes, so they pass stand-ins for objects of these classes.
     classes = {node.name for node in definitions if isinstance(node, ast.ClassDef)}
     classes &= {*called_names(tree), *called_names(parse(setup, f"the setup of {task_id!r}"))}
     suites = [TestSuite("test", (_case(name, setup, classes, tests),))]
@@ -62,7 +62,7 @@ def problem_of(row: Json) -> Problem:
         suites=tuple(suites),
         reference=code,
         setup=code,
-        # A program may use what the tests import: the authors of MBPP ran both together.
+        # A program may use what the tests import, because the authors of MBPP ran both together.
         host="".join([HOST, *(f"{line}\n" for line in imports), caller(name, value_use(tree, name), bool(classes))]),
         stops=STOPS,
     )
@@ -75,9 +75,9 @@ def _case(name: str, setup: str, classes: set[str], tests: list[str]) -> str:
 
 
 def caller(name: str, use: str, stand_ins: bool) -> str:
-    """The source of _call, which calls the function in the program and returns a value that can be sent.
+    """The source of _call, which calls the program's function and returns a value that can be sent to the checker.
 
-    use: from value_use. stand_ins: whether the arguments come as descriptions, from which the program builds objects.
+    use: from value_use. stand_ins: whether the arguments are descriptions, from which the program builds objects.
     """
     head = f"{BUILD}\ndef _call(data):\n    arguments = _build(data)\n" if stand_ins else "\ndef _call(*arguments):\n"
     return f"{head}    value = {name}(*arguments)\n    return {SENT[use]}\n"

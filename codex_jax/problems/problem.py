@@ -1,4 +1,4 @@
-"""The one form of a problem: every benchmark is converted to it, whatever format it comes in."""
+"""The common form of a problem, to which every benchmark is converted."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ PAPER_STOPS = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")  # paper section 3.
 
 @dataclass(frozen=True)
 class TestSuite:
-    """Tests that have a result of their own.
+    """Tests that share one result.
 
     A case is Python source that defines check(candidate), which raises an exception if the candidate is wrong. Each
     case runs in its own process with its own time limit. The cases run in order until one fails.
@@ -28,7 +28,7 @@ class TestSuite:
 
 @dataclass(frozen=True)
 class Problem:
-    """A prompt, how a sample becomes a program, and its tests, which never enter the process that runs a sample."""
+    """A prompt, how a sample becomes a program, and tests, which never enter the process that runs a sample."""
 
     task_id: str
     prompt: str  # what the model completes
@@ -37,7 +37,7 @@ class Problem:
     reference: str = ""  # a whole program that passes; "" if the benchmark has none
     opening: str = ""  # the code that a completion continues: the prompt, a part of it, or ""
     setup: str = ""  # source that the checker runs before a test, such as helper functions
-    host: str = ""  # source that runs SOURCE, the sample's text, and defines entry_point; "": the sample does so itself
+    host: str = ""  # source that runs SOURCE, the sample's text, and defines entry_point; "": the sample defines it
     stops: tuple[str, ...] = PAPER_STOPS  # strings that end a completion
     group: str = ""  # such as the difficulty: pass rates are also reported by group
     blocks: int | None = None  # number of chained building blocks, for a problem of that benchmark

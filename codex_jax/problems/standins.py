@@ -1,13 +1,13 @@
 """Stand-ins for objects of classes that the program defines, such as a tree's nodes.
 
-Some of MBPP's tests pass such objects to the function, but the checker, which runs the tests, has no such classes. So a
-test makes stand-ins; describe turns them into plain data, and BUILD, in the program, turns that into objects.
+Some of MBPP's tests pass such objects to the function, but the checker, which runs the tests, does not have the
+classes. So a test makes stand-ins, describe turns them into plain data, and BUILD, in the program, makes the objects.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-# Defines _build in the program: it makes the arguments that describe has described.
+# Defines _build in the program, which makes the arguments from the output of describe.
 BUILD = """
 def _build(nodes):
     objects = {}
@@ -31,19 +31,19 @@ def _build(nodes):
 
 
 class StandIn:
-    """An object by the name of its class, the arguments of its construction, and the attributes that were set."""
+    """Records the name of a class, the arguments of its constructor, and the attributes that are set."""
 
     def __init__(self, name: str, *arguments: Any) -> None:
         self.__dict__["_construction"] = (name, arguments)
 
 
 def stand_in_for(name: str) -> Callable[..., StandIn]:
-    """A function that a test calls in place of the class of this name."""
+    """A function that a test calls in place of the class `name`."""
     return lambda *arguments: StandIn(name, *arguments)
 
 
 def describe(arguments: tuple[Any, ...]) -> list[Any]:
-    """Plain data from which BUILD makes the arguments; one object that occurs twice remains one object."""
+    """Plain data from which BUILD makes the arguments. An object that occurs twice remains one object."""
     numbers: dict[int, int] = {}
     return [_node(value, numbers) for value in arguments]
 

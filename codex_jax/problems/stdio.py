@@ -1,6 +1,6 @@
-"""Programs that read standard input and write standard output, made into functions from input text to output text."""
+"""Turns programs that read standard input and write standard output into functions from input text to output text."""
 
-# Defines run(text) in the program. The descriptors are real files, as programs may also use them by number.
+# Defines run(text) in the program. Descriptors 0 and 1 are real files, because programs may use them by number.
 HOST = """
 def run(text):
     import atexit, os, sys, threading

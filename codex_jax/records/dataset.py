@@ -13,7 +13,7 @@ Dataset = RecordDataset | Mixture
 def open_dataset(path: str | Path) -> Dataset:
     """path: DIR/NAME (its newest version), DIR/NAME/VERSION, or a mixture PATH@WEIGHT,PATH@WEIGHT,...
 
-    InputError if there is no data set, or the parts of a mixture do not fit together.
+    InputError if there is no data set, or if the parts of a mixture do not fit together.
     """
     if Path(path).is_dir():
         return _open_one(Path(path))

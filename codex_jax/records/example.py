@@ -1,7 +1,4 @@
-"""Encodes tf.train.Example with bytes features, without TensorFlow.
-
-See https://protobuf.dev/programming-guides/encoding for the wire format.
-"""
+"""Encodes tf.train.Example with bytes features (format: https://protobuf.dev/programming-guides/encoding)."""
 
 from collections.abc import Mapping
 
@@ -29,7 +26,7 @@ def encode(features: Mapping[str, bytes]) -> bytes:
 
 
 def layout(sizes: Mapping[str, int]) -> tuple[bytes, dict[str, slice]]:
-    """(encode() of zeros, the position of each value in it) for values of these sizes in bytes."""
+    """For values of these sizes in bytes: (their encoding if all bytes are zero, the position of each value in it)."""
     blank = encode({name: bytes(size) for name, size in sizes.items()})
     entry_bytes = {name: len(_entry(name, bytes(sizes[name]))) for name in sorted(sizes)}
     end, positions = len(blank) - sum(entry_bytes.values()), {}

@@ -15,7 +15,7 @@ class SplitEntry(TypedDict):
     """The size of a split."""
 
     records: int
-    shards: list[int]  # records in each
+    shards: list[int]  # number of records per shard
     documents: int
     tokens: int  # including end-of-text
     bytes: int  # of UTF-8 text
@@ -51,15 +51,15 @@ class Manifest(TypedDict):
     seq_len: int
     dtype: str  # of the stored tokens
     record_bytes: int  # of each record with its framing
-    documents: int  # read
-    bytes: int  # read
+    documents: int  # number read from the sources
+    bytes: int  # number read from the sources
     splits: dict[str, SplitEntry]
     dropped: dict[str, int]  # documents by reason
     boundaries: BoundariesEntry
 
 
 def digest(tokenizer_sha256: str, seq_len: int, shard_sha256: list[str]) -> str:
-    """A SHA-256 over everything that determines the records: data sets with equal digests are equal."""
+    """A SHA-256 of everything that determines the records: data sets with equal digests have equal records."""
     return hashlib.sha256(json.dumps([tokenizer_sha256, seq_len, shard_sha256]).encode()).hexdigest()
 
 

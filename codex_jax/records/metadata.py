@@ -1,4 +1,4 @@
-"""Writes features.json and dataset_info.json, by which TensorFlow Datasets and tf.data open the same shards."""
+"""Writes features.json and dataset_info.json, with which TensorFlow Datasets and tf.data open the same shards."""
 
 from pathlib import Path
 

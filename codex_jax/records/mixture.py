@@ -30,10 +30,7 @@ def split_spec(spec: str) -> list[tuple[str, float]]:
 
 
 def quotas(weights: Sequence[float]) -> list[int]:
-    """How many rows of a block each data set gets: its exact share, rounded by the largest remainder method.
-
-    Of equal remainders the first is rounded up. ValueError if a weight is not positive, or too small for one row.
-    """
+    """Divides a block's rows by the largest remainder method. ValueError if a weight is not positive or too small."""
     if not all(math.isfinite(weight) and weight > 0 for weight in weights):
         raise ValueError("weights must be above 0")
     total = sum(map(Fraction, weights))
@@ -48,7 +45,7 @@ def quotas(weights: Sequence[float]) -> list[int]:
 
 
 def _properties(data: RecordDataset) -> dict[str, object]:
-    # What all data sets of a mixture must have in common.
+    # The properties that must be the same for all data sets of a mixture.
     return {
         "tokenizer": data.manifest["tokenizer"]["sha256"][:12],
         "seq_len": data.manifest["seq_len"],
@@ -59,8 +56,7 @@ def _properties(data: RecordDataset) -> dict[str, object]:
 class Mixture:
     """Several data sets read as one, with the interface of RecordDataset.
 
-    The first data set provides the manifest, the tokenizer and the validation records, so that different mixtures can
-    be compared on the same records.
+    The first data set provides the manifest, the tokenizer, and the validation records, on which mixtures are compared.
     """
 
     def __init__(self, parts: Sequence[tuple[RecordDataset, float]]) -> None:

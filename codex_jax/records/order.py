@@ -12,14 +12,11 @@ from codex_jax.errors import InputError
 from codex_jax.text.hashing import mix
 
 ROUNDS = 6
-WINDOW = 8192  # positions computed at a time and cached, because one costs as much as thousands
+WINDOW = 8192  # positions computed and cached at once, because one takes as long as thousands
 
 
 def permute(index: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
-    """Applies the permutation of range(size) for a seed and epoch to int64 [N] -> int64 [N].
-
-    ValueError if an index is not in range(size).
-    """
+    """Permutes int64 [N] -> int64 [N] indices for a seed and epoch. ValueError if one is not in range(size)."""
     if len(index) and not (index.min() >= 0 and index.max() < size):
         raise ValueError(f"an index is not in range({size})")
     half_bits = np.uint64(max(1, -(-(size - 1).bit_length() // 2)))
@@ -57,10 +54,7 @@ def record_indices(positions: np.ndarray, size: int, seed: int) -> np.ndarray:
 
 
 def host_positions(step: int, batch_size: int, host: int, hosts: int) -> np.ndarray:
-    """int64 [batch_size // hosts]: the stream positions of this host's rows of the global batch of a step.
-
-    InputError if the batch does not divide over the hosts.
-    """
+    """int64 [batch_size // hosts]: stream positions of this host's rows of a step. InputError if not divisible."""
     if batch_size < 1 or batch_size % hosts:
         raise InputError(f"a batch of {batch_size} does not divide over {hosts} hosts")
     rows = batch_size // hosts

@@ -10,10 +10,10 @@ Result = TypeVar("Result")
 
 
 def prefetch(items: Iterable[Item], prepare: Callable[[Item], Result], depth: int = 2) -> Generator[Result, None, None]:
-    """Yields prepare(item) for each item, computed up to `depth` items ahead. prepare may put it on a device.
+    """Yields prepare(item) for each item, computed up to `depth` items ahead. prepare may copy to a device.
 
-    Exceptions of items and prepare are raised at their item. Closing the generator stops its thread: wrap it in
-    contextlib.closing() if it may be left early.
+    Exceptions of items and prepare are raised at their item. Closing the generator stops its thread: use
+    contextlib.closing() if iteration may end early.
     """
     iterator = iter(items)
 

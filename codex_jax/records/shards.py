@@ -19,7 +19,7 @@ from codex_jax.records.writer import shard_name
 
 Batch = dict[str, np.ndarray]  # "tokens": int32 [N, seq_len + 1]; "loss_mask": uint8 [N, seq_len + 1], if stored
 
-SAMPLED_ROWS = 8  # rows of a batch that show whether its records are in memory already
+SAMPLED_ROWS = 8  # rows of a batch that are read first, to see whether its records are in memory
 _NO_BYTES = np.empty(0, np.uint8)  # lets np.concatenate join zero rows
 
 
@@ -43,7 +43,7 @@ class RecordDataset:
     """A data set written by codex_jax.corpus. Opening it maps the files into memory without reading them."""
 
     def __init__(self, folder: Path) -> None:
-        """folder: contains manifest.json. InputError if its shards are missing, truncated or of another build."""
+        """folder: contains manifest.json. InputError if its shards are missing, truncated or from another build."""
         self.folder = folder
         self.manifest = read_manifest(folder)
         self._dtype, self._template, self._values = self._layout()
@@ -51,7 +51,7 @@ class RecordDataset:
         constant[-FOOTER_BYTES:] = False
         for position in self._values.values():
             constant[position] = False
-        # The bytes that are the same in every record: the framing's header, and the tags and names of the Example.
+        # The bytes that are equal in all records: the framing's header, and the tags and names of the Example.
         self._constant = np.flatnonzero(constant)
         self._refuse_unknown_files()
         self._splits = {name: self._open(name) for name in self.manifest["splits"]}
@@ -67,8 +67,7 @@ class RecordDataset:
         return "loss_mask" in self._values
 
     def _layout(self) -> tuple[np.dtype, np.ndarray, dict[str, slice]]:
-        # (dtype of the tokens, a record of zeros, the position of each value). The size of a record in the manifest
-        # determines whether there is a loss_mask.
+        # (token dtype, a record of zeros, the position of each value). The record size tells if there is a loss_mask.
         manifest, length = self.manifest, self.manifest["seq_len"] + 1
         if manifest["dtype"] in ("<u2", "<u4"):
             dtype = np.dtype(manifest["dtype"])
@@ -98,7 +97,7 @@ class RecordDataset:
             raise InputError(f"{self.folder} contains shards that are not in its manifest: remove {listed}")
 
     def _open(self, split: str) -> tuple[list[_Shard], np.ndarray]:
-        # (shards, the index of the first record of each and, at the end, the number of records)
+        # (shards, int64 [shards + 1]: the index of each shard's first record, then the number of records)
         counts = self.manifest["splits"][split]["shards"]
         record_bytes, shards = self.manifest["record_bytes"], []
         for path, count in zip(self._shard_paths(split), counts, strict=True):
@@ -120,7 +119,7 @@ class RecordDataset:
         faults = _major_faults()
         np.concatenate([_NO_BYTES, *rows[:SAMPLED_ROWS]], out=out[:SAMPLED_ROWS].reshape(-1))
         if _major_faults() > faults:
-            # These rows came from disk. Requesting all others at once is much faster than one page fault at a time.
+            # These rows came from disk. Requesting all others together is much faster than one page fault at a time.
             first = within * size & -mmap.PAGESIZE
             ranges = zip(shard_numbers, first.tolist(), (within * size + size - first).tolist(), strict=True)
             with contextlib.suppress(OSError):  # madvise is only a hint
@@ -170,10 +169,7 @@ class RecordDataset:
         return self.stream(split, seed, host_positions(step, batch_size, host, hosts))
 
     def sequential(self, split: str, batch_size: int, host: int = 0, hosts: int = 1) -> Iterator[Batch]:
-        """This host's rows of batches with each record once, in order. The last is padded with end-of-text.
-
-        Padding has a loss_mask of 0, if records have one.
-        """
+        """This host's rows of all records in order. The last batch is padded: tokens end-of-text, loss_mask 0."""
         size = self.size(split)
         padding = {"tokens": self.manifest["tokenizer"]["eot"], "loss_mask": 0}
         for step in range(-(-size // batch_size)):

@@ -13,7 +13,7 @@ Block = dict[str, np.ndarray]  # "tokens": int [N, seq_len + 1]; optionally "los
 
 
 def token_dtype(vocab_size: int) -> np.dtype:
-    """The dtype of stored tokens: little-endian uint16, or uint32 for more than 65,535 tokens."""
+    """The dtype of stored tokens: little-endian uint16, or uint32 if the vocabulary has more than 65,535 tokens."""
     return np.dtype("<u2" if vocab_size <= 65_535 else "<u4")
 
 
@@ -24,7 +24,7 @@ def record_bytes(seq_len: int, dtype: np.dtype, masked: bool) -> int:
 
 
 def frame_block(block: Block, dtype: np.dtype) -> np.ndarray:
-    """The records of a block as complete TFRecords: uint8 [N, record bytes]. dtype: of the stored tokens."""
+    """The records of a block as complete TFRecords, uint8 [N, record bytes]. dtype: see token_dtype."""
     values = {"tokens": np.ascontiguousarray(block["tokens"], dtype).view(np.uint8)}
     if "loss_mask" in block:
         values["loss_mask"] = np.ascontiguousarray(block["loss_mask"], np.uint8)

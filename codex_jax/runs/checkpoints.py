@@ -1,6 +1,6 @@
 """Checkpoints of a run: trees of arrays in checkpoints/STEP/NAME, written and read by Orbax.
 
-The parameters are a tree of their own, so that they can be read without the optimizer's state.
+The parameters are a separate tree, which can be read without the optimizer's state.
 """
 
 from contextlib import closing
@@ -14,20 +14,20 @@ from codex_jax.runs.folder import newest_step
 
 
 def open_manager(folder: Path, keep: int | None = None, read_only: bool = False) -> ocp.CheckpointManager:
-    """The Orbax manager of folder/checkpoints; keep: newest checkpoints that are not deleted (default: all)."""
+    """The Orbax manager of folder/checkpoints; keep: how many of the newest to keep (default: all)."""
     options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=not read_only, read_only=read_only)
     return ocp.CheckpointManager((folder / "checkpoints").absolute(), options=options)
 
 
 def save(manager: ocp.CheckpointManager, step: int, **trees: Any) -> None:
-    """Starts to write the trees in the background; manager.wait_until_finished() waits for it."""
+    """Writes the trees in the background; manager.wait_until_finished() waits for it."""
     manager.save(step, args=ocp.args.Composite(**{name: ocp.args.StandardSave(tree) for name, tree in trees.items()}))
 
 
 def restore(manager: ocp.CheckpointManager, step: int, **trees: Any) -> dict[str, Any]:
     """Reads the named trees of a checkpoint, which may have been saved from another mesh.
 
-    trees: ShapeDtypeStructs with the shardings of the arrays to return. ValueError where shapes differ.
+    trees: ShapeDtypeStructs with the shardings of the arrays to return. ValueError if shapes differ.
     """
     args = {name: ocp.args.StandardRestore(tree) for name, tree in trees.items()}
     saved = manager.restore(step, args=ocp.args.Composite(**args))
@@ -37,7 +37,7 @@ def restore(manager: ocp.CheckpointManager, step: int, **trees: Any) -> dict[str
 def restore_params(folder: Path, abstract: Any) -> tuple[Any, int]:
     """(parameters of the newest checkpoint, its step); abstract: ShapeDtypeStructs with their shardings.
 
-    InputError where the run has no checkpoint, or where its shapes differ.
+    InputError if the run has no checkpoint, or if its shapes differ.
     """
     step = newest_step(folder)
     with closing(open_manager(folder, read_only=True)) as manager:

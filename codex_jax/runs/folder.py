@@ -1,4 +1,4 @@
-"""The config.json and tokenizer/ of a run folder. checkpoints.py and metrics.py have its other files."""
+"""A run folder's config.json and tokenizer/; checkpoints.py and metrics.py read and write its other files."""
 
 import json
 import shutil
@@ -12,10 +12,7 @@ from codex_jax.text.tokenizers import Tokenizer, load_tokenizer
 
 
 def prepare(config: TrainConfig, data: Dataset, resume: bool) -> None:
-    """Creates the run folder, or with `resume` checks that it holds a run of the same model and tokenizer.
-
-    InputError where it holds another run, or cannot be written.
-    """
+    """Creates the run folder, or with `resume` checks its model and tokenizer; InputError if either fails."""
     folder = config.folder
     if resume:
         saved = read_config(folder)
@@ -39,7 +36,7 @@ def write_config(folder: Path, config: TrainConfig) -> None:
 
 
 def read_config(folder: Path) -> TrainConfig:
-    """The settings that a run was trained with; InputError where the folder is not a run."""
+    """The settings that a run was trained with; InputError if the folder is not a run."""
     try:
         values = json.loads((folder / "config.json").read_text())
     except FileNotFoundError:
@@ -52,7 +49,7 @@ def read_config(folder: Path) -> TrainConfig:
 
 
 def read_tokenizer(folder: Path, model: ModelConfig) -> Tokenizer:
-    """The run's tokenizer; InputError where it is missing, or has more tokens than the run's model."""
+    """The run's tokenizer; InputError if it is missing, or has more tokens than the run's model."""
     tokenizer = load_tokenizer(str(folder / "tokenizer"))
     if tokenizer.vocab_size > model.vocab_size:
         raise InputError(
@@ -73,7 +70,7 @@ def check_tokenizer(folder: Path, sha256: str) -> None:
 
 
 def newest_step(folder: Path) -> int:
-    """The step of the newest checkpoint; InputError where the run has no finished checkpoint."""
+    """The step of the newest checkpoint; InputError if the run has no finished checkpoint."""
     steps = [int(path.name) for path in (folder / "checkpoints").glob("*") if path.name.isdigit()]
     if not steps:
         raise InputError(f"{folder} has no checkpoint: train it first, or name another run folder")

@@ -23,10 +23,7 @@ class WriteMetrics(Protocol):
 
 
 def read_metrics(folder: Path) -> list[Json]:
-    """The lines of metrics.jsonl, without one that is still being written.
-
-    InputError where there is no such file, or where a line is not a JSON object.
-    """
+    """The complete lines of metrics.jsonl; InputError if the file is missing or a line is not a JSON object."""
     path, rows = folder / NAME, []
     try:
         lines = complete_lines(path.read_bytes())
@@ -46,20 +43,20 @@ def _parsed(line: bytes) -> tuple[str, Json]:
 
 @contextmanager
 def open_metrics(folder: Path, resume_step: int, active: bool = True) -> Iterator[WriteMetrics]:
-    """Opens both files for appending, and drops what an earlier process logged after resume_step (0 for a new run).
+    """Opens both files for appending; drops damaged lines and those after resume_step (0 for a new run).
 
-    A line that is damaged is dropped too. The yielded function syncs its line to disk. active: False writes nothing.
+    Yields the function that writes a line and syncs it to disk. active: False writes nothing.
     """
     if not active:
         yield lambda step, **values: None
         return
-    from tensorboardX import SummaryWriter  # takes half a second, which readers of metrics.jsonl need not wait
+    from tensorboardX import SummaryWriter  # takes half a second, and only writing needs it
 
     path = folder / NAME
     lines = complete_lines(path.read_bytes()) if resume_step and path.exists() else []
     with write_atomic(path) as rewritten:
         rewritten.writelines(line for line in lines if _parsed(line)[1].get("step", math.inf) <= resume_step)
-    purge_step = resume_step + 1 if resume_step else None  # from which TensorBoard ignores earlier events
+    purge_step = resume_step + 1 if resume_step else None  # from this step on, TensorBoard ignores earlier events
     with path.open("a") as file, closing(SummaryWriter(str(folder / "events"), purge_step=purge_step)) as events:
 
         def write(step: int, **values: float) -> None:

@@ -10,7 +10,7 @@ from codex_jax.sampling.stops import cut
 
 
 def to_sample(raw: RawSample, token_bytes: Sequence[bytes], eot: int, params: SamplingParams) -> Sample:
-    """Counts the tokens that begin before the cut (at least one), and the end-of-text if it ended the sample."""
+    """Counts the tokens that begin before the cut (at least one); if nothing is cut, all tokens with end-of-text."""
     ids = raw.tokens.tolist()
     ended = bool(ids) and ids[-1] == eot
     text_ids = ids[:-1] if ended else ids
@@ -27,9 +27,6 @@ def to_sample(raw: RawSample, token_bytes: Sequence[bytes], eot: int, params: Sa
 
 
 def settled_text(completion: str, params: SamplingParams) -> str:
-    """The part of an unfinished completion that cannot change any more.
-
-    It leaves out what may be the beginning of a stop string or of a multi-byte character.
-    """
+    """An unfinished completion, without an end that may begin a stop string or a multi-byte character."""
     longest = max((len(stop) for stop in params.stops), default=0)
     return completion[: -longest or None].rstrip("\ufffd")

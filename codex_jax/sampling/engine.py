@@ -18,11 +18,11 @@ from codex_jax.sampling.params import SamplingParams
 from codex_jax.sampling.programs import copies_of, jitted, slots_for
 from codex_jax.sampling.rows import StopTables, make_stop_tables
 
-CACHED_STOPS = 4  # sets of stop strings whose tables stay on the devices: each takes 0.2 s to make, and some 10 MB
+CACHED_STOPS = 4  # sets of stop strings whose tables stay on the devices; each takes 0.2 s to build and about 10 MB
 
 
 class Engine:
-    """Has no state but its weights. All processes of a run must make the same calls with the same arguments."""
+    """Its only state is the weights. All processes of a run must make the same calls with the same arguments."""
 
     def __init__(self, config: ModelConfig, weights: Weights, tokenizer: Any, mesh: Mesh) -> None:
         """weights: on the mesh; tokenizer: the one they were trained with."""
@@ -46,7 +46,7 @@ class Engine:
     def encode(self, prompt: str, params: SamplingParams, truncate_left: bool = False) -> list[int]:
         """End-of-text and the prompt's tokens; InputError if they leave no room for a new token in the context.
 
-        truncate_left: drops the beginning of a long prompt, so that max_new_tokens have room, or half the context.
+        truncate_left: drops the beginning of a long prompt to make room for max_new_tokens, at most half the context.
         """
         tokens, context = self.tokenizer.encode(prompt), self.config.context
         if truncate_left:
@@ -62,7 +62,7 @@ class Engine:
     def score(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], batch: int = 8) -> Iterator[Score]:
         """Scores each pair, in order: (end-of-text and the prompt's tokens, the completion's tokens).
 
-        batch: pairs at a time on each copy of the model. InputError if a pair is longer than the context.
+        batch: pairs scored together by each copy of the model. InputError if a pair is longer than the context.
         """
         for prompt, completion in pairs:
             if len(prompt) + len(completion) > self.config.context:
@@ -84,5 +84,5 @@ class Engine:
                 yield Score(len(completion), total / max(len(completion), 1), total)
 
     def bytes_per_sample(self, params: SamplingParams) -> int:
-        """The memory of one sample's keys and values, over all devices."""
+        """Bytes of one sample's keys and values, over all devices."""
         return cache_bytes(self.config, slots_for(self.config, params))

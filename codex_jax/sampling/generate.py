@@ -12,7 +12,7 @@ from codex_jax.sampling.session import RawSample, Session
 
 
 class Completion(NamedTuple):
-    """A finished sample: the index of its request, its number, and its tokens up to where the device stopped."""
+    """A finished sample: the index of its request, its number, and all tokens that the device drew."""
 
     request: int
     number: int
@@ -26,10 +26,7 @@ def complete(
     stream: bool = False,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Iterator[str | Completion]:
-    """Yields each Completion when it is done. stream, cancelled: see schedule.
-
-    When streaming, new pieces of the sample's text come before each Completion.
-    """
+    """Yields each Completion when done; with stream, pieces of its text before it. stream, cancelled: see schedule."""
     engine, params = session.engine, session.params
     emitted = 0  # characters
     for request, number, raw, done in schedule(session, requests, stream, cancelled):
@@ -53,7 +50,7 @@ def sample_all(
         indices = [n for n, length in lengths.items() if smaller < length <= size]
         part = [requests[n] for n in indices]
         shape = layout(part, batch, engine.copies)
-        # No variable holds the session: its memory must be free when the next one begins.
+        # No variable holds the session, so that its memory is free when the next one begins.
         for completion in complete(Session(engine, params, seed, shape, size), part):
             assert isinstance(completion, Completion)
             yield completion._replace(request=indices[completion.request])

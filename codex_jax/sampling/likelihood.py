@@ -23,7 +23,7 @@ class Score(NamedTuple):
 
 
 def token_logps(config: ModelConfig, eot: int, vocab_size: int, weights: Weights, tokens_BT: Array) -> Array:
-    """float32 [B, T]: each token's log probability after the tokens before it; 0 for the first.
+    """float32 [B, T]: each token's log probability given the tokens before it; 0 for the first.
 
     T must be a multiple of CHUNK. Logits beyond vocab_size are padding.
     """

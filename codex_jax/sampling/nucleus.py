@@ -20,8 +20,8 @@ Array = jax.Array
 
 LANES = 128
 ABOVE_ONE = 0x3F800001  # the bits of the first float32 above 1.0: non-negative floats are ordered like their bits
-PARTS = 3  # each pass of the search divides the remaining interval into as many parts
-# The innermost axis of a sum on a CPU. Longer ones, or integers summed together with floats, are 4 to 9 times slower.
+PARTS = 3  # each pass of the search divides the interval into this many parts
+# Length of the innermost axis of a sum on a CPU. Longer axes, or integers beside floats, are 4 to 9 times slower.
 CHAIN = 8
 CUTOFF_SCOPE = "cutoff"  # named scope of the search loop, by which codex_jax.planning finds it in a compiled program
 
@@ -49,8 +49,7 @@ def draw(
 ) -> TokenDraw:
     """Draws one token per row with the row's own key. A token with logit -inf is never drawn.
 
-    temperature, top_p and top_k are used if program_key has them. Of tokens with equal logits at the edge of top-k or
-    top-p, all are kept.
+    temperature, top_p and top_k are used if program_key has them. Ties at the edge of top-k or top-p are all kept.
     """
     best_B = logits_BV.max(axis=-1)
     if program_key.greedy:
@@ -88,10 +87,10 @@ def largest(weights_BNL: Array, top_k: Number) -> Array:
 
 
 def nucleus(weights_BNL: Array, top_p: Number) -> Array:
-    """Sets the weights outside the smallest set whose sum is at least top_p of the total to 0."""
+    """Sets to 0 all weights outside the smallest set whose sum is at least top_p of the total."""
     total = weights_BNL.sum(1).sum(-1)
     required = top_p * total
-    # All weights below this bound together are at most half of what top-p drops, so the search can start from it.
+    # The weights below this bound sum to at most half of what top-p drops, so the search can start there.
     lowest = 0.5 * jnp.maximum(total - required, 0) / weights_BNL[0].size
     edge = cutoff(weights_BNL, lambda mass, count: mass >= required, lowest)
     return jnp.where(weights_BNL >= edge[:, None, None], weights_BNL, 0.0)
@@ -101,7 +100,7 @@ class Search(NamedTuple):
     """A search in progress, per row [B].
 
     low, high: int32, the bits of a threshold that keeps enough and of one that does not. count_low, count_high:
-    float32, how many weights are at least as large as each; mass_high: float32, the sum of these for `high`.
+    float32, how many weights are at or above each; mass_high: float32, the sum of the weights at or above `high`.
     """
 
     low: Array
@@ -112,11 +111,11 @@ class Search(NamedTuple):
 
 
 def cutoff(weights_BNL: Array, enough: Callable[[Array, Array], Array], lowest_B: Array) -> Array:
-    """float32 [B]: the largest threshold for which the weights at least as large as it are enough.
+    """float32 [B]: the largest threshold for which `enough` holds.
 
-    enough(mass, count): bool [B], of the sum and the number of these weights; it must hold at lowest_B. The search is
-    over the bits of a float32. It ends in a row when at most two weights, or no float, are between its bounds, so a
-    row's result does not depend on other rows. Rows with ties continue to the last bit.
+    enough(mass, count): bool [B], for the sum and the number of weights at or above it; must hold at lowest_B. The
+    search is over the bits of a float32. It ends in a row when at most two weights, or no float, are between its
+    bounds, so a row's result does not depend on other rows. Rows with ties continue to the last bit.
     """
 
     def unfinished(at: Search) -> Array:
@@ -139,13 +138,13 @@ def cutoff(weights_BNL: Array, enough: Callable[[Array, Array], Array], lowest_B
     start = Search(low, jnp.full_like(low, ABOVE_ONE), jnp.full_like(zeros, weights_BNL[0].size), zeros, zeros)
     with jax.named_scope(CUTOFF_SCOPE):
         low, high, _, count, mass = jax.lax.while_loop(lambda at: unfinished(at).any(), narrowed, start)
-        # Of the two weights left, the larger one, if it is enough without the smaller.
+        # Of the two weights left, take the larger one if it is enough without the smaller one.
         larger = jnp.where(weights_BNL < _float(high)[:, None, None], weights_BNL, 0.0).max((1, 2))
         return jnp.where(enough(mass + larger, count + 1), larger, _float(low))
 
 
 def sums_above(weights_BNL: Array, edges: Sequence[Array]) -> list[tuple[Array, Array]]:
-    """(sum, number) of the weights at least as large as each edge [B], float32 [B], in one pass over the weights."""
+    """(sum, number) of the weights at or above each edge [B], float32 [B] each, in one pass over the weights."""
     chain = CHAIN if platform() == "cpu" else LANES
     weights = weights_BNL.reshape(len(weights_BNL), -1, chain)
     above = [weights >= edge[:, None, None] for edge in edges]
@@ -166,7 +165,7 @@ def _float(bits: Array) -> Array:
 def inverse(weights_BN: Array, uniform_B: Array) -> Array:
     """int32 [B]: where a row's running sum first exceeds uniform_B of its total; never a weight of 0.
 
-    uniform_B: in [0, 1) and multiples of 2^-23, as JAX draws them, so that a float32 multiplied by one becomes smaller.
+    uniform_B: in [0, 1) and multiples of 2^-23, as JAX draws them, so that the product is below the total.
     """
     sums = jnp.where(weights_BN > 0, jnp.cumsum(weights_BN, axis=-1), 0.0)
     target = uniform_B * sums.max(-1)

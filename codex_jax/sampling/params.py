@@ -20,10 +20,7 @@ class ProgramKey(NamedTuple):
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How tokens are drawn and when a sample ends.
-
-    Neither end-of-text nor a stop string ends a sample before min_new_tokens.
-    """
+    """Sampling settings. Neither end-of-text nor a stop string ends a sample before min_new_tokens."""
 
     temperature: float = 0.8
     top_p: float = 0.95
@@ -72,7 +69,7 @@ class SampleRequest:
 
 @dataclass(frozen=True)
 class Sample:
-    """One completion. tokens: how many tokens the log probabilities (in nats) are taken over.
+    """One completion. tokens: how many tokens the log probabilities (in nats) cover.
 
     mean_logp, sum_logp: under the model at temperature 1. sampling_mean_logp, sampling_sum_logp: under the distribution
     that the tokens were drawn from, after temperature, top-k and top-p.

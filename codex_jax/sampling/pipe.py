@@ -13,9 +13,9 @@ from codex_jax.sampling.sampler import task_key
 from codex_jax.storage.jsonl import Json, parse
 from codex_jax.text.encoding import is_utf8
 
-PAUSE = 0.05  # seconds without a new byte: the lines that have arrived by then are sampled together
-READ_BYTES = 2**16  # read at a time
-BATCH_BYTES = 2**24  # at most, sampled together
+PAUSE = 0.05  # seconds without new bytes, after which the lines read so far are sampled together
+READ_BYTES = 2**16  # most bytes read at a time
+BATCH_BYTES = 2**24  # most bytes of lines sampled together
 
 
 def sample_lines(
@@ -54,7 +54,7 @@ def sample_lines(
 
 
 def read_batches(source: int) -> Iterator[list[bytes]]:
-    """Yields the complete lines that have arrived whenever the writer pauses, and at the end an incomplete one.
+    """Yields the complete lines read so far whenever the writer pauses, and at the end an incomplete one.
 
     While the caller works on a batch nothing is read, so a fast writer has to wait.
     """
@@ -68,7 +68,7 @@ def read_batches(source: int) -> Iterator[list[bytes]]:
                 break
             piece = os.read(source, READ_BYTES)
         *lines, rest = bytes(data).split(b"\n")
-        # A line longer than a batch is cut and so becomes a broken one: it cannot fill the memory.
+        # To bound memory, a line longer than a batch is cut; it is then reported as broken.
         if not piece or len(rest) >= BATCH_BYTES:
             lines, rest = [*lines, rest], b""
         yield lines
@@ -78,7 +78,7 @@ def read_batches(source: int) -> Iterator[list[bytes]]:
 
 
 def read_problem(line: bytes) -> tuple[str, str]:
-    """(task_id, prompt); InputError says what is wrong with the line."""
+    """(task_id, prompt) of a line; InputError says what is wrong with it."""
     try:
         text = line.decode()
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""The sampler's compiled functions, and the shapes of their arguments, which a plan needs for absent devices."""
+"""The sampler's compiled functions, and the shapes of their arguments, to compile them without devices."""
 
 from functools import partial
 from typing import Any, NamedTuple, cast
@@ -23,7 +23,7 @@ from codex_jax.sampling.rows import Layout
 
 
 class Jitted(NamedTuple):
-    """The functions of rows.py, compiled when called. All but `empty` donate the state that they take."""
+    """The jitted functions of rows.py. All but `empty` donate their state argument."""
 
     empty: Any
     place: Any
@@ -45,7 +45,7 @@ def jitted(config: ModelConfig, eot: int, mesh: Mesh) -> Jitted:
 
 
 def copies_of(mesh: Mesh) -> int:
-    """How many copies of the model a mesh holds: each draws its own rows."""
+    """The number of copies of the model on a mesh. Each draws its own rows."""
     return mesh.shape["data"] * mesh.shape["fsdp"]
 
 
@@ -76,10 +76,7 @@ def state_shapes(config: ModelConfig, mesh: Mesh, layout: Layout, prompt_slots: 
 
 
 def param_shapes(config: ModelConfig, mesh: Mesh) -> Any:
-    """The parameters as they are loaded for decoding: ShapeDtypeStructs with shardings.
-
-    They are in the compute dtype, except for norms, which stay in float32.
-    """
+    """Sharded ShapeDtypeStructs of the parameters for decoding: norms in float32, the rest in the compute dtype."""
     boxed = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
 
     def loaded(path: tuple, leaf: jax.ShapeDtypeStruct, sharding: NamedSharding) -> jax.ShapeDtypeStruct:
@@ -90,7 +87,7 @@ def param_shapes(config: ModelConfig, mesh: Mesh) -> Any:
 
 
 def weight_shapes(config: ModelConfig, mesh: Mesh, int8: bool = False) -> Weights:
-    """The shapes that unstack makes of param_shapes (after quantize, for int8), sharded as the compiler shards them."""
+    """The shapes of unstack(param_shapes), quantized with int8, with the shardings that the compiler gives them."""
     params = param_shapes(config, mesh)
     shapes = jax.eval_shape(lambda tree: unstack(quantize(tree) if int8 else tree), params)
 

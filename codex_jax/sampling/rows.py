@@ -1,4 +1,4 @@
-"""The device's side of sampling: B = G x R rows, R for each of G prompts, advanced and refilled by pure functions."""
+"""The device side of sampling: pure functions advance and refill B = G x R rows, R for each of G prompts."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -19,18 +19,18 @@ Array = jax.Array
 Operand = Array | np.ndarray  # NumPy on the host, JAX inside a program
 
 BUCKET = 64  # a prompt's slots are a multiple of it
-STATES = 32  # an automaton's states are padded to a multiple of it, so that other stop strings reuse the program
+STATES = 32  # automata are padded to a multiple of this many states, so that other stop strings reuse the program
 
 
 class Layout(NamedTuple):
-    """G prompts side by side, with R rows each."""
+    """G prompts that are drawn at the same time, with R rows each."""
 
     groups: int
     rows: int
 
 
 class Rows(NamedTuple):
-    """The rows. key: of jax.random, [B]; token, limit, stop_state: int32 [B]; done: bool [B].
+    """The rows' samples. key: jax.random keys [B]; token, limit, stop_state: int32 [B]; done: bool [B].
 
     token: the last token drawn, which the next step reads; limit: the most tokens the sample may have;
     tokens: int32 [B, S], all tokens drawn; logps, sampling_logps: float32 [B, S], their log probabilities.
@@ -77,12 +77,12 @@ class StopTables(NamedTuple):
 
 
 class NewRows(NamedTuple):
-    """Samples to begin, [B] each. rows: bool, where one begins."""
+    """Samples to begin, as arrays [B]. rows: bool, the rows in which one begins."""
 
     rows: Operand
     task: Operand  # uint32
     number: Operand  # uint32
-    token: Operand  # int32, the last of the prompt
+    token: Operand  # int32, the prompt's last token
     limit: Operand  # int32
 
 
@@ -103,10 +103,7 @@ def make_stop_tables(stops: Sequence[str], min_tokens: bool, token_bytes: Sequen
 
 
 def empty_state(config: ModelConfig, groups: int, rows: int, prompt_slots: int, new_slots: int) -> State:
-    """No prompts, and all rows done.
-
-    prompt_slots: room for a prompt's tokens, without its last; new_slots: room for a sample's tokens.
-    """
+    """No prompts, all rows done; prompt_slots: for a prompt's tokens but the last; new_slots: for a sample's tokens."""
     batch = groups * rows
 
     def zeros(*shape: int, dtype: Any = jnp.int32) -> Array:
@@ -147,7 +144,7 @@ def place(
 
 
 def refill(state: State, seed: Operand, new_rows: NewRows) -> State:
-    """Begins new samples. seed: jax.random.key_data of the seed's key; a sample's key is of (seed, task, number)."""
+    """Begins new samples, with keys derived from (seed, task, number). seed: jax.random.key_data of the seed's key."""
     begins, seed_key = new_rows.rows, jax.random.wrap_key_data(jnp.asarray(seed))
 
     def key_of(task: Operand, number: Operand) -> Array:
@@ -177,7 +174,7 @@ def advance(
     steps: Array,
     until_done: Array,
 ) -> State:
-    """Draws up to `steps` tokens in each row, or until `until_done` rows are done: both int32 [], not compiled in."""
+    """Draws up to `steps` tokens in each row, or until `until_done` rows are done; both are traced int32 []."""
 
     def unfinished(carry: tuple[Array, State]) -> Array:
         step, state = carry
@@ -210,7 +207,7 @@ def _step(
         logits = logits.at[:, eot].set(jnp.where(early, -jnp.inf, eot_logit))
     token_keys = jax.vmap(jax.random.fold_in)(rows.key, count)
     token, sampling_logp, log_sum = draw(program_key, token_keys, logits, *scalars[:3])
-    if program_key.min_tokens:  # logp is under the model, which may end here
+    if program_key.min_tokens:  # logp is under the model itself, which may draw end-of-text here
         log_sum = jnp.where(early, jnp.logaddexp(log_sum, eot_logit), log_sum)
     logp = jnp.take_along_axis(logits, token[:, None], axis=1)[:, 0] - log_sum
 

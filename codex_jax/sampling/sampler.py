@@ -30,7 +30,7 @@ COPIES = MeshConfig(data=-1, fsdp=1)  # a whole model on every device
 
 
 def task_key(name: str) -> int:
-    """A SampleRequest's task from a name: a problem's samples do not depend on the other problems in its file."""
+    """A SampleRequest's task, from its name only: samples do not depend on the other problems in a file."""
     return zlib.crc32(name.encode())
 
 
@@ -49,7 +49,7 @@ def load_engine(
     InputError if the folder is not a run, or the mesh does not fit it.
     """
     config = read_config(run)
-    newest_step(run)  # raises if there is no checkpoint, before the tokenizer can be missing
+    newest_step(run)  # reports a missing checkpoint before a missing tokenizer
     decoding = for_decoding(config.model, dtype)
     tokenizer = read_tokenizer(run, config.model)
     devices = make_mesh(mesh)

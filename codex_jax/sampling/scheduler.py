@@ -9,9 +9,9 @@ from codex_jax.sampling.params import SampleRequest
 from codex_jax.sampling.rows import BUCKET, Layout
 from codex_jax.sampling.session import RawSample, Session
 
-GROUPS = 8  # prompts at a time per model copy: while a prompt's last samples finish, its other rows are idle
-STEPS = 64  # at most this many tokens between two looks at the rows
-REFILL = 32  # looks at the rows when 1/32 of them are done: refilling each at once would interrupt large batches often
+GROUPS = 8  # prompts drawn together per model copy: few rows are then idle while a prompt's last samples finish
+STEPS = 64  # most tokens between two checks for finished rows
+REFILL = 32  # rows are refilled when 1/32 of them are done: refilling each at once would often interrupt large batches
 STREAM_STEPS = 4  # tokens between two updates of a streamed sample
 
 
@@ -20,7 +20,7 @@ class GenerationCancelled(Exception):
 
 
 class Update(NamedTuple):
-    """What a sample of a request has drawn so far."""
+    """The tokens so far of a sample of a request."""
 
     request: int
     number: int
@@ -42,10 +42,7 @@ def layout(requests: Sequence[SampleRequest], batch: int, copies: int = 1) -> La
 
 
 def buckets(lengths: Sequence[int]) -> list[int]:
-    """One or two sizes, multiples of BUCKET, that these lengths are padded to; the pair with the least padding.
-
-    Each size needs its own compiled program.
-    """
+    """The one or two multiples of BUCKET that pad these lengths the least. Each needs its own compiled program."""
     padded = [max(-(-length // BUCKET), 1) * BUCKET for length in lengths]
     largest = max(padded)
 
@@ -73,7 +70,7 @@ def schedule(
     """Draws all samples of all requests and yields each when it is done.
 
     stream: draws one sample after the other in the session's first row, and yields it every STREAM_STEPS tokens.
-    cancelled: asked between steps; when it returns True, GenerationCancelled is raised.
+    cancelled: called between steps; if it returns True, GenerationCancelled is raised.
     """
     groups = [Group() for _ in range(1 if stream else session.layout.groups)]
     rows, batch = (1 if stream else session.layout.rows), session.layout.groups * session.layout.rows
@@ -105,7 +102,7 @@ def schedule(
 
 
 def _assign(group: Group, groups: Sequence[Group], queue: deque[int], requests: Sequence[SampleRequest]) -> bool:
-    # The next request. If there is none, half of the waiting samples of the group that has most of them.
+    # Gives the group the next request or, if there is none, half of the waiting samples of the busiest group.
     if queue:
         group.request = queue.popleft()
         group.waiting.extend(requests[group.request].numbers)

@@ -31,11 +31,7 @@ class Session:
     def __init__(
         self, engine: Engine, params: SamplingParams, seed: int, layout: Layout, prompt_slots: int, new_slots: int = 0
     ) -> None:
-        """Starts without prompts and with all rows done; InputError for a seed out of range.
-
-        prompt_slots: room for a prompt's tokens, without its last; new_slots: room for a sample's tokens, by default
-        what params need.
-        """
+        """Slots: see rows.empty_state; new_slots 0: as many as params need. InputError for a seed out of range."""
         check_seed(seed)
         self.engine, self.params, self.layout = engine, params, layout
         self._prompt_slots = prompt_slots
@@ -47,7 +43,7 @@ class Session:
             self._state = engine.programs.empty(*layout, prompt_slots, new_slots)
 
     def place(self, prompts: Mapping[int, Sequence[int]]) -> None:
-        """Computes prompts, by group: all rows of these groups must be done. Each model copy takes one at a time."""
+        """Computes prompts by group; all rows of these groups must be done. Each model copy computes one at a time."""
         engine, groups = self.engine, list(prompts)
         for start in range(0, len(groups), engine.copies):
             group_K = np.full(engine.copies, DROPPED, np.int32)
@@ -84,7 +80,7 @@ class Session:
         return np.asarray(self.engine.fetch(self._state.rows.done))
 
     def read(self, rows: Sequence[int]) -> list[RawSample]:
-        """What these rows have drawn so far."""
+        """The tokens that these rows have drawn so far."""
         state = self._state.rows
         columns = self.engine.fetch((self._state.suffix.length, state.tokens, state.logps, state.sampling_logps))
         lengths, *values = map(np.array, columns)  # copies: the next step reuses the state's memory

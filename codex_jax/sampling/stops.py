@@ -9,8 +9,7 @@ import numpy as np
 def byte_automaton(stops: Sequence[bytes], absorb: bool = True) -> tuple[np.ndarray, int]:
     """Aho-Corasick as a table: (int32 [states, 256], the next state by state and byte; the state of a match).
 
-    State 0 is the start. absorb: whether the automaton stays in the state of a match; if not, it passes over matches
-    and never enters that state. The other states are the same.
+    State 0 is the start. absorb: whether a match leads to the state of a match, which is never left.
     """
     children: list[dict[int, int]] = [{}]
     accepts = [False]
@@ -59,7 +58,7 @@ def token_automaton(stops: Sequence[str], token_bytes: Sequence[bytes], absorb: 
 
 
 def cut(data: bytes, stops: Sequence[str], after: int = 0) -> tuple[bytes, bool]:
-    """(the bytes before the first stop string, whether there is one). First is the one that ends first.
+    """(the bytes before the first stop string, whether there is one). The first is the one that ends first.
 
     Stop strings that end within the first `after` bytes do not count.
     """

@@ -8,7 +8,7 @@ from codex_jax.storage.jsonl import Json
 
 @dataclass(eq=False)
 class APIError(Exception):
-    """A request that gets an error response. status: HTTP's; param: the field that is wrong; code: for programs."""
+    """An error response. status: the HTTP status; param: the invalid field; code: a machine-readable reason."""
 
     status: int
     message: str

@@ -33,7 +33,7 @@ from codex_jax.serving.protocol import (
 from codex_jax.serving.request_limits import RequestLimits, read_body
 from codex_jax.storage.jsonl import Json
 
-RETRY_SECONDS = 1  # a client that found the queue full should wait as long
+RETRY_SECONDS = 1  # how long a client should wait if the queue is full
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Service:
             "seed": parsed.seed,
         }
         events = self._events(parsed, request)
-        first = await anext(events)  # before the response begins: it may still become an error
+        first = await anext(events)  # before the response begins, so that an error can set its status
 
         async def all_events() -> AsyncIterator[Event]:
             yield first
@@ -74,7 +74,7 @@ class Service:
         return JSONResponse({**head, "choices": rows, "usage": usage(parsed, completions)})
 
     async def _events(self, parsed: CompletionRequest, request: Request) -> AsyncIterator[Event]:
-        # The model thread's events but End; APIError if the queue is full or generation fails.
+        # Yields the model thread's events except End; APIError if the queue is full or generation fails.
         loop, events = asyncio.get_running_loop(), asyncio.Queue[Event | None]()
 
         def report(event: Event) -> None:
@@ -121,7 +121,7 @@ class Service:
 
 
 async def _stream(events: AsyncIterator[Event], request: CompletionRequest, head: Json) -> AsyncIterator[str]:
-    # A single sample is sent in pieces as it grows. Of several samples, each is sent whole when it is done.
+    # A single sample is sent in pieces as it grows; of several samples, each is sent whole when it is done.
     completions: list[Completion] = []
 
     def chunk(rows: Sequence[Json], usage: Json | None = None) -> str:
@@ -155,11 +155,11 @@ def _error_response(request: Request, error: Exception) -> Response:
 
 
 def _disconnected(request: Request, error: Exception) -> Response:
-    return Response(status_code=499)  # required by Starlette: nobody receives it
+    return Response(status_code=499)  # Starlette requires a response, which nobody receives
 
 
 def make_app(service: Service, hosts: Sequence[str]) -> Starlette:
-    """hosts: allowed values of the Host header. They keep out web pages whose own name resolves to this machine."""
+    """hosts: allowed Host headers. They block web pages whose domain resolves to this machine (DNS rebinding)."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -1,4 +1,4 @@
-"""The thread that runs the model: requests wait for it in a queue, and leave the queue when they are cancelled."""
+"""The thread that runs the model. Requests wait for it in a queue, and leave the queue when they are cancelled."""
 
 import logging
 import threading
@@ -26,7 +26,7 @@ Event = str | Completion | End  # a piece of a streamed sample's text, a finishe
 
 
 class QueueFullError(Exception):
-    """The queue has as many requests as it may have."""
+    """The queue is full."""
 
 
 class ModelThread:

@@ -87,7 +87,7 @@ def read_request(body: bytes, engine: Engine, model: str, limits: RequestLimits)
 
 
 def choices(request: CompletionRequest, completions: Sequence[Completion], token_bytes: Sequence[bytes]) -> list[Json]:
-    """The n samples of each prompt, in order. If there are more, those with the highest mean log probability."""
+    """The n samples of each prompt, in order. Of more than n, those with the highest mean log probability."""
     rows = []
     for index, prompt in enumerate(request.prompts):
         own = sorted((one for one in completions if one.request == index), key=lambda one: one.number)
@@ -105,7 +105,7 @@ def choice(index: int, text: str, finish: str | None = None, logprobs: Json | No
 
 
 def finish_reason(completion: Completion) -> str:
-    """In OpenAI's terms."""
+    """OpenAI's finish_reason: "length" or "stop"."""
     return "length" if completion.sample.finish == "length" else "stop"
 
 
@@ -188,7 +188,7 @@ def _are_tokens(value: Any) -> bool:
 def _sample_requests(
     prompts: Sequence[str | list[int]], best_of: int, engine: Engine, new_tokens: int
 ) -> list[SampleRequest]:
-    # The same samples as Sampler.sample draws. A prompt that occurs again gets the next numbers, so other samples.
+    # Requests the same samples as Sampler.sample. A repeated prompt gets the next numbers, so its samples differ.
     requests, next_numbers, context = [], dict[int, int](), engine.config.context
     for prompt in prompts:
         tokens = _encode(prompt, engine) if isinstance(prompt, str) else _check_tokens(prompt, engine)
@@ -222,7 +222,7 @@ def _check_tokens(prompt: list[int], engine: Engine) -> list[int]:
 
 
 def _logprobs(completion: Completion, token_bytes: Sequence[bytes]) -> Json:
-    # For the tokens that begin in the text, with their offsets in it; in nats, at temperature 1.
+    # The sample's tokens with their log probabilities in nats at temperature 1, and their offsets in the text.
     ids = completion.raw.tokens[: completion.sample.tokens].tolist()
     pieces = [token_bytes[token] for token in ids]
     return {

@@ -13,16 +13,16 @@ from codex_jax.serving.api_error import APIError
 class RequestLimits:
     """A request beyond a limit gets an error response."""
 
-    body_bytes: int = 2**20  # size of a request
+    body_bytes: int = 2**20  # size of a request body
     body_seconds: int = 10  # time to receive a request
     samples: int = 128  # per request: prompts times best_of (or n)
-    stops: int = 16  # stop strings
-    stop_bytes: int = 128  # of all stop strings: each byte is a row of a table as wide as the vocabulary
+    stops: int = 16  # stop strings per request
+    stop_bytes: int = 128  # bytes of all stop strings: each needs a table row as wide as the vocabulary
     waiting: int = 32  # requests in the queue
-    connections: int = 128  # open at a time
+    connections: int = 128  # open connections
 
     def check(self) -> None:
-        """Raises InputError for a limit that no request can meet."""
+        """Raises InputError for a limit below 1."""
         for name, value in dataclasses.asdict(self).items():
             if value < 1:
                 raise InputError(f"--limits.{name.replace('_', '-')} must be at least 1, not {value}")
@@ -31,7 +31,7 @@ class RequestLimits:
 async def read_body(pieces: AsyncIterator[bytes], content_type: str, limits: RequestLimits) -> bytes:
     """Reads a request's body; APIError if it is too large, too slow or not declared as JSON.
 
-    A web page of another site can make a browser send text to this server without asking it, but not JSON.
+    Requiring JSON blocks web pages of other sites: without a preflight, browsers send only other content types.
     """
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type != "application/json":

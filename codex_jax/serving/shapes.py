@@ -16,8 +16,8 @@ from codex_jax.sampling.rows import BUCKET, Layout
 from codex_jax.sampling.scheduler import layout
 from codex_jax.sampling.session import Session
 
-PROMPT_SLOTS = 256  # the fewest
-NEW_SLOTS = 64  # the fewest
+PROMPT_SLOTS = 256  # fewest slots for a prompt
+NEW_SLOTS = 64  # fewest slots for new tokens
 
 
 def generate(
@@ -29,7 +29,7 @@ def generate(
     stream: bool = False,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Iterator[str | Completion]:
-    """Draws up to `batch` samples at a time on each copy of the model. stream, cancelled: see sampling.complete."""
+    """Draws up to `batch` samples at a time on each copy of the model. stream, cancelled: see complete."""
     context = engine.config.context
     longest = max(len(request.tokens) for request in requests) - 1
     prompt_slots = round_up(longest, PROMPT_SLOTS, -(-(context - 1) // BUCKET) * BUCKET)
@@ -40,14 +40,14 @@ def generate(
 
 
 def shape_for(requests: Sequence[SampleRequest], batch: int, copies: int) -> Layout:
-    """The scheduler's layout after rounding the number of prompts and of samples per prompt up."""
+    """The scheduler's layout after rounding up the numbers of prompts and of samples per prompt."""
     prompts = round_up(len(requests), 1, batch * copies)
     samples = round_up(max(len(request.numbers) for request in requests), 1, batch * copies)
     return layout([SampleRequest((), 0, range(samples))] * prompts, batch, copies)
 
 
 def round_up(number: int, least: int, most: int) -> int:
-    """The smallest of least, 2 least, 4 least, ... that is at least `number`, but not more than `most`."""
+    """`least`, doubled until it is at least `number`, but not more than `most`."""
     size = least
     while size < number:
         size *= 2

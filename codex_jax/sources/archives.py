@@ -37,7 +37,7 @@ tar, zip_, wheel, sdist = (partial(_parts, kind) for kind in SUFFIXES)
 class Survey:
     """The metadata of an archive."""
 
-    top_folders: set[str] = field(default_factory=set)  # two at most
+    top_folders: set[str] = field(default_factory=set)  # at most the first two
     files_at_top: bool = False
     licences: dict[str, list[str]] = field(default_factory=dict)  # by top folder, "" for files at the top
     name: str = ""
@@ -46,10 +46,7 @@ class Survey:
 
 
 def survey(kind: str, path: StoragePath) -> Survey:
-    """Reads an archive to its end for licences and metadata, which may follow the files they apply to.
-
-    InputError if the archive is corrupt.
-    """
+    """Reads a whole archive for metadata, which may follow the files it applies to. InputError if it is corrupt."""
     result = Survey()
     for member in members(path):
         names = path_parts(member.name)
@@ -82,7 +79,7 @@ def _read_metadata(result: Survey, text: str) -> None:
 
 
 def licence_of_metadata(metadata: Message) -> str:
-    """The SPDX expression of a distribution's metadata, or "". Several licence classifiers must all hold."""
+    """The SPDX expression of a distribution's metadata, or "". Several licence classifiers are joined by AND."""
     expression = " ".join(metadata.get("License-Expression", "").split())
     if expression:
         return escape_surrogates(expression)
@@ -93,7 +90,7 @@ def licence_of_metadata(metadata: Message) -> str:
 
 
 def normalise_name(name: str) -> str:
-    """A distribution's name as PEP 503 normalises it."""
+    """A distribution's name, normalised by PEP 503."""
     words = escape_surrogates(name).strip().lower().replace("_", "-").replace(".", "-").split("-")
     return "-".join(filter(None, words))
 

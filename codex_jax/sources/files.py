@@ -1,4 +1,4 @@
-"""Finds the files that a source's argument names, and opens them whatever their compression."""
+"""Finds the files that a source's argument names, and decompresses them."""
 
 import bz2
 import glob
@@ -19,8 +19,7 @@ from codex_jax.text.encoding import escape_surrogates
 READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)  # raised by reading a damaged stream
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 SUFFIXES = {".gz": "gzip", ".tgz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
-# 2 KB of zstd can expand to 64 MB; a small input at a time bounds the output held in memory.
-ZSTD_INPUT = 2048
+ZSTD_INPUT = 2048  # bytes decompressed at a time; they can expand to 64 MB, which is held in memory
 
 
 def find_files(prefix: str, argument: str, suffixes: tuple[str, ...]) -> list[tuple[str, StoragePath]]:
@@ -103,7 +102,7 @@ def _decompress(kind: str, file: BinaryIO) -> Any:
 
 
 class _Zstd(io.RawIOBase):
-    """A zstd reader that raises EOFError on a truncated file; zstandard's own reader takes that for the end."""
+    """A zstd reader that raises EOFError on a truncated file, which zstandard's own reader does not report."""
 
     def __init__(self, file: BinaryIO) -> None:
         import zstandard

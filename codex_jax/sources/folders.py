@@ -40,7 +40,7 @@ def directory(argument: str) -> Iterator[Part]:
 def list_python(root: str, skip: set[str]) -> list[tuple[str, int]]:
     """Lists regular .py files as sorted pairs (relative path, bytes), without the folders named in skip.
 
-    A folder that cannot be listed is returned like a file: reading it fails, so it is counted as unreadable.
+    A folder that cannot be listed is returned like a file. Reading it fails, so it is counted as unreadable.
     """
     files: list[tuple[str, int]] = []
 
@@ -85,8 +85,8 @@ def split_files(
 def read(root: str, names: tuple[str, ...], repo: str, license_: str) -> Iterator[Item]:
     """Yields the items of files below root.
 
-    repo: of all files, or "" to use each file's first folder. license_: of all files, or "" to detect each file's from
-    the licence files in its first folder (if repo is "") or else in root.
+    repo: used for all files; "" selects each file's first folder. license_: used for all files; "" detects it from the
+    licence files in the file's first folder (if repo is "") or else in root.
     """
     folder_licence = cache(licence_of)
     for name in names:

@@ -22,8 +22,7 @@ SKIP_BYTES = 1 << 20
 def json_lines(argument: str) -> Iterator[Part]:
     """jsonl:PATH?text=content&repo=repo_name&path=path&license=license: a file, a folder or a glob.
 
-    A document's id is the file and the offset of its line in bytes, decompressed. It is also the repo and the path of a
-    document without them.
+    A document's id is FILE:OFFSET, with its line's offset in decompressed bytes. It is also the default repo and path.
     """
     name, given = split_argument("jsonl", argument)
     columns = Columns(**{"text": "content", "repo": "repo_name", "path": "path", "license": "license"} | given)
@@ -37,10 +36,7 @@ def json_lines(argument: str) -> Iterator[Part]:
 
 
 def read(path: StoragePath, label: str, columns: Columns, start: int, end: int | None) -> Iterator[Item]:
-    """Yields the items of the lines that start in bytes start to end, or to the end of the file if end is None.
-
-    InputError if the file cannot be read that far.
-    """
+    """Yields the items of lines that begin in bytes start to end (None: file end). InputError if unreadable."""
     offset = start
     try:
         with open_stream(path) as file:
@@ -63,7 +59,7 @@ def read(path: StoragePath, label: str, columns: Columns, start: int, end: int |
 
 
 def _skip_line(file: BinaryIO, limit: int | None) -> int:
-    """Skips to the start of the next line, or at least `limit` bytes if the line is longer -> bytes skipped."""
+    """Skips to the next line, or at least `limit` bytes if the line is longer. Returns the bytes skipped."""
     skipped = 0
     while limit is None or skipped < limit:
         line = file.readline(SKIP_BYTES)

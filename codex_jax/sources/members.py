@@ -39,8 +39,7 @@ class UnreadableError(Exception):
 class Member:
     """An archive member that is not a folder.
 
-    read(size) returns its first bytes, and must be called before the next member is requested. It raises
-    UnreadableError, or InputError for a corrupt archive.
+    read(size) returns its first bytes; call it before the next member. UnreadableError, or InputError if corrupt.
     """
 
     name: str
@@ -100,7 +99,7 @@ def _archive_errors(path: StoragePath) -> Iterator[None]:
 
 
 class _TarHeader(tarfile.TarInfo):
-    """Raises ReadError for a broken or truncated header, which tarfile would take for the archive's end."""
+    """Raises ReadError for a broken or truncated header, at which tarfile would end the archive without an error."""
 
     @classmethod
     def fromtarfile(cls, tar: tarfile.TarFile) -> "_TarHeader":
@@ -133,7 +132,7 @@ def _tar(path: StoragePath) -> Iterator[Member]:
         counted = cast(BinaryIO, _CountedFile(file, DecompressionLimit(path)))
         with tarfile.open(fileobj=counted, mode="r|", tarinfo=_TarHeader, encoding="utf-8") as tar:
             while (info := tar.next()) is not None:
-                tar.members.clear()  # type: ignore[attr-defined]  # otherwise it would keep all of them
+                tar.members.clear()  # type: ignore[attr-defined]  # tarfile would keep all of them in memory
 
                 def read(size: int, info: tarfile.TarInfo = info) -> bytes:
                     opened = tar.extractfile(info)

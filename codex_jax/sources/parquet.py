@@ -1,4 +1,4 @@
-"""The source parquet:PATH: one document per row. By default the columns of The Stack are read."""
+"""The source parquet:PATH: one document per row. The default columns are those of The Stack."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -49,7 +49,7 @@ def _open(path: StoragePath) -> Iterator[Any]:
 
 
 def choose_columns(path: StoragePath, schema: Any, given: dict[str, str]) -> Columns:
-    """The columns to read, by a file's schema. InputError if a given one or the text is missing or is not text."""
+    """The columns to read. InputError if the schema lacks a given column or the text column, or if that is not text."""
     import pyarrow.types as kinds
 
     chosen = {}

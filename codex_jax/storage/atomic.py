@@ -9,10 +9,7 @@ from typing import BinaryIO
 
 @contextmanager
 def write_atomic(path: Path) -> Iterator[BinaryIO]:
-    """Opens a temporary file beside `path` for writing. It replaces `path` on success and is deleted on an error.
-
-    OSError if the file cannot be written.
-    """
+    """Opens a temporary file that replaces `path` on success and is deleted on an error. OSError if writing fails."""
     temporary = path.with_name(path.name + ".tmp")
     try:
         with temporary.open("wb") as file:

@@ -14,14 +14,13 @@ from codex_jax.storage.jsonl import Json, parse
 
 
 class Journal:
-    """JSON lines: first a header that identifies the run, then one row for each finished piece of work.
+    """JSON lines: a header that identifies the run, then one row per finished piece of work.
 
-    A row survives a killed process once append returns. A line that was left incomplete is dropped when the journal is
-    opened again.
+    Rows survive a killed process once append returns. Opening the journal drops an incomplete last line.
     """
 
     def __init__(self, path: Path, file: BinaryIO, rows: list[Json]) -> None:
-        """Use open_journal. rows: what an earlier run finished."""
+        """Called by open_journal. rows: the rows that an earlier run wrote."""
         self.path, self.rows = path, rows
         self._file = file
 
@@ -35,7 +34,7 @@ class Journal:
 
 @contextmanager
 def open_journal(path: Path, header: Json) -> Iterator[Journal]:
-    """Opens the journal of the run that `header` identifies, and locks it.
+    """Opens and locks the journal of the run that `header` identifies.
 
     InputError if it belongs to another run, is in use by another process, is broken, or cannot be written.
     """
@@ -82,5 +81,5 @@ def _recover(path: Path, file: BinaryIO, header: Json) -> list[Json]:
 
 
 def complete_lines(data: bytes) -> list[bytes]:
-    """The lines of `data`, with their newlines, except an incomplete last one, which a killed process may leave."""
+    """The lines of `data` with their newlines, without an incomplete last line, which a killed process may leave."""
     return data[: data.rfind(b"\n") + 1].splitlines(keepends=True)

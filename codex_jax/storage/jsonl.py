@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 
 def read_lines(path: StoragePath, errors: str = "strict") -> Iterator[tuple[int, str]]:
-    """Yields (line number from 1, line) for each line that is not blank.
+    """Yields (line number, line) for each line that is not blank. Numbers start at 1.
 
     errors: how to decode bytes that are not UTF-8, as in open(). InputError if the file cannot be read to its end.
     """
@@ -37,7 +37,7 @@ def read_lines(path: StoragePath, errors: str = "strict") -> Iterator[tuple[int,
 
 
 def parse(line: str, text_fields: Iterable[str] = ()) -> tuple[str, Json]:
-    """Parses a JSON object whose text_fields are strings: ("", the object), or (what is wrong, {})."""
+    """Parses a JSON object whose text_fields must be strings. Returns ("", object), or (error, {})."""
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:

@@ -21,16 +21,13 @@ from codex_jax.errors import InputError
 
 URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/]*)/*(.*)", re.DOTALL)
 READ_AHEAD = 8 << 20  # bytes; large, because every read is a request to the store
-RETRY_SECONDS = 30  # how long requests are retried before the store counts as unreachable
-CONNECT_SECONDS = 5  # per attempt, of which there are three
+RETRY_SECONDS = 30  # after this time without success, the store counts as unreachable
+CONNECT_SECONDS = 5  # per connection attempt; there are three attempts
 
 
 @dataclass(frozen=True)
 class RemotePath:
-    """A file on a store, with the part of Path's interface that readers need.
-
-    It holds no open connection, so it can be pickled and sent to worker processes.
-    """
+    """A file on a store, with the part of Path's interface that readers need. Picklable: it holds no connection."""
 
     root: str  # gs://BUCKET, s3://BUCKET or file://
     key: str
@@ -63,12 +60,12 @@ StoragePath = Path | RemotePath
 
 
 def is_remote(argument: str) -> bool:
-    """Whether the argument is a URI, SCHEME://..., of any scheme."""
+    """Whether the argument is a URI (SCHEME://...) of any scheme."""
     return URI.match(argument) is not None
 
 
 def only_local(prefix: str, argument: str) -> None:
-    """InputError for a URI. For sources of many small files, each of which would be a slow request to the store."""
+    """InputError for a URI: a source of many small files would make one slow request to the store per file."""
     if is_remote(argument):
         raise InputError(
             f"{prefix}: reads local folders only: pack {argument} into one file and give tar:, jsonl: or parquet:"
@@ -99,7 +96,7 @@ def find_remote(argument: str, suffixes: tuple[str, ...]) -> list[tuple[str, Sto
     """
     root, key = split_uri(argument)
     parts = key.split("/") if key else []
-    # Listing a bucket may be allowed where asking about the bucket itself is not.
+    # Credentials may allow listing a bucket but not querying the bucket itself.
     info = _file_info(root, key) if key else None
     if info is not None and info.is_file:
         return [(parts[-1], RemotePath(root, key, info.size))]
@@ -115,7 +112,7 @@ def find_remote(argument: str, suffixes: tuple[str, ...]) -> list[tuple[str, Sto
 
 
 def split_uri(argument: str) -> tuple[str, str]:
-    """gs://BUCKET/A/B -> (gs://BUCKET, A/B). InputError for another scheme, a missing bucket, or credentials."""
+    """gs://BUCKET/A/B -> (gs://BUCKET, A/B). InputError for another scheme, a missing bucket, or a user name."""
     match = URI.fullmatch(argument)
     scheme, bucket, key = (match[1].lower(), match[2], match[3]) if match else ("", "", "")
     if scheme not in ("gs", "s3", "file"):
@@ -131,10 +128,7 @@ def split_uri(argument: str) -> tuple[str, str]:
 
 @cache
 def connect(root: str) -> tuple[Any, str]:
-    """(pyarrow file system, what it expects before a key) for a root. InputError if the store is unreachable.
-
-    Cached: each process connects once per root.
-    """
+    """Connects to a store: (pyarrow file system, prefix of its keys). InputError if the store is unreachable."""
     from pyarrow import fs
 
     scheme, _, bucket = root.partition("://")
@@ -145,7 +139,7 @@ def connect(root: str) -> tuple[Any, str]:
         if scheme == "gs":
             store = fs.GcsFileSystem(anonymous=anonymous, retry_time_limit=timedelta(seconds=RETRY_SECONDS))
             return store, f"{bucket}/"
-        # The variables by which Amazon's tools find an S3-compatible server; such a server has no regions.
+        # Amazon's tools find an S3-compatible server by these variables. Such a server has no regions.
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         location = {"endpoint_override": endpoint} if endpoint else {"region": fs.resolve_s3_region(bucket)}
         timeouts = {"connect_timeout": CONNECT_SECONDS, "request_timeout": RETRY_SECONDS}
@@ -154,10 +148,7 @@ def connect(root: str) -> tuple[Any, str]:
 
 @contextmanager
 def store_errors(name: str) -> Iterator[None]:
-    """Turns a store's errors into an InputError of one line. name: of the file or bucket.
-
-    The error is not an OSError, so that readers do not report an unreachable file as a corrupt one.
-    """
+    """Turns a store's errors into a one-line InputError. Readers would report an OSError as a corrupt file."""
     import pyarrow
 
     try:
@@ -166,7 +157,7 @@ def store_errors(name: str) -> Iterator[None]:
         raise InputError(f"no file {name!r}") from None
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         reason = " ".join(str(error).split()).partition(" error_info=")[0]
-        # pyarrow's message when a Google Cloud stream could not be opened.
+        # pyarrow's message if a Google Cloud stream cannot be opened.
         reason = reason.replace("I/O operation on closed file", "it returns no data")
         raise InputError(f"cannot reach {name}: {reason}: check the name, the credentials and the network") from None
 

@@ -1,4 +1,4 @@
-"""A folder of files that is local or on shared storage (gs://, s3://, file://), for work done on several machines."""
+"""A folder that is local or on shared storage (gs://, s3://, file://), for work done on several machines."""
 
 import errno
 import os
@@ -20,44 +20,38 @@ from codex_jax.storage.paths import connect, is_remote, split_uri
 
 Range = tuple[str, int, int | None]  # file name, first byte, number of bytes (None: to the end of the file)
 
-SPOOL_BYTES = 8 << 20  # a larger file is collected on the local disk, not in memory, before it is sent
-REQUESTS = 16  # reads of a store that are in flight at once: each waits for the network
-OPEN_FILES = 128  # of a store that stay open while ranges are read
+SPOOL_BYTES = 8 << 20  # larger files are buffered on the local disk instead of in memory before they are sent
+REQUESTS = 16  # concurrent reads of a store
+OPEN_FILES = 128  # files of a store that stay open while ranges are read
 
 
 class Folder(Protocol):
-    """A folder and the files directly in it. It can be pickled. Every operation raises OSError where it fails."""
+    """A folder and the files directly in it. It can be pickled. Every operation raises OSError if it fails."""
 
     def __hash__(self) -> int: ...
 
     def __truediv__(self, name: str) -> "Folder":
-        """The folder below this one that has this name."""
-        ...
+        """The subfolder `name`."""
 
     def names(self) -> set[str]:
-        """The names of its files; empty where the folder does not exist."""
-        ...
+        """The names of the files; empty if the folder does not exist."""
 
     def write(self, name: str) -> AbstractContextManager[BinaryIO]:
-        """Opens a file that appears, or replaces the one of this name, when the block ends without an error."""
-        ...
+        """Opens a new file, which appears or replaces an existing one when the block ends without an error."""
 
     def read_ranges(self, ranges: Iterable[Range]) -> Iterator[bytes]:
-        """Yields the bytes of each range in order; OSError where a file is missing or too short."""
-        ...
+        """Yields the bytes of each range in order. OSError if a file is missing or too short."""
 
     def delete(self, name: str) -> None:
         """Deletes a file, if it exists."""
-        ...
 
     def clear(self) -> None:
-        """Deletes the folder and all that is in it, if it exists."""
-        ...
+        """Deletes the folder and everything in it, if it exists."""
 
 
 @dataclass(frozen=True)
 class LocalFolder:
-    """A folder of a file system that is mounted here."""
+    """A folder of the local file system."""
 
     path: Path
 
@@ -117,7 +111,7 @@ class RemoteFolder:
 
     @contextmanager
     def write(self, name: str) -> Iterator[BinaryIO]:
-        """See Folder. An object store shows an object when all of it has been sent; a file system needs a rename."""
+        """See Folder. An object store shows only complete objects; a file system needs a rename for that."""
         with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool:
             yield cast(BinaryIO, spool)
             spool.seek(0)
@@ -162,7 +156,7 @@ class RemoteFolder:
 
     def clear(self) -> None:
         """See Folder."""
-        # On an object store a folder is only a prefix of names: pyarrow deletes these and then may miss the folder.
+        # On an object store a folder is only a key prefix, which pyarrow may not find after deleting the objects.
         with suppress(FileNotFoundError), _os_errors(self.uri):
             store, base = self._connect()
             if store.get_file_info(base).type.name == "Directory":
@@ -175,7 +169,7 @@ class RemoteFolder:
 
 
 def open_folder(name: str) -> Folder:
-    """A path, or a URI such as gs://BUCKET/DIR; InputError for a URI that cannot name a folder."""
+    """Opens a path or a URI such as gs://BUCKET/DIR. InputError for a URI that cannot name a folder."""
     if not is_remote(name):
         return LocalFolder(Path(name).absolute())
     split_uri(name)
@@ -183,19 +177,19 @@ def open_folder(name: str) -> Folder:
 
 
 def read_file(folder: Folder, name: str) -> bytes:
-    """The whole of a file; OSError where it cannot be read."""
+    """The contents of a file. OSError if it cannot be read."""
     return next(iter(folder.read_ranges([(name, 0, None)])))
 
 
 def upload(path: Path, folder: Folder, name: str) -> None:
-    """Copies a local file into a folder, under this name."""
+    """Copies a local file to folder/name."""
     with path.open("rb") as source, folder.write(name) as target:
         shutil.copyfileobj(source, target, SPOOL_BYTES)
 
 
 @contextmanager
 def _os_errors(name: str) -> Iterator[None]:
-    """Turns what pyarrow and connect() raise into OSError with one line."""
+    """Turns errors of pyarrow and connect() into a one-line OSError."""
     import pyarrow
 
     try:

@@ -1,8 +1,8 @@
 """Finds documents that contain a benchmark's prompts or solutions, which would make its scores meaningless.
 
-Each protected text is split into overlapping runs of 10 words (see codex_jax.text.hashing; whitespace is ignored). A
-document that contains at least half of the runs of one protected text is contaminated. Protected texts of fewer than
-20 words are skipped: lines that short recur by chance.
+Each protected text is split into its word 10-grams, here called runs (see codex_jax.text.hashing). A document is
+contaminated if it contains at least half of a text's runs. Texts of fewer than 20 words, which recur by chance, are
+not protected.
 """
 
 from collections.abc import Iterable
@@ -22,11 +22,11 @@ SIEVE_BITS = 22
 class ContaminationIndex:
     """An inverted index from runs of words to the protected texts that contain them. Built by make_index.
 
-    names: one for each protected text.
+    names: one per protected text.
     runs: uint64 [R], the hashes of all runs, ascending and unique.
-    starts: int64 [R + 1]; owners[starts[i] : starts[i + 1]] are the indices of the texts that contain runs[i].
-    needed: float64 [len(names)], how many runs of a text a contaminated document contains.
-    sieve: bool [2 ** SIEVE_BITS], whether any run starts with these bits; it rules out most lookups cheaply.
+    starts: int64 [R + 1]; owners[starts[i] : starts[i + 1]] are the int64 indices of the texts that contain runs[i].
+    needed: float64 [len(names)], how many of a text's runs make a document contaminated.
+    sieve: bool [2 ** SIEVE_BITS], whether any run starts with these bits. It makes most lookups unnecessary.
     """
 
     names: tuple[str, ...]
@@ -37,10 +37,7 @@ class ContaminationIndex:
     sieve: np.ndarray
 
     def find(self, document_words: np.ndarray) -> str:
-        """The name of the protected text that a document contains the largest share of, or "" if it is clean.
-
-        document_words: uint64 [N], the document's word_hashes.
-        """
+        """The name of the protected text that a document (word_hashes, uint64 [N]) contains most of; "" if clean."""
         if not self.names:
             return ""
         runs = ngram_hashes(document_words, RUN_WORDS)

@@ -27,12 +27,12 @@ def content_hash(document: Document) -> bytes:
 
 
 def shingles(text: str) -> np.ndarray:
-    """The shingles of a text as hashes: uint64 [N], ascending and unique. A shorter text is a single shingle."""
+    """The hashes of a text's shingles: uint64 [N], ascending, unique. A text under 5 words is a single shingle."""
     return word_shingles(word_hashes(text))
 
 
 def word_shingles(words: np.ndarray) -> np.ndarray:
-    """The shingles of a text given its word_hashes."""
+    """The shingles of a text, given its word_hashes (uint64 [M])."""
     ordered = np.sort(ngram_hashes(words, min(SHINGLE_WORDS, max(len(words), 1))))
     return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
 

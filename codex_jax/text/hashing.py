@@ -57,8 +57,7 @@ def _chunk_hashes(data: np.ndarray) -> np.ndarray:
     first[1:] &= ~in_word[:-1]
     last[:-1] &= ~in_word[1:]
     starts, ends = np.flatnonzero(first | symbol), np.flatnonzero(last | symbol) + 1
-    # The hash is the polynomial sum((byte + 1) * BASE**i) over the word's bytes: a difference of prefix sums, divided
-    # by BASE**start.
+    # The hash is the polynomial sum((byte + 1) * BASE**i): a difference of prefix sums, divided by BASE**start.
     sums = np.zeros(len(data) + 1, np.uint64)
     np.cumsum((data.astype(np.uint64) + np.uint64(1)) * POWERS[: len(data)], out=sums[1:])
     return mix((sums[ends] - sums[starts]) * INVERSE_POWERS[starts])

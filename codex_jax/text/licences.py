@@ -140,10 +140,8 @@ def _gnu_id(match: re.Match[str]) -> str:
 
 
 def _tokens(expression: str) -> list[str]:
-    """Splits an expression into licence names and OPERATORS. Commas, semicolons and slashes mean AND.
-
-    WITH exceptions are dropped: they only add permissions to a licence.
-    """
+    # Splits an expression into licence names and OPERATORS. Commas, semicolons and slashes mean AND. WITH exceptions
+    # are dropped, because they only add permissions.
     name = expression.rsplit("::", 1)[-1].strip()
     if len(name) > MAX_EXPRESSION:
         return []

@@ -1,9 +1,8 @@
 """Assigns repositories to the train, validation and test splits; a repository keeps its split as a corpus grows.
 
-Repositories are ranked by a hash of their name and a seed. Test takes the first of the ranking until it has its target
-of tokens, validation takes the next, and train gets the rest. The ranks at which test and validation end are stored in
-the manifest. A later version of the corpus uses the same ranks, so known repositories keep their split and the rank of
-a new one decides where it goes.
+Repositories are ranked by a hash of their name and a seed. Test takes repositories from the start of the ranking until
+it reaches its token target, validation takes the next ones, and train gets the rest. The manifest stores the ranks at
+which test and validation end. Later versions of the corpus use the same ranks to assign new repositories.
 """
 
 import hashlib
@@ -15,7 +14,7 @@ import numpy as np
 from codex_jax.text.hashing import BASE, mix
 
 HELD_OUT = ("test", "validation")  # in the order of the ranking
-FRACTION = 0.05  # default target of each held-out split, of all tokens
+FRACTION = 0.05  # default target of each held-out split, as a fraction of all tokens
 MAX_TOKENS = 10_000_000  # upper limit of the default target
 OVERSHOOT = 1.1  # a repository that would fill a split beyond this multiple of its target goes to train
 
@@ -45,10 +44,10 @@ def ranks(repos: np.ndarray, seed: int) -> np.ndarray:
 
 
 def may_train_tokenizer(repos: np.ndarray, seed: int, earlier: Boundaries | None = None) -> np.ndarray:
-    """bool [R]: which repositories are certain to be in train, and so may train a tokenizer.
+    """bool [R]: which repositories are certain to be in train, so that a tokenizer may be trained on them.
 
-    The tokenizer is trained before token counts, and so boundaries, are known. The last half of the ranking is always
-    in train (see fill). earlier: boundaries of an earlier version of the corpus, which decide if given.
+    The boundaries are not known yet, because they depend on token counts. But the last half of the ranking is always
+    in train (see fill). earlier: the boundaries of an earlier version of the corpus, which are used instead if given.
     """
     if earlier:
         return assign(repos, earlier) == "train"
@@ -57,18 +56,17 @@ def may_train_tokenizer(repos: np.ndarray, seed: int, earlier: Boundaries | None
 
 
 def _held_out_limit(count: int) -> int:
-    # How many of so many repositories may be held out: the first half of the ranking.
+    # How many of `count` repositories may be held out: the first half of the ranking.
     return (count + 1) // 2 if count > 2 else 0
 
 
 def fill(repos: np.ndarray, tokens: np.ndarray, targets: Mapping[str, int | None], seed: int) -> Boundaries:
     """Chooses the boundaries of a new corpus.
 
-    repos: uint64 [R] hashes; tokens: int64 [R] of each repository; targets: tokens of each held-out split (see
-    target_tokens).
+    repos: uint64 [R] hashes; tokens: int64 [R], per repository; targets: see target_tokens.
 
     Test ends within the first quarter of the ranking, validation within the first half. Each takes at least one
-    repository: the smallest it passed over if all were too large. With fewer than three repositories all go to train.
+    repository: if all are too large, the smallest. If there are fewer than three repositories, all go to train.
     """
     repo_ranks = ranks(repos, seed)
     order = np.argsort(repo_ranks, kind="stable")
@@ -96,7 +94,7 @@ def fill(repos: np.ndarray, tokens: np.ndarray, targets: Mapping[str, int | None
 
 
 def target_tokens(split: str, total_tokens: int, targets: Mapping[str, int | None]) -> int:
-    """The target of a held-out split: as given, or 5% of all tokens up to 10 million if absent or None."""
+    """The token target of a held-out split; if it is not given, 5% of all tokens, at most 10 million."""
     target = targets.get(split)
     return min(int(FRACTION * total_tokens), MAX_TOKENS) if target is None else target
 
@@ -104,7 +102,7 @@ def target_tokens(split: str, total_tokens: int, targets: Mapping[str, int | Non
 def extend(earlier: Boundaries, repos: np.ndarray, tokens: np.ndarray, targets: Mapping[str, int | None]) -> Boundaries:
     """The boundaries of a later version of a corpus; arguments as in fill.
 
-    Known repositories keep their split. New ones are split by rank, except that too large ones go to train.
+    Known repositories keep their split. New ones are assigned by rank, except that too large ones go to train.
     """
     splits = assign(repos, earlier)
     members, exceptions = dict(earlier.members), set(earlier.exceptions)

@@ -20,10 +20,10 @@ P50K_SHA256 = "94b5ca7dff4d00767bc256fdd1b27e5b17361d7b8a5f968547f9f23eb70d2069"
 # GPT-2's pattern: contractions, letters, digits, other characters, and runs of whitespace up to the last character.
 P50K_PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
 P50K_EOT = 50256
-SPACE_MARK = "\u2581"  # SentencePiece's symbol for a space; it cannot tell a literal one from a space
+SPACE_MARK = "\u2581"  # SentencePiece's symbol for a space; it treats a literal one as a space
 MAX_SPACE_RUN = 24
 SENTENCE_BYTES = 1 << 16
-TRAINING_BYTES = 8 << 20  # of text: enough for a vocabulary of a few thousand, and trains within seconds
+TRAINING_BYTES = 8 << 20  # of text: enough for a vocabulary of a few thousand tokens, which trains within seconds
 
 
 class Tokenizer(Protocol):
@@ -35,12 +35,10 @@ class Tokenizer(Protocol):
     sha256: str
 
     def encode(self, text: str) -> list[int]:
-        """The token ids of a text, never including end-of-text, even where the text spells it."""
-        ...
+        """The token ids of a text. They never contain end-of-text, even if the text spells it."""
 
     def token_bytes(self, token: int) -> bytes:
-        """The bytes of a token; empty for end-of-text. Joined over the tokens of a text they are its UTF-8."""
-        ...
+        """The bytes of a token; empty for end-of-text. Joining the bytes of a text's tokens gives its UTF-8."""
 
     def decode(self, ids: list[int]) -> str:
         """The text of token ids; bytes that are not UTF-8 become U+FFFD."""
@@ -58,10 +56,7 @@ class P50k(Tokenizer):
     kind, eot, vocab_size, sha256 = "p50k", P50K_EOT, 50_281, P50K_SHA256
 
     def __init__(self, space_runs: bool = True) -> None:
-        """space_runs: False leaves out Codex's tokens for runs of spaces, as in GPT-3, for comparison.
-
-        InputError if the packaged table differs from the published one.
-        """
+        """space_runs: False gives GPT-3's vocabulary, without runs of spaces. InputError if the table is damaged."""
         data = resources.files("codex_jax.text").joinpath("assets/p50k_base.tiktoken").read_bytes()
         if hashlib.sha256(data).hexdigest() != P50K_SHA256:
             raise InputError("the packaged p50k_base.tiktoken is damaged: install codex_jax again")
@@ -87,7 +82,7 @@ class P50k(Tokenizer):
 
 
 class SentencePiece(Tokenizer):
-    """A SentencePiece BPE model with byte fallback, as train_sentencepiece makes it."""
+    """A SentencePiece BPE model with byte fallback, such as train_sentencepiece returns."""
 
     kind = "sentencepiece"
 
@@ -115,8 +110,7 @@ class SentencePiece(Tokenizer):
 
     def encode(self, text: str) -> list[int]:
         """See Tokenizer."""
-        # These two are encoded as byte tokens: SentencePiece would read a literal mark as a space, and some of its
-        # builds end a text at a NUL.
+        # Encodes the mark and NUL as bytes: SentencePiece reads the mark as a space, and some builds end at NUL.
         first, *rest = re.split(f"([{SPACE_MARK}\0])", text)
         ids: list[int] = self._pieces.encode(first)
         for character, part in zip(rest[::2], rest[1::2], strict=True):
@@ -188,7 +182,7 @@ def train_sentencepiece(
 
 
 def load_tokenizer(spec: str) -> Tokenizer:
-    """spec: "p50k", PATH.model, or a folder written by save(). InputError if it is missing or damaged."""
+    """Loads "p50k", PATH.model, or a folder written by save(). InputError if it is missing or damaged."""
     if spec == "p50k":
         return P50k()
     path = Path(spec)

@@ -13,7 +13,7 @@ VOCAB_MULTIPLE = 128  # so that the vocabulary divides over a mesh axis and fill
 
 
 def open_data(config: TrainConfig) -> Dataset:
-    """The run's data; InputError where it has nothing to train on, or not the tokenizer that its manifest names."""
+    """Opens the run's data; InputError if a split is missing or the tokenizer is not the one in the manifest."""
     data = open_dataset(config.data.path)
     data.check(config.data.train_split)
     validation_split, splits = config.data.validation_split, data.manifest["splits"]
@@ -30,7 +30,7 @@ def open_data(config: TrainConfig) -> Dataset:
 
 
 def resolve(config: TrainConfig, data: Dataset) -> TrainConfig:
-    """Sets the vocabulary size, or with init_from the model of that run; InputError where the data does not fit."""
+    """Sets the vocabulary size, or with init_from that run's model; InputError if the data does not fit."""
     tokenizer, length = data.manifest["tokenizer"], data.manifest["seq_len"]
     model = config.model
     if config.init_from:

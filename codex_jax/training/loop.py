@@ -12,8 +12,8 @@ class Step(NamedTuple):
     """A training step that has been dispatched: the devices may still be computing it."""
 
     number: int  # from 1
-    last: bool  # of the run
-    state: TrainState  # after this step; the next step takes over its buffers
+    last: bool  # whether it is the run's last step
+    state: TrainState  # after this step; its buffers are donated to the next step
     metrics: Metrics  # reading them waits until the step is done
 
     def is_due(self, every: int) -> bool:
@@ -28,7 +28,7 @@ Action = Callable[[Step], None]
 def steps(state: TrainState, batches: Iterable[Batch], train_step: TrainStep, total: int) -> Iterator[Step]:
     """Trains on each batch and yields each step once it is dispatched; total: the number of the run's last step.
 
-    An action that reads metrics one step late keeps the devices busy: they compute step n while it reads step n - 1's.
+    An action that reads metrics one step late keeps the devices busy: they compute the next step meanwhile.
     """
     for number, batch in enumerate(batches, int(state.step) + 1):
         state, metrics = train_step(state, batch)

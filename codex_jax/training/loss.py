@@ -28,7 +28,7 @@ def target_weights(batch: Batch, eot: int) -> jax.Array:
 
 
 def cross_entropy(logits_BTV: jax.Array, targets_BT: jax.Array) -> jax.Array:
-    """-> nats [B, T]. It only sums over the vocabulary, so logits that are split over a mesh are not gathered."""
+    """-> nats [B, T]. It only sums over the vocabulary, so logits that are split over a mesh need no gathering."""
     largest = jax.lax.stop_gradient(logits_BTV.max(axis=-1, keepdims=True))
     shifted = logits_BTV - largest
     is_target = jax.lax.broadcasted_iota(jnp.int32, shifted.shape, 2) == targets_BT[..., None]
@@ -50,8 +50,7 @@ def map_chunks(function: Callable[..., jax.Array], chunks: int, *arrays: jax.Arr
 def summed_loss(model: GPT, params: Any, batch: Batch, eot: int, chunks: int = 1) -> tuple[jax.Array, jax.Array]:
     """batch["tokens"]: int32 [B, T + 1] -> (sum of negative log-likelihoods in nats, sum of weights).
 
-    With chunks > 1 the logits of each part of a sequence are computed in turn, and again in the backward pass: it takes
-    a little more time and much less memory.
+    With chunks > 1 the logits of one part at a time are computed, and recomputed in the backward pass, to save memory.
     """
     inputs, targets = batch["tokens"][:, :-1], batch["tokens"][:, 1:]
     weights = target_weights(batch, eot)
@@ -71,7 +70,7 @@ def summed_loss(model: GPT, params: Any, batch: Batch, eot: int, chunks: int = 1
 def per_device(loss: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
     """The same loss, computed by each device for its own part of the batch and then summed over the devices.
 
-    The gradient of the embedding table is then summed over the chunks first and over the devices once, not per chunk.
+    The gradient of the embedding table is thus summed over the devices only once, and not for each chunk.
     """
     mesh = current_mesh()
     if mesh is None:

@@ -10,7 +10,7 @@ from codex_jax.model.geometry import parameter_at
 
 
 def learning_rate(config: OptimizerConfig, steps: int) -> optax.Schedule:
-    """Step, from 0 -> learning rate: linear warm-up to the peak, then cosine decay to final_fraction of the peak."""
+    """A schedule over steps from 0: linear warm-up to the peak, then cosine decay to final_fraction of the peak."""
     warmup = min(config.warmup_steps, steps - 1)
     return optax.warmup_cosine_decay_schedule(
         init_value=config.peak_learning_rate / (warmup + 1),

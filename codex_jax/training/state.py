@@ -61,10 +61,7 @@ def init_state(config: TrainConfig, mesh: Mesh) -> TrainState:
 
 
 def start_state(config: TrainConfig, mesh: Mesh, resumed: ocp.CheckpointManager | None) -> TrainState:
-    """The state to start from: the newest checkpoint of `resumed`, or a new state.
-
-    A new state has the parameters of the run config.init_from, or is initialised from config.seed.
-    """
+    """The newest checkpoint of `resumed`, or a new state, from the run config.init_from or from config.seed."""
     abstract = abstract_state(config, mesh)
     if resumed is not None and (step := resumed.latest_step()) is not None:
         saved = checkpoints.restore(resumed, step, **as_trees(abstract))
@@ -77,5 +74,5 @@ def start_state(config: TrainConfig, mesh: Mesh, resumed: ocp.CheckpointManager 
 
 
 def as_trees(state: TrainState) -> dict[str, Any]:
-    """The trees that a checkpoint holds, by name."""
+    """The trees of a checkpoint, by name."""
     return {"params": state.params, "rest": {"step": state.step, "optimizer": state.optimizer}}

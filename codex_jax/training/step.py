@@ -28,11 +28,10 @@ def to_global(mesh: Mesh, batch: dict[str, np.ndarray]) -> Batch:
 
 
 def make_train_step(config: TrainConfig, mesh: Mesh, eot: int) -> TrainStep:
-    """The jitted (state, batch) -> (state, {loss, gradient_norm, tokens}); it takes over the state's buffers.
+    """The jitted (state, batch) -> (state, {loss, gradient_norm, tokens}); the state is donated.
 
-    loss: nats per target; tokens: the number of targets. With config.accumulation the batch is split into microbatches.
-    Their sums are added before the one division by the number of targets, so the result is that of the whole batch,
-    however many targets each microbatch has.
+    loss: nats per target; tokens: the number of targets. With config.accumulation the batch is split into microbatches,
+    whose sums are added before dividing by the number of targets: the result is that of the whole batch.
     """
     model, optimizer = GPT(config.model), make_optimizer(config.optimizer, config.steps)
     shardings = shardings_of(abstract_state(config, mesh))

@@ -13,7 +13,7 @@ from .generate import Args, make_splits
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
-    """Split train has the training problems, test the held-out ones."""
+    """Split train contains the training problems, split test the held-out ones."""
 
     VERSION = tfds.core.Version("1.0.0")
     pkg_dir_path = epath.Path(__file__).parent  # without it TFDS does not find README.md, as there is no __init__.py

@@ -30,7 +30,7 @@ def make_splits(seed: int, train: int) -> dict[str, list[Problem]]:
 
 
 def main(args: Args) -> None:
-    """The command."""
+    """Runs the command."""
     if not 1000 <= args.train <= 12_000:
         raise InputError(f"--train must be from 1000 to 12000, not {args.train}")
     try:

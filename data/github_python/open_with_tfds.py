@@ -1,7 +1,7 @@
 """python data/github_python/open_with_tfds.py DIR/NAME: opens a corpus with TensorFlow Datasets.
 
-Nothing is converted: codex_jax.corpus writes features.json and dataset_info.json beside the shards. Reading records
-this way needs the extra `interop`; opening the data set does not.
+codex_jax.corpus writes TFDS's metadata beside the shards, so nothing is converted. Reading records needs the extra
+`interop`; opening the data set does not.
 """
 
 import sys
@@ -35,10 +35,7 @@ def open_builder(path: str) -> tfds.core.DatasetBuilder:
 
 
 def read_tokens(builder: tfds.core.DatasetBuilder, split: str, **options: Any) -> Any:
-    """A tf.data.Dataset of {"tokens": int32 [seq_len + 1], "loss_mask": uint8 [seq_len + 1], if stored}.
-
-    options: passed to as_dataset.
-    """
+    """A tf.data.Dataset of {"tokens": int32 [seq_len + 1], "loss_mask": uint8 [seq_len + 1], if stored}."""
     import tensorflow as tf
 
     dtype = np.dtype(read_manifest(builder.data_path)["dtype"]).newbyteorder("=")
@@ -52,7 +49,7 @@ def read_tokens(builder: tfds.core.DatasetBuilder, split: str, **options: Any) -
 
 
 def main(args: Args) -> None:
-    """The command."""
+    """Runs the command."""
     builder = open_builder(args.path)
     splits = ", ".join(f"{name} {split.num_examples}" for name, split in builder.info.splits.items())
     print(f"{builder.info.full_name}: {', '.join(builder.info.features)}; {splits}")

@@ -1,8 +1,8 @@
 """Measures the speed and the memory of building a corpus, with local processes and with Apache Beam's DirectRunner.
 
-python experiments/benches/bench_corpus.py runs the whole command, from source files to shards, in a process of its own.
-Memory is that of all processes together, for one corpus and for one four times as large. Beam is measured if it is
-installed (make EXTRA=interop install). At the end bench_reading.py measures reading.
+python experiments/benches/bench_corpus.py runs the whole command, from source files to shards, in a separate process.
+Memory is summed over all processes, for one corpus and for one four times as large. Beam is measured if it is installed
+(make EXTRA=interop install). At the end bench_reading.py measures reading.
 """
 
 import importlib.util
@@ -27,7 +27,7 @@ from rich.table import Table
 from codex_jax import cli
 from codex_jax.errors import InputError
 
-FILE_BYTES = 8_000_000  # of a file of JSON lines
+FILE_BYTES = 8_000_000  # size of a file of JSON lines
 WORD = re.compile(r"\b[a-z]{5,}\b")
 
 
@@ -41,11 +41,11 @@ class Args:
     beam: bool = True  # measure Beam
     memory: bool = True  # build the larger corpus too
     reading: bool = True  # measure reading too
-    compare: Path | None = None  # a checkout of another version, which is measured beside this one
+    compare: Path | None = None  # a checkout of another version to measure too
 
 
 def texts(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yields (repository, text) of every Python file, then again with other identifiers, without end."""
+    """Yields (repository, text) of every Python file, then again with other identifiers, endlessly."""
     paths = [path for path in sorted(folder.rglob("*.py")) if path.is_file() and path.stat().st_size < 1_000_000]
     if not paths:
         raise InputError(f"no Python file below {folder}: give --source a folder that has some")
@@ -56,7 +56,7 @@ def texts(folder: Path) -> Iterator[tuple[str, str]]:
                 text = path.read_text("utf-8")
             except (UnicodeDecodeError, OSError):
                 continue
-            # A suffix to every longer word makes it a different text of the same kind.
+            # A suffix on every longer word makes a different text of the same kind.
             renamed = WORD.sub(lambda word, turn=turn: f"{word[0]}_{turn}", text) if turn else text
             yield f"{path.relative_to(folder).parts[0]}-{turn}", renamed
         turn += 1
@@ -82,15 +82,15 @@ def write_source(folder: Path, target: Path, size: int) -> int:
 
 
 class PeakMemory(threading.Thread):
-    """The most memory that a process and its descendants had, in bytes: private, and total."""
+    """The peak memory of a process and its descendants, in bytes: private, and total."""
 
     def __init__(self, pid: int) -> None:
-        """pid: of the process."""
+        """pid: the process to measure."""
         super().__init__(daemon=True)
         self.process, self.private, self.total, self.stop = psutil.Process(pid), 0, 0, threading.Event()
 
     def run(self) -> None:
-        """Samples ten times a second."""
+        """Measures ten times a second."""
         while not self.stop.wait(0.1):
             private = total = 0
             try:
@@ -117,7 +117,7 @@ class Result:
 
 
 def build(name: str, source: Path, size: int, out: Path, flags: list[str], code: Path | None) -> Result:
-    """Runs the command in a process of its own and deletes what it built. code: a checkout, or None for this one."""
+    """Runs the command in a separate process and deletes its output. code: a checkout, or None for this one."""
     command = [sys.executable, "-m", "codex_jax.corpus", f"jsonl:{source}", "--out", str(out), "--tokenizer", "p50k"]
     environment = {**os.environ, **({"PYTHONPATH": str(code)} if code else {})}
     began, cpu_before = time.perf_counter(), os.times()

@@ -1,7 +1,7 @@
 """python experiments/benches/bench_hosts.py: the losses of the same 20 steps with 1, 2 and 4 processes.
 
-All processes run on this machine. Each acts as a host with one device, as in a TPU slice: they connect to each other,
-read their own rows of every batch, and sum their gradients over the network.
+All processes run on this machine. Each acts as a host with one device: it connects to the others, reads its own rows
+of every batch, and sums gradients over the network.
 """
 
 import json
@@ -30,14 +30,14 @@ class Args:
 
 
 def run(command: list[str]) -> None:
-    """Runs a command; InputError with its last error line where it fails."""
+    """Runs a command; InputError with its last error line if it fails."""
     completed = subprocess.run(command, capture_output=True, text=True, check=False)
     if completed.returncode:
         raise InputError(f"{' '.join(command)} failed: {completed.stderr.strip().splitlines()[-1:]}")
 
 
 def train(folder: Path, processes: int, args: Args) -> list[float]:
-    """Trains with so many processes and returns the loss of each step."""
+    """Trains with this number of processes and returns the loss of each step."""
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]

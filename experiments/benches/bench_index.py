@@ -1,7 +1,6 @@
-"""Measures what planning a corpus costs for each document, in bytes of memory and of disk.
+"""Measures the memory and disk space per document that planning a corpus takes, in bytes.
 
-python experiments/benches/bench_index.py makes up a million documents and runs what the planning process does with all
-of them: it finds candidates for near copies, and plans shards.
+python experiments/benches/bench_index.py finds candidates for near copies, and plans shards, for a million random rows.
 """
 
 import sys
@@ -26,12 +25,12 @@ from codex_jax.text.dedupe import BANDS
 from codex_jax.text.splits import fill
 from codex_jax.text.tokenizers import P50k
 
-PAIRS = 2.6  # comparisons for each document: what MinHash proposes in installed packages
+PAIRS = 2.6  # comparisons per document, as MinHash proposes for installed packages
 
 
 @dataclass(frozen=True)
 class Args:
-    """Prints bytes for each document."""
+    """Prints bytes per document."""
 
     files: int = 1_000_000  # documents
 
@@ -48,7 +47,7 @@ def random_rows(dtype: np.dtype, count: int) -> np.ndarray:
 
 
 def peak(run: Callable[[], Any]) -> int:
-    """The most bytes that run() allocated at a time."""
+    """The peak number of bytes that run() allocates."""
     tracemalloc.start()
     run()
     most = tracemalloc.get_traced_memory()[1]
@@ -62,7 +61,7 @@ def main(args: Args) -> None:
         raise InputError("--files must be at least 1000")
     rows = random_rows(ROW, args.files)
     rng = np.random.default_rng(1)
-    # Each of so many values is shared by few documents, so that the bands together propose PAIRS for each.
+    # With this number of values per band, the bands together propose PAIRS comparisons per document.
     values = int(args.files * BANDS / (2 * PAIRS))
 
     def find_candidates() -> None:
@@ -79,7 +78,7 @@ def main(args: Args) -> None:
         build = Build(settings, LocalFolder(Path(folder)), "x", LocalExecutor(1))
         planning = TOKEN_ROW.itemsize + peak(lambda: build.plan(tokens, boundaries, P50k())) / args.files
         build.executor.shutdown()
-    # ROW and bands exist throughout; beside them COMPARISONS, or KEPT and TOKEN_ROW, or TOKEN_ROW and PLAN.
+    # Rows and bands are on disk throughout, together with the largest of the other tables.
     lasting = ROW.itemsize + 8 * BANDS
     disk = lasting + max(COMPARED.itemsize * 2 * PAIRS, ROW.itemsize + TOKEN_ROW.itemsize, 2 * TOKEN_ROW.itemsize)
     print(f"memory: {comparing:.0f} bytes for each document while copies are found, {planning:.0f} to plan the shards")

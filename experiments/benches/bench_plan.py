@@ -3,8 +3,8 @@
 Needs libtpu (make EXTRA=tpu install) and no TPU. Parts:
 - products: the speed of chains of bfloat16 matrix products, by the compiler's cycles
 - stream: the speed of a stream through HBM, by the compiler's cycles
-- memory: the estimate of codex_jax.planning.memory compared with the compiler's figure
-- compile: time and memory that compiling the 12b step takes
+- memory: the estimate of codex_jax.planning.memory, compared with the compiler's
+- compile: time and memory of compiling the 12b step
 - depth: compile time with 4 and with 40 layers
 - sizes: the plan of every experiment of experiments/codex.py for its own slice
 """
@@ -65,7 +65,7 @@ class Args:
 
 
 def compiled_seconds(topology: str, function: Any, *shapes: tuple[tuple[int, ...], str]) -> float:
-    """Seconds of function on one core, by the compiler's cycles. shapes: (shape, dtype) of its arguments."""
+    """Seconds that function takes on one core, by the compiler's cycles. shapes: (shape, dtype) of its arguments."""
     import jax
     from jax.sharding import SingleDeviceSharding
 
@@ -105,7 +105,7 @@ def stream() -> list[dict[str, Any]]:
 
 
 def memory() -> list[dict[str, Any]]:
-    """The estimate of memory compared with the compiler's figure."""
+    """The estimated memory compared with the compiler's."""
     from codex_jax.planning.training_plan import Job, plan_training
 
     rows = []
@@ -154,7 +154,7 @@ def plan_in_process(experiment: str, *flags: str) -> dict[str, Any]:
 
 
 def compile_12b() -> list[dict[str, Any]]:
-    """Time and memory of compiling 12b for two slices, with one microbatch of as many sequences as fit well."""
+    """Time and memory of compiling 12b for two slices, with one microbatch that nearly fills the memory."""
     rows = []
     for topology, flags in (
         ("v5e:16x16", ("--batch-size", "256")),
@@ -168,7 +168,7 @@ def compile_12b() -> list[dict[str, Any]]:
 
 
 def costs(label: str, result: dict[str, Any]) -> dict[str, Any]:
-    """One row: what planning took."""
+    """One table row: the time and memory of planning."""
     return {
         "": label,
         "compile s": round(result["compile_seconds"], 1),

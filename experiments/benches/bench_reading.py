@@ -1,9 +1,8 @@
 """Compares the speed of random reading (sequences per second) of codex_jax, grain and TensorFlow Datasets.
 
-python experiments/benches/bench_reading.py. Install the extra `interop` for grain and TensorFlow Datasets; missing
-readers are listed as not installed. All read the same tokens in the same shuffled order, in batches, to int32
-[batch, 2049]. codex_jax checks every CRC and computes its permutation while reading. The others get a permutation
-computed in advance, and uncompressed ArrayRecord files.
+Run python experiments/benches/bench_reading.py. The extra `interop` installs grain and TensorFlow Datasets. All read
+the same tokens in the same shuffled order, in batches, to int32 [batch, 2049]. codex_jax checks every CRC and computes
+its permutation while reading. The others get a permutation computed in advance, and uncompressed ArrayRecord files.
 """
 
 import statistics
@@ -35,8 +34,8 @@ SEED = 0
 ARRAY_RECORD_OPTIONS = "group_size:1,uncompressed"
 
 Reader = Callable[[int], np.ndarray]  # step -> int32 [batch, SEQ_LEN + 1]
-Source = Any  # of records, by source[index] or source.__getitems__(indices)
-ToTokens = Callable[[Any], bytes]  # from a source's record
+Source = Any  # source[index] is a record, source.__getitems__(indices) a list of records
+ToTokens = Callable[[Any], bytes]  # a source's record -> its tokens
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def _write_array_records(paths: list[Path], tokens: list[np.ndarray], payload: C
 
 
 def grain_source(folder: Path, tokens: list[np.ndarray]) -> tuple[Source, ToTokens]:
-    """grain's ArrayRecordDataSource over records that consist of the tokens alone."""
+    """grain's ArrayRecordDataSource over records that are only tokens."""
     from grain.sources import ArrayRecordDataSource
 
     paths = [folder / f"tokens.array_record-{n:05d}-of-{len(tokens):05d}" for n in range(len(tokens))]
@@ -144,7 +143,7 @@ def make_readers(root: Path, args: Args) -> dict[str, Reader | None]:
 
 
 def measure(readers: dict[str, Reader], args: Args) -> dict[str, float]:
-    """The median sequences per second of each reader. Measured in turns, so that other load affects all alike."""
+    """The median sequences per second of each reader. They take turns, so that other load affects all alike."""
     speeds: dict[str, list[float]] = {name: [] for name in readers}
     for repeat in range(args.repeats + 1):
         steps = range(repeat * args.batches, (repeat + 1) * args.batches)

@@ -1,8 +1,8 @@
 """python experiments/benches/bench_sampler.py: sampling speed, compared with transformers and with a limit.
 
 The model has random weights, and every sample has the same number of tokens. The time is that of the whole call, from
-the prompt to the text. The limit is the time of the decoding steps' matrix products with the weights, and nothing else.
-Each program runs in its own process, on the same cores or the same GPU (--device gpu). They are measured in turn.
+the prompt to the text. The limit is the time of the decoding steps' matrix products with the weights alone. Each
+program runs in its own process, on the same cores or the same GPU (--device gpu). They are measured in turn.
 transformers is included if it is installed, here or for the Python of --torch-python (pip install torch transformers).
 """
 
@@ -53,7 +53,7 @@ class Args:
 
 
 def work(settings: dict[str, Any]) -> None:
-    """The process of codex_jax: prints a line of facts; then, for each job that it reads, the seconds it took."""
+    """The process of codex_jax: prints a line of facts; then reads jobs and prints the seconds each takes."""
     import flax.linen as nn
     import jax
     import jax.numpy as jnp

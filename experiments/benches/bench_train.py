@@ -1,9 +1,8 @@
 """python experiments/benches/bench_train.py: training speed, compared with torch.compile of the same GPT.
 
 Each program runs in its own process, on the same cores or the same GPU (--device gpu). They are measured in turn.
-codex_jax runs the step of codex_jax.train with all layers unrolled. On a CPU its batch is split into microbatches that
-fit the processor's cache: one update from the same sum of gradients. PyTorch is included if it is installed, here or
-for the Python of --torch-python (pip install torch numpy).
+codex_jax runs the step of codex_jax.train with all layers unrolled. On a CPU it splits its batch into microbatches that
+fit the cache. PyTorch is included if it is installed, here or for --torch-python (pip install torch numpy).
 """
 
 import dataclasses
@@ -42,7 +41,7 @@ class Args:
     length: int = 256  # tokens per sequence
     vocab: int = 4096
     batch_size: int = 16  # sequences
-    accumulation: int = 8  # microbatches of codex_jax; on a CPU it is faster with some that fit the processor's cache
+    accumulation: int = 8  # microbatches of codex_jax; on a CPU it is faster if they fit the processor's cache
     torch_accumulation: int = 1  # microbatches of PyTorch
     steps: int = 3  # per measurement
     rounds: int = 7  # measurements of each program
@@ -54,7 +53,7 @@ class Args:
 
 
 def work(settings: dict[str, Any]) -> None:
-    """The process of codex_jax: prints a line of facts once compiled; then, for each line read, its times."""
+    """The process of codex_jax: prints a line of facts once compiled; then for each line read, the step times."""
     import jax
 
     from codex_jax.config import MeshConfig, ModelConfig, OptimizerConfig, TrainConfig
@@ -98,7 +97,7 @@ def show(facts: dict[str, dict[str, Any]], times: dict[str, list[dict[str, float
     """Prints tokens per second by the median and the fastest measurement, and the median ratio within a round.
 
     core-seconds are per step, from the measurement with the fewest. With --threads 1 other load on the machine hardly
-    changes them. More threads also spend time in busy waiting.
+    changes them; with more threads they include busy waiting.
     """
     tokens = args.steps * args.batch_size * args.length
     shape = f"{args.layers} layers, width {args.width}, {args.batch_size} sequences of {args.length} tokens"

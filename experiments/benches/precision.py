@@ -1,7 +1,7 @@
 """python experiments/benches/precision.py runs/demo: perplexity and pass@k with narrower weights.
 
-RUN is a folder written by `make demo`. Perplexity is per token, of the base model on its validation split. pass@k is of
-the supervised model, which is sampled and scored as in the demo.
+RUN is a folder written by `make demo`. Perplexity is that of the base model, per token of its validation split. pass@k
+is that of the supervised model, which is sampled and scored as in the demo.
 """
 
 import json
@@ -48,7 +48,7 @@ def nats_per_token(engine: Engine, path: Path) -> float:
     """The mean negative log probability of the validation split's tokens, without each record's first."""
     total = count = 0.0
     for batch in open_dataset(path).sequential("validation", BATCH):
-        tokens = np.asarray(batch["tokens"], np.int32)[:, :-1]  # records have one more than a sequence
+        tokens = np.asarray(batch["tokens"], np.int32)[:, :-1]  # a record has one token more than a sequence
         rows, length = tokens.shape
         padded = np.full((BATCH, -(-length // CHUNK) * CHUNK), engine.tokenizer.eot, np.int32)
         padded[:rows, :length] = tokens

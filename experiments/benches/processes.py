@@ -34,16 +34,13 @@ class Worker:
         return self._read()
 
     def close(self) -> None:
-        """Ends the process."""
+        """Kills the process."""
         self._process.kill()
         self._process.wait()
 
 
 def pin(device: Device, threads: int) -> dict[str, str]:
-    """The environment variables of the processes to measure; on a CPU it also pins them, and this process, to cores.
-
-    InputError where there are fewer cores than threads.
-    """
+    """The environment of the measured processes; on a CPU it also pins them to cores. InputError for too few cores."""
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < threads:
         raise InputError(f"--threads {threads}: this process has {len(cores)} cores")
@@ -59,12 +56,12 @@ def pin(device: Device, threads: int) -> dict[str, str]:
 
 
 def device_text(device: Device, threads: int) -> str:
-    """The device as the title of a table names it."""
+    """The device's name in the title of a table."""
     return f"{threads} cores" if device == "cpu" else "one GPU"
 
 
 def has_modules(python: str, *names: str) -> bool:
-    """Whether this Python can import all of these modules; InputError where there is no such program."""
+    """Whether this Python can import all of these modules; InputError if there is no such program."""
     probe = f"import importlib.util as i, sys; sys.exit(not all(map(i.find_spec, {names!r})))"
     try:
         return subprocess.run([python, "-c", probe], check=False).returncode == 0

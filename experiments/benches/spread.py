@@ -21,7 +21,7 @@ class Args:
 
 
 def read(folder: Path) -> dict[str, float]:
-    """The results of one demo by name; InputError where its results.json is missing or incomplete."""
+    """The results of one demo by name; InputError if its results.json is missing or incomplete."""
     try:
         result: dict[str, Any] = json.loads((folder / "results.json").read_text())
         supervised = result["supervised"]

@@ -1,6 +1,6 @@
 """The process of transformers in bench_sampler.py: generate on a GPT-2 with random weights.
 
-It needs only PyTorch and transformers, so that it can run in an environment of its own.
+It needs only PyTorch and transformers, so that it can run in a separate environment.
 """
 
 import json
@@ -14,7 +14,7 @@ END_OF_TEXT = 50_256
 
 
 def main(settings: dict) -> None:
-    """Prints a line of facts when ready; then, for each job that it reads, the seconds of n samples of a prompt."""
+    """Prints a line of facts when ready; then reads jobs and prints the seconds for n samples of a prompt."""
     torch.manual_seed(0)
     torch.set_num_threads(settings["threads"])
     config = transformers.GPT2Config(

@@ -1,6 +1,6 @@
 """The PyTorch process of bench_train.py: the same GPT, compiled by torch.compile.
 
-It needs PyTorch and NumPy only, so that it can run in its own environment. It computes the same as codex_jax:
+It needs only PyTorch and NumPy, so that it can run in a separate environment. It computes the same as codex_jax:
 pre-LayerNorm, tanh-approximated GELU, learned positions, tied embeddings, causal attention, clipping by global norm,
 and AdamW with weight decay on matrices only. Attention and AdamW are PyTorch's fused kernels.
 """
@@ -18,7 +18,7 @@ INIT_STD = 0.02
 
 
 class Block(nn.Module):
-    """One layer."""
+    """One transformer layer."""
 
     def __init__(self, width: int, heads: int, layers: int) -> None:
         """Initializes the weights as codex_jax does."""
@@ -64,7 +64,7 @@ class GPT(nn.Module):
 
 
 def main(settings: dict) -> None:
-    """settings: from bench_train.py. Prints a line of facts once compiled; then, for each line read, its times."""
+    """settings: from bench_train.py. Prints a line of facts once compiled; then for each line read, the step times."""
     torch.set_num_threads(settings["threads"])
     torch.manual_seed(0)
     device = {"cpu": "cpu", "gpu": "cuda"}[settings["device"]]
@@ -98,8 +98,7 @@ def main(settings: dict) -> None:
     for _ in sys.stdin:
         began = time.perf_counter(), time.process_time()
         for _ in range(settings["steps"]):
-            # Reading the loss waits for the device, so the time includes the update of the step before the first and
-            # not that of the last.
+            # Reading the loss waits for the device. The time includes the update before the first step, not the last.
             step()
         times = {"seconds": time.perf_counter() - began[0], "core_seconds": time.process_time() - began[1]}
         print(json.dumps(times), flush=True)

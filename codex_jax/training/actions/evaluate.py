@@ -37,7 +37,7 @@ class Evaluate:
         self._write(number, **self.values)
 
     def _measure(self, params: Any) -> dict[str, float]:
-        # The loss in nats per target and, where every token is a target, in bits per byte of text.
+        # The loss in nats per target and, if every token is a target, in bits per byte of text.
         config, name = self._config, self._config.data.validation_split
         split = self._data.manifest["splits"].get(name)
         if not split or not split["records"]:
@@ -52,6 +52,6 @@ class Evaluate:
                 total, weight, batches = total + float(loss), weight + float(count), batches + 1
         values = {"validation_loss": total / max(weight, 1.0)}
         if "loss_mask" not in batch:
-            evaluated = min(1.0, batches * config.batch_size / split["records"])  # part of the split
+            evaluated = min(1.0, batches * config.batch_size / split["records"])  # fraction of the split
             values["bits_per_byte"] = total / evaluated / split["bytes"] / math.log(2)
         return values

@@ -19,14 +19,14 @@ class Log:
     """
 
     def __init__(self, config: TrainConfig, tokens: int, write: WriteMetrics, report: Report) -> None:
-        """tokens: of one batch, over all hosts. The first interval of tokens_per_second begins now."""
+        """tokens: per batch, over all hosts. The first interval of tokens_per_second begins now."""
         self._config, self._tokens, self._write, self._report = config, tokens, write, report
         self._learning_rate = learning_rate(config.optimizer, config.steps)
         self._previous: Step | None = None
-        self._interval, self._began = 0, time.monotonic()  # steps since the last logged one, and when that was
+        self._interval, self._began = 0, time.monotonic()  # steps since the last logged step, and its time
 
     def __call__(self, step: Step) -> None:
-        """See loop.Action; InputError where the loss of a logged step is not finite."""
+        """See loop.Action; InputError if the loss of a logged step is not finite."""
         if self._previous:
             self._finish(self._previous)
         self._previous = step
