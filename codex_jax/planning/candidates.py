@@ -1,7 +1,4 @@
-"""Ways to train a run on a slice, with estimates of memory and speed.
-
-Nothing is compiled here. The estimated speed only serves to order candidates for compilation.
-"""
+"""Ways to train a run on a slice, with estimates of memory and of speed (only to rank them), without compilation."""
 
 import dataclasses
 import itertools
@@ -114,10 +111,7 @@ def memory_savers(config: TrainConfig, change_optimizer: bool) -> Iterator[Train
 
 
 def candidates(job: Job, topology: str, free: float = FREE, change_optimizer: bool = False) -> list[Candidate]:
-    """All candidates whose estimated memory fits the slice with a fraction of HBM free, sorted by estimated speed.
-
-    change_optimizer: whether the optimizer's settings may change too.
-    """
+    """Candidates estimated to fit with this fraction of HBM free, fastest first. change_optimizer: vary its settings."""
     tpu, config, found = parse_topology(topology), job.config, []
     limit = tpu.chip.hbm_bytes / tpu.chip.cores * (1 - free)
     gather_dtypes = dict.fromkeys((config.model.gather_dtype, config.model.compute_dtype))

@@ -20,10 +20,7 @@ def shown_mesh(mesh: dict[str, int]) -> str:
 
 
 def figures(plan: Any) -> Iterator[list[str]]:
-    """Yields [label, value] for every labelled field, also in nested dataclasses, and for every item of a dict field.
-
-    Zeros are left out.
-    """
+    """Yields [label, value] of nonzero labelled fields, also in nested dataclasses; a dict gives a row per item."""
     hints = typing.get_type_hints(type(plan), include_extras=True)
     for field in dataclasses.fields(plan):
         value = getattr(plan, field.name)

@@ -1,7 +1,4 @@
-"""Projected speed of the sampler's compiled programs; docs/planning.md explains the formulas.
-
-A step draws one token of every row.
-"""
+"""Projected speed of the sampler's programs. A step draws one token of every row. docs/planning.md has the formulas."""
 
 import math
 from dataclasses import dataclass

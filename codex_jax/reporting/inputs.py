@@ -10,10 +10,7 @@ from codex_jax.storage.jsonl import Json, read_objects
 
 
 def collect(inputs: tuple[str, ...], problems: Path | None, seconds: Path | None) -> Json:
-    """The content of results.json, from report's arguments: summaries by model, "bits_per_byte" and "seconds".
-
-    InputError for bad inputs.
-    """
+    """The content of results.json: summaries by model, "bits_per_byte" and "seconds". InputError for bad inputs."""
     results: Json = {}
     blocks = read_blocks(problems) if problems else None
     for text in inputs:

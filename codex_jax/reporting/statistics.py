@@ -1,7 +1,4 @@
-"""Summaries of results: pass@k, ways of choosing one sample, and rates by group.
-
-Every measure is a mean over problems, so its bootstrap interval resamples the problems.
-"""
+"""Summaries of results: means over problems, with bootstrap intervals that resample the problems."""
 
 import math
 from collections import defaultdict
@@ -140,10 +137,7 @@ def by_problem(rows: Rows) -> dict[str, Json]:
 
 
 def best(models: dict[str, Json], ks: Sequence[int]) -> dict[str, Json]:
-    """{"pass@k": {"value", "interval_95", "from"}}: the best summary for each k.
-
-    The paper samples at several temperatures and reports the best for each k (section 3.3).
-    """
+    """{"pass@k": {"value", "interval_95", "from"}}: the best summary for each k, as the paper reports (section 3.3)."""
     entries: dict[str, Json] = {}
     for key in (f"pass@{k}" for k in ks):
         values = {name: summary[key] for name, summary in models.items() if key in summary}

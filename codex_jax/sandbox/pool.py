@@ -72,10 +72,7 @@ class SandboxWorker:
             return None
 
     def run(self, check: Check) -> Result | None:
-        """Runs one check. Returns None if the worker died or hangs; the caller must then close it.
-
-        Raises ValueError if the check's policy differs from the worker's.
-        """
+        """Runs one check; None if the worker died or hangs and must be closed. ValueError if the policies differ."""
         if check.policy != self.policy:
             raise ValueError(f"the worker was started with {self.policy}, and the check has {check.policy}")
         wall_seconds = WALL * check.cpu_seconds

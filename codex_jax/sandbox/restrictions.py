@@ -66,10 +66,7 @@ class Restrictions:
             raise OSError("this kernel has no Landlock")
 
     def apply(self, cpu_seconds: float, scratch: str, calls: int, replies: int) -> None:
-        """Restricts this process permanently. After an OSError, no program may run in this process.
-
-        cpu_seconds: limit on CPU time. The kernel enforces it in whole seconds, rounded up.
-        """
+        """Restricts this process permanently; after an OSError, it must exit. cpu_seconds: limit, rounded up."""
         layer, user = self._config.layer, self._config.user
         os.setsid()
         os.umask(0o22)

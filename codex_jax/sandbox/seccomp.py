@@ -21,7 +21,7 @@ ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # (colu
 
 
 class SystemCall(NamedTuple):
-    """A line of syscalls.txt. numbers: on x86_64 and aarch64, None where the machine has no such call."""
+    """A line of syscalls.txt. numbers: on x86_64 and aarch64, None if the machine has no such call."""
 
     name: str
     numbers: tuple[int | None, ...]
