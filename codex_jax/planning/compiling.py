@@ -1,4 +1,4 @@
-"""Compiling a program for a TPU slice that this machine does not have, and what every plan reports about it."""
+"""Compiles a program for a TPU slice that this machine does not have, and defines the figures that every plan has."""
 
 import dataclasses
 import math
@@ -20,7 +20,7 @@ BYTE_UNITS = {"T": 1024**4, "G": 1024**3, "M": 1024**2, "K": 1024, "": 1}
 
 @dataclass(frozen=True)
 class Plan:
-    """What a program takes on a slice; bytes are per chip."""
+    """The memory and speed of a program on a slice; bytes are per chip."""
 
     fits: bool
     topology: str
@@ -30,31 +30,31 @@ class Plan:
     peak_bytes: Annotated[int, "peak", GIB]
     temporary_bytes: Annotated[int, "activations and other temporary arrays", GIB]
     compile_seconds: Annotated[float, "compiled in", SECONDS]
-    speed: Any  # a dataclass of projected times; None where the program does not compile within HBM
+    speed: Any  # a dataclass of projected times; None if HBM does not suffice
 
-    null_keys: ClassVar[tuple[str, ...]]  # of the JSON object, null where there is no speed
+    null_keys: ClassVar[tuple[str, ...]]  # keys of the JSON object that are null if there is no speed
 
     def to_json(self) -> dict[str, Any]:
-        """The object that plan --json prints: the fields, with those of `speed` among them."""
+        """The object that plan --json prints: the plan's fields and those of `speed`."""
         values = dataclasses.asdict(self)
         speed = values.pop("speed") or dict.fromkeys(self.null_keys)
         return values | speed
 
 
 def shard_bytes(tree: Any, memory: str = "device") -> int:
-    """Bytes that one device holds of a tree of ShapeDtypeStructs with NamedShardings, in HBM or in "pinned_host"."""
+    """Bytes per device of a tree of ShapeDtypeStructs with NamedShardings, in memory "device" or "pinned_host"."""
     leaves = [leaf for leaf in jax.tree.leaves(tree) if (leaf.sharding.memory_kind or "device") == memory]
     return sum(math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf in leaves)
 
 
 def exhausted_bytes(message: str) -> int | None:
-    """Bytes that the compiler needed, from its message when HBM does not suffice; None for any other message."""
+    """The bytes needed according to the compiler's out-of-memory message; None for any other message."""
     found = re.search(r"RESOURCE_EXHAUSTED.*?(?:Used |temporaries \()([\d.]+)([TGMK]?)(?: of|\))", message, re.DOTALL)
     return round(float(found[1]) * BYTE_UNITS[found[2]]) if found else None
 
 
 def write_hlo(path: str, text: str) -> None:
-    """Writes the file of --hlo; InputError where it cannot be written."""
+    """Writes the file given as --hlo; InputError if that fails."""
     try:
         write_text_atomic(Path(path), text)
     except OSError as error:
@@ -63,25 +63,25 @@ def write_hlo(path: str, text: str) -> None:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A compiled program; bytes are per device, and buffers that are donated and returned count once."""
+    """A compiled program; bytes are per device, and donated buffers count once."""
 
-    text: str  # HLO; "" where HBM does not suffice
+    text: str  # HLO; "" if HBM does not suffice
     arguments: int
     temporary: int
     peak: int
-    seconds: float  # taken by the compiler
+    seconds: float  # compilation time
 
 
 def compile_lowered(lowered: Any, hlo: str = "") -> Compiled:
-    """Compiles a lowered program; InputError where the compiler refuses it for any reason but memory.
+    """Compiles a lowered program; InputError if the compiler refuses it for any reason but memory.
 
-    hlo: a file to write the compiled program's text to. Where HBM does not suffice, it gets the program as it was
-    before compilation, and the compiler's message as comments.
+    hlo: file for the compiled program's text or, if HBM does not suffice, for the uncompiled program and the compiler's
+    message as comments.
     """
     began = time.monotonic()
     try:
         compiled = lowered.compile()
-    except Exception as error:  # JaxRuntimeError, or of a Pallas kernel an error of its own
+    except Exception as error:  # JaxRuntimeError, or another error for Pallas kernels
         needed = exhausted_bytes(str(error))
         if hlo:
             comment = "".join(f"// {line}\n" for line in str(error).splitlines())

@@ -1,4 +1,4 @@
-"""A plan of sampling: the sampler's real programs, compiled for a TPU slice that this machine does not have."""
+"""Plans sampling: compiles the sampler's real programs for a TPU slice that this machine does not have."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,26 +40,26 @@ from codex_jax.sampling.programs import (
 from codex_jax.sampling.sampler import for_decoding
 from codex_jax.sampling.scheduler import Layout, buckets, layout
 
-P50K_TOKENS = 50_281  # the rest of the model's vocabulary is padding
+P50K_TOKENS = 50_281  # p50k's tokens; the rest of the model's vocabulary is padding
 
 
 @dataclass(frozen=True)
 class DecodeSettings:
     """The samples that --decode plans for."""
 
-    batch: int = 100  # samples drawn at a time by each copy of the model
-    prompt: int = 285  # tokens of the longest prompt; 95% of HumanEval's are no longer
+    batch: int = 100  # samples that each copy of the model draws at a time
+    prompt: int = 285  # tokens of the longest prompt; 95% of HumanEval's prompts are no longer
     max_new_tokens: int = 300  # tokens per sample
-    dtype: Dtype | None = None  # of products, weights and cache; default: the run's compute dtype
+    dtype: Dtype | None = None  # dtype of matrix products, weights and cache; default: the run's compute dtype
     int8: bool = False  # keep the layers' weights in int8
 
     @property
     def params(self) -> SamplingParams:
-        """How tokens are drawn."""
+        """The sampling parameters."""
         return SamplingParams(max_new_tokens=self.max_new_tokens, stops=PAPER_STOPS)
 
     def check(self, context: int) -> None:
-        """InputError for settings that sample would refuse with a model of this context."""
+        """InputError for settings that `sample` would refuse for a model with this context length."""
         self.params.check()
         if self.batch < 1 or self.prompt < 1:
             raise InputError(f"--batch and --prompt must be at least 1, not {self.batch} and {self.prompt}")
@@ -67,7 +67,7 @@ class DecodeSettings:
             raise InputError(f"--prompt {self.prompt} leaves no room in the context of {context}")
 
     def layout(self, copies: int) -> Layout:
-        """The scheduler's layout for HumanEval on so many copies of the model."""
+        """The scheduler's layout for HumanEval on this number of copies of the model."""
         return layout([SampleRequest((), 0, range(SAMPLES))] * PROBLEMS, self.batch, copies)
 
 
@@ -83,7 +83,7 @@ class DecodeSpeed:
 
 @dataclass(frozen=True)
 class DecodePlan(Plan):
-    """What sampling takes on a slice; bytes are per chip. A place or a slot holds one token, padding included."""
+    """The memory and speed of sampling on a slice; bytes are per chip. A place or slot holds one token or padding."""
 
     dtype: str
     int8: bool
@@ -92,8 +92,8 @@ class DecodePlan(Plan):
     places: Annotated[int, "places per prompt", COUNT]
     slots: Annotated[int, "slots per sample", COUNT]
     weight_bytes: Annotated[int, "weights", GIB]
-    loading_bytes: Annotated[int, "while weights are loaded", GIB]  # they are converted one at a time
-    loads: bool  # whether loading_bytes fit
+    loading_bytes: Annotated[int, "while weights are loaded", GIB]  # weights are converted one at a time
+    loads: bool  # whether loading_bytes fit in HBM
     prefix_bytes: Annotated[int, "keys and values of prompts", GIB]
     suffix_bytes: Annotated[int, "keys and values of samples", GIB]
     bytes_a_sample: Annotated[int, "keys and values of one sample", MIB]
@@ -108,9 +108,9 @@ class DecodePlan(Plan):
 def lower_sampler(
     config: ModelConfig, settings: DecodeSettings, mesh: Mesh, shape: Layout, places: int, slots: int
 ) -> tuple[Any, Any, dict[str, int]]:
-    """Lowers the program that draws tokens and the one that prefills prompts; the dict has the bytes kept per device.
+    """Lowers the sampler; returns (the program that draws tokens, the program that prefills, bytes kept per device).
 
-    InputError where sizes do not divide over the mesh.
+    InputError if sizes do not divide over the mesh.
     """
     check_mesh(config, mesh)
     params, copies = settings.params, copies_of(mesh)
@@ -129,7 +129,7 @@ def lower_sampler(
         advance = programs.advance.lower(params.program_key, scalars, stops, weights, state, integers(), integers())
         place = programs.place.lower(weights, state, integers(copies), integers(copies, places), integers(copies))
 
-    loaded = param_shapes(config, mesh)  # as they are read; each is then converted while the others wait
+    loaded = param_shapes(config, mesh)  # before conversion, one weight at a time
     return (
         advance,
         place,
@@ -152,8 +152,7 @@ def plan_decoding(
 ) -> DecodePlan:
     """Compiles the sampler's two programs for a slice and projects their speed.
 
-    hlo: a file for the text of the program that draws tokens; that of the prefill goes to HLO.prefill. say: called to
-    report progress.
+    hlo: file for the text of the program that draws tokens; the prefill's goes to HLO.prefill. say: reports progress.
     """
     settings.check(model.context)
     config, tpu = for_decoding(model, settings.dtype), parse_topology(topology)
@@ -170,7 +169,7 @@ def plan_decoding(
     weights, prefix, suffix = kept["weight_bytes"], kept["prefix_bytes"], kept["suffix_bytes"]
     held = weights + prefix + suffix
     peak = max(advance.peak, place.peak)
-    # All of the peak but weights and prompts counts as proportional to the rows.
+    # The peak without weights and prompts is assumed to be proportional to the number of rows.
     growing = max(suffix, advance.peak - weights - prefix)
     loads = kept["loading_bytes"] * cores <= chip.hbm_bytes
     speed = None

@@ -1,8 +1,8 @@
-"""Costs of a compiled program, read from its HLO text.
+"""Reads the costs of a compiled program from its HLO text.
 
 Cycles are the compiler's own estimates, which it writes next to fusions and copies. Custom calls (Pallas kernels) have
-no estimate; their names are returned instead. A loop body counts as often as it runs; of a conditional's branches, the
-first one counts.
+no estimate, so their names are returned. A loop body counts once per iteration; of a conditional, the first branch
+counts.
 """
 
 import math
@@ -42,24 +42,24 @@ class Instruction:
 class Collective:
     """One collective operation, as one device sees it."""
 
-    kind: str  # of COLLECTIVES
-    bytes: float  # sent by a device each time it runs
+    kind: str  # one of COLLECTIVES
+    bytes: float  # bytes that a device sends in each execution
     group: tuple[int, ...]  # the partitions that take part
     blocking: bool  # whether nothing is computed while it runs
-    times: int  # how often it runs in one run of the program
-    name: str = ""  # op_name of its instruction: the path of the JAX operation that it was compiled from
+    times: int  # executions in one run of the program
+    name: str = ""  # op_name: the path of the JAX operation that it was compiled from
 
 
 @dataclass
 class Costs:
-    """What one run of a program costs one device."""
+    """The costs of one run of a program on one device."""
 
     cycles: float = 0.0
     collectives: list[Collective] = field(default_factory=list)
-    custom_calls: Counter[str] = field(default_factory=Counter)  # op_name of a Pallas kernel: how often it runs
+    custom_calls: Counter[str] = field(default_factory=Counter)  # executions of each Pallas kernel by op_name
 
     def collective_bytes(self) -> dict[str, int]:
-        """Bytes that a device sends, by kind of collective."""
+        """Bytes that a device sends, by kind of collective. Every kind has an entry."""
         total = dict.fromkeys(COLLECTIVES, 0.0)
         for one in self.collectives:
             total[one.kind] += one.bytes * one.times
@@ -67,7 +67,7 @@ class Costs:
 
 
 def read_computations(text: str) -> tuple[str, dict[str, list[Instruction]]]:
-    """(the name of the entry computation, the instructions of every computation by its name)."""
+    """Returns (the entry computation's name, the instructions of each computation by name)."""
     entry = ""
     computations: dict[str, list[Instruction]] = {}
     body: list[Instruction] = []
@@ -77,14 +77,14 @@ def read_computations(text: str) -> tuple[str, dict[str, list[Instruction]]]:
             entry = header["name"] if header["entry"] else entry
         elif found := _INSTRUCTION.match(line):
             rest = found["rest"]
-            # The parentheses of a tuple's shape follow no name, so the first name before one is the opcode.
+            # No name precedes the parenthesis of a tuple's shape, so the first name before a parenthesis is the opcode.
             if opcode := _OPCODE.search(rest):
                 body.append(Instruction(found["name"], opcode["opcode"], rest[: opcode.start("opcode")], rest))
     return entry, computations
 
 
 def shape_bytes(shape: str) -> list[int]:
-    """Bytes of each array in the text of a shape, such as (bf16[8,512]{1,0}, u32[])."""
+    """Bytes of each array in a shape's text, such as (bf16[8,512]{1,0}, u32[])."""
     sizes = []
     for dtype, dims in _SHAPE.findall(shape):
         bits = 8 if dtype == "pred" else int(re.findall(r"\d+", dtype)[0])
@@ -93,7 +93,7 @@ def shape_bytes(shape: str) -> list[int]:
 
 
 def read_group(text: str, partitions: int) -> tuple[int, ...]:
-    """The partitions of a collective's first group, in any of the notations of HLO; all where none is given."""
+    """The partitions of a collective's first group, in any of HLO's notations; all partitions if none is given."""
     if found := re.search(r"(?:replica_groups|source_target_pairs)=\{\{([\d,]+)\}", text):
         return tuple(_integers(found[1]))
     if found := re.search(r"replica_groups=\[\d+,(\d+)\]<=\[([\d,]+)\](?:T\(([\d,]+)\))?", text):
@@ -114,17 +114,17 @@ def _integers(text: str) -> list[int]:
 
 
 def _transposed(ids: np.ndarray | None, dims: str, order: str | None) -> np.ndarray:
-    # HLO's [dims]T(order): numbers (0, 1, 2, ... without ids) laid out as dims, with the axes in another order.
+    # HLO's [dims]T(order): ids (0, 1, 2, ... if None) reshaped to dims and then transposed to order.
     sizes = _integers(dims)
     ids = np.arange(math.prod(sizes)) if ids is None else ids
     return ids.reshape(sizes).transpose(_integers(order) if order else None).ravel()
 
 
 def sent_bytes(kind: str, result: Sequence[float], devices: int, with_operand: bool) -> float:
-    """Bytes that a device sends in a ring over so many devices.
+    """Bytes that each device sends in a collective over a ring of devices.
 
-    result: bytes of each array of the result; with_operand: whether the operand is among them, as in the result of the
-    start of an asynchronous collective.
+    result: bytes of each array of the result; with_operand: whether the operand is among them, as it is when an
+    asynchronous collective starts.
     """
     n, size = devices, float(sum(result))
     if with_operand:
@@ -148,9 +148,9 @@ def read_costs(
 ) -> Costs:
     """The costs of one run of a compiled program.
 
-    copy_cycles(bytes): the most cycles that a copy of so many bytes can take; the compiler's estimates of copies that
-    change the layout are up to 25 times too high. trip_count(op_name): how often a loop runs whose count depends on its
-    inputs; None for the constant in its condition.
+    copy_cycles(bytes): upper limit on the cycles of a copy, because the compiler's estimates of copies that change the
+    layout are up to 25 times too high. trip_count(op_name): iterations of a loop whose count is not known to the
+    compiler; None uses the constant in the loop's condition.
     """
     entry, computations = read_computations(text)
     partitions = int(_first(_PARTITIONS, text) or 1)
@@ -174,16 +174,16 @@ def read_costs(
             costs.collectives.append(Collective(kind, sent, group, blocking, times, _first(_OP_NAME, one.text)))
 
     def walk(name: str, times: int, fusion_channels: set[str] | None = None) -> None:
-        # fusion_channels: inside a fusion, the channels of the asynchronous collectives that were counted already.
+        # fusion_channels: inside a fusion, the channels of asynchronous collectives that are already counted.
         channels: set[str] = set() if fusion_channels is None else fusion_channels
         for one in computations.get(name, ()):
             called, kind = dict(_CALLED.findall(one.text)), one.opcode.removesuffix("-start")
             if kind in COLLECTIVES:
                 blocking = kind == one.opcode and (fusion_channels is None or "async_collective" not in one.text)
-                # Every fusion during which an asynchronous collective runs repeats it, with the same channel.
+                # An asynchronous collective appears, with the same channel, in every fusion that runs during it.
                 channel = "" if blocking else _first(_CHANNEL, one.text)
                 if channel not in channels:
-                    # A fusion of an all-reduce and the slice of it that a device keeps is a reduce-scatter.
+                    # A fusion of an all-reduce with the slice that a device keeps is a reduce-scatter.
                     add_collective(one, "reduce-scatter" if "all-reduce-scatter" in name else kind, times, blocking)
                 channels |= {channel} - {""}
             elif one.opcode in ("fusion", "async-start") and "calls" in called:
@@ -208,6 +208,5 @@ def read_costs(
 
 
 def _first(pattern: re.Pattern[str], text: str) -> str:
-    # The first group of the first match; "" without a match.
     found = pattern.search(text)
     return found[1] if found else ""

@@ -1,8 +1,8 @@
-"""An estimate of the bytes that a training step takes on one device, without compiling it.
+"""Estimates the memory of a training step on one device without compiling it.
 
-Kept throughout: parameters and both moments. During the step: gradients; what the remat policy saves of every layer;
-the activations of the layer being computed, its gathered weights and their gradients; the logits of one loss chunk and
-their gradients. docs/planning.md says how far the estimate is from the compiler's figure.
+It counts parameters, both moments, gradients, the activations that the remat policy saves, and the larger of one
+layer's computation (activations, gathered weights and their gradients) and one loss chunk's logits with their gradient.
+docs/planning.md compares the estimate with the compiler's figure.
 """
 
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ from codex_jax.model.remat import REMAT, Widths
 BYTES = {"float32": 4, "bfloat16": 2}  # per number
 
 WORKING = Widths(8, 16, 14)  # activations of the layer whose gradients are being computed
-LANES = 128  # a TPU pads the last axis of an array to a multiple of it; an array of narrow heads exists in two layouts
-SCORE_BYTES = 12  # per score of attention without a fused kernel: float32, its gradient and its mask
-GATHERED_LAYERS = 3  # layers whose weights are whole at once: they are prefetched, and some are freed late
+LANES = 128  # a TPU pads an array's last axis to a multiple of this; arrays of narrower heads exist in two layouts
+SCORE_BYTES = 12  # per attention score without a fused kernel: float32 score, gradient and mask
+GATHERED_LAYERS = 3  # layers whose gathered weights exist at once: some are prefetched, and some are freed late
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Memory:
     """Bytes on one device."""
 
     parameters: int
-    moments: int  # 0 where they are in the host's memory
+    moments: int  # 0 if they are in host memory
     gradients: int
     saved: int  # activations kept from the forward to the backward pass
     table: int  # the gathered embedding, and its gradient in float32
-    working: int  # the larger of one layer's computation and the logits'
+    working: int  # the larger of one layer's computation and the logits with their gradient
 
     @property
     def total(self) -> int:
@@ -40,9 +40,9 @@ class Memory:
 def estimate(
     config: TrainConfig, mesh: Mapping[str, int], length: int, fused: bool = True, padded: bool = True
 ) -> Memory:
-    """The bytes of one step.
+    """Estimates the memory of one step.
 
-    mesh: devices along each axis; length: tokens per sequence; fused: whether attention runs in a kernel that keeps no
+    mesh: devices along each axis; length: tokens per sequence; fused: whether attention runs in a kernel that stores no
     scores; padded: whether arrays are padded to LANES, as on a TPU.
     """
     model, optimizer = config.model, config.optimizer
@@ -63,7 +63,7 @@ def estimate(
 
     scores = 0.0 if fused else SCORE_BYTES * tokens * length * model.heads / split
     saved = model.layers * (activations(REMAT[model.remat].widths) + (scores if model.remat == "none" else 0))
-    # Weights are gathered in gather_dtype, and converted where compute_dtype is another; gradients are in gather_dtype.
+    # Weights are gathered in gather_dtype and converted if compute_dtype differs; gradients are in gather_dtype.
     weight_bytes = gradient_bytes + (compute_bytes if model.gather_dtype != model.compute_dtype else 0)
     layer = layer_matrix_parameters(model) / split
     if shards > split:
@@ -71,7 +71,7 @@ def estimate(
     else:
         weights = (compute_bytes + gradient_bytes) * layer
     table = model.vocab_size * model.width / split * (weight_bytes + 4)
-    # The logits in float32, and their gradient in the compute dtype.
+    # The logits are float32, and their gradient has the compute dtype.
     logits = tokens / config.loss_chunks * model.vocab_size / split * (4 + compute_bytes)
     return Memory(
         parameters=round(params),

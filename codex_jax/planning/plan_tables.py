@@ -1,4 +1,4 @@
-"""Plans as tables."""
+"""Prints plans as tables."""
 
 import dataclasses
 import typing
@@ -15,14 +15,14 @@ from codex_jax.planning.units import FRACTION, GIB, SECONDS
 
 
 def shown_mesh(mesh: dict[str, int]) -> str:
-    """The axes of more than one device."""
+    """The mesh axes with more than one device, as text."""
     return " x ".join(f"{axis} {size}" for axis, size in mesh.items() if size > 1) or "1 device"
 
 
 def figures(plan: Any) -> Iterator[list[str]]:
-    """[label, value] of every field that has a label, in nested dataclasses too; zeros are left out.
+    """Yields [label, value] for every labelled field, also in nested dataclasses, and for every item of a dict field.
 
-    A dict is a row for each of its items.
+    Zeros are left out.
     """
     hints = typing.get_type_hints(type(plan), include_extras=True)
     for field in dataclasses.fields(plan):
@@ -36,7 +36,7 @@ def figures(plan: Any) -> Iterator[list[str]]:
 
 
 def show(plan: Plan, settings: str) -> None:
-    """Prints a plan. settings: what it was planned with, for the title."""
+    """Prints a plan. settings: text for the title, such as the remat policy."""
     verdict = f"fits, with {1 - plan.peak_bytes / plan.hbm_bytes:.0%} of HBM free" if plan.fits else "does not fit"
     print(f"{plan.topology}: {plan.chips} chips, mesh {shown_mesh(plan.mesh)}, {settings}: {verdict}")
     terminal.show("", [["per chip", ""], *figures(plan)])
@@ -45,7 +45,7 @@ def show(plan: Plan, settings: str) -> None:
 
 
 def show_suggestions(found: list[Candidate], arguments: str) -> None:
-    """Prints the smallest slices that fit, and the commands that compile for them. arguments: of the run."""
+    """Prints the smallest slices that fit, and commands that compile for them. arguments: from run_arguments."""
     rows = [["slice", "chips", "mesh", "remat", "microbatches", "estimated", "HBM"]]
     for one in found:
         tpu, config = parse_topology(one.topology), one.config

@@ -14,23 +14,23 @@ from codex_jax.planning.chips import Chip, Slice
 from codex_jax.planning.hlo import Collective, Costs
 from codex_jax.planning.units import COUNT, FRACTION, MIB, SECONDS
 
-# Fraction of the peak that attention kernels reach, counting the causal half only, where heads are as wide as a matrix
-# unit: assumed, and a published figure of an older kernel. docs/planning.md has the arguments for both.
+# Fraction of the peak that attention kernels reach on the causal half if heads are as wide as a matrix unit: assumed,
+# and published for an older kernel. docs/planning.md explains both.
 KERNEL_EFFICIENCY, SLOW_KERNEL_EFFICIENCY = 0.5, 0.2
-# Attention's matrix products in each kernel; dq and dkv each compute the scores again.
+# Matrix products in each attention kernel; dq and dkv each recompute the scores.
 KERNEL_PRODUCTS = {SPLASH_DKV: 4, SPLASH_DQ: 3, SPLASH_FORWARD: 2}
-FUSED_BACKWARD_PRODUCTS = 5  # of dkv, where it computes dq too
+FUSED_BACKWARD_PRODUCTS = 5  # matrix products of dkv if it also computes dq
 PCIE_BANDWIDTH = 15e9  # bytes/s per chip in each direction, from "How to scale your model"
 PLANNED_TOKENS = 100e9  # the paper's training tokens
 
 
 @dataclass(frozen=True)
 class StepProjection:
-    """Projected times of one training step; bytes and cycles are per chip, tokens per second of all chips."""
+    """Projected times of one training step; bytes and cycles are per chip, tokens per second for all chips."""
 
     collective_bytes: Annotated[dict[str, int], "sent by", MIB]
     cycles: Annotated[int, "estimated cycles", COUNT]
-    kernels: dict[str, int]  # op_name of a kernel: how often it runs
+    kernels: dict[str, int]  # executions of each kernel by op_name
     compute_seconds: Annotated[float, "compute", SECONDS]
     kernel_seconds: Annotated[float, "of which attention kernels", SECONDS]
     waiting_seconds: Annotated[float, "communication that blocks compute", SECONDS]
@@ -46,27 +46,27 @@ class StepProjection:
 def flops_per_token(model: ModelConfig, length: int) -> float:
     """Model FLOPs of one training token in sequences of `length`.
 
-    6 for each weight of a matrix product (2 forward, 4 backward), and attention's products over the causal half of the
-    sequence. What the backward pass computes again is not counted.
+    Counts 6 for each weight of a matrix product (2 forward, 4 backward), and attention's products over the causal half
+    of the sequence. Recomputation in the backward pass is not counted.
     """
     products = model.layers * layer_matrix_parameters(model) + model.vocab_size * model.width
     return 6.0 * products + 6.0 * model.layers * length * model.width
 
 
 def model_flops(config: TrainConfig, length: int, chips: int) -> float:
-    """Model FLOPs of one step on one chip."""
+    """Model FLOPs of one step per chip."""
     return flops_per_token(config.model, length) * (config.batch_size * length) / chips
 
 
 def kernel_efficiency(model: ModelConfig, chip: Chip) -> float:
-    """Fraction of the peak that attention kernels reach: heads narrower than the matrix unit leave part of it idle."""
+    """Fraction of the peak that attention kernels reach. Heads narrower than the matrix unit leave part of it idle."""
     return KERNEL_EFFICIENCY * min(1.0, head_dim(model) / chip.matrix_unit)
 
 
 def kernel_seconds(kernels: dict[str, int], config: TrainConfig, length: int, tpu: Slice) -> float:
-    """Seconds of the attention kernels in one step. kernels: op_name: how often each runs."""
+    """Seconds of the attention kernels in one step. kernels: executions of each by op_name."""
     model = config.model
-    # FLOPs of one product: 2 for each of the length^2 / 2 scores of the causal half and each channel.
+    # FLOPs of one product: 2 per channel for each of the length^2 / 2 scores of the causal half.
     product = config.batch_size / config.accumulation / tpu.chips * length**2 * model.width
     fused = not any(SPLASH_DQ in name for name in kernels)
     products = KERNEL_PRODUCTS | ({SPLASH_DKV: FUSED_BACKWARD_PRODUCTS} if fused else {})
@@ -75,7 +75,7 @@ def kernel_seconds(kernels: dict[str, int], config: TrainConfig, length: int, tp
 
 
 def communication_seconds(collectives: Sequence[Collective], tpu: Slice, mesh: Mesh) -> tuple[float, float]:
-    """(seconds of the blocking collectives, seconds of the asynchronous ones), each run one after the other."""
+    """Returns (seconds of blocking collectives, seconds of asynchronous ones); each kind runs one after the other."""
     coordinates = np.array([device.coords[: len(tpu.shape)] for device in mesh.devices.flat])
     groups = {one.group for one in collectives}
     spans = {group: [len(set(positions)) for positions in coordinates[list(group)].T] for group in groups}
@@ -90,9 +90,9 @@ def communication_seconds(collectives: Sequence[Collective], tpu: Slice, mesh: M
 def project_training(
     costs: Costs, config: TrainConfig, length: int, tpu: Slice, mesh: Mesh, host_bytes: int
 ) -> StepProjection:
-    """From the costs of a compiled step to its speed. host_bytes: of moments in the host's memory, per chip.
+    """Projects a compiled step's speed from its costs. host_bytes: bytes of moments in host memory, per chip.
 
-    Asynchronous collectives overlap with compute; blocking ones, and moments on their way over PCIe, do not:
+    Asynchronous collectives overlap with compute; blocking ones and transfers of moments over PCIe do not:
     step = max(compute, asynchronous) + blocking + host.
     """
     chip = tpu.chip

@@ -1,4 +1,4 @@
-"""The search for the best mesh, remat policy and other settings on a slice: many are guessed, the best are compiled."""
+"""Searches for the best settings on a slice: estimates many candidates and compiles the most promising ones."""
 
 import concurrent.futures
 import math
@@ -13,22 +13,21 @@ from codex_jax.planning.changes import flags
 from codex_jax.planning.chips import parse_topology
 from codex_jax.planning.training_plan import Job, TrainingPlan, plan_training
 
-# Fraction of HBM by which a candidate may exceed the limit and still be compiled: estimates are mostly too high.
-SLACK = 0.08
+SLACK = 0.08  # fraction of HBM by which estimates, which are mostly too high, may exceed the limit
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """How --search looks for the best plan."""
+    """The settings of --search."""
 
     compile: int = 6  # number of candidates to compile
     free: float = FREE  # fraction of HBM to leave free
     change_optimizer: bool = False  # also try a bfloat16 first moment, and moments in the host's memory
 
     def check(self) -> None:
-        """InputError for settings that nothing can be searched with."""
+        """InputError for invalid settings."""
         if self.compile < 1 or not 0 <= self.free < 1:
             raise InputError("--compile must be at least 1, and --free from 0 to below 1")
 
@@ -38,16 +37,16 @@ class Tried:
     """A candidate that was compiled."""
 
     candidate: Candidate
-    plan: TrainingPlan | None  # None where the compiler failed
+    plan: TrainingPlan | None  # None if the compiler failed
     error: str = ""
 
     @property
     def fits(self) -> bool:
-        """Whether it fits the slice."""
+        """Whether the candidate fits the slice."""
         return self.plan is not None and self.plan.fits
 
     def to_json(self) -> dict[str, Any]:
-        """One of the plans that plan --search --json prints."""
+        """The entry that plan --search --json prints."""
         candidate = self.candidate
         failed = {"fits": False, "step_seconds": None, "error": self.error}
         return {
@@ -59,7 +58,7 @@ class Tried:
 
 
 def in_background(function: Callable[..., Result], *args: Any) -> Result:
-    """function(*args), run in another thread: Ctrl-C ends the wait at once, while the compiler would not notice it."""
+    """Returns function(*args), run in another thread, so that Ctrl-C need not wait for the compiler."""
     future: concurrent.futures.Future[Result] = concurrent.futures.Future()
 
     def work() -> None:
@@ -75,7 +74,7 @@ def in_background(function: Callable[..., Result], *args: Any) -> Result:
 
 
 def rank(tried: list[Tried], free: float) -> list[Tried]:
-    """The fastest first: of those that leave this fraction of HBM free, then of the others that fit, then the rest."""
+    """Sorts by speed: first those that leave this fraction of HBM free, then others that fit, then the rest."""
 
     def key(one: Tried) -> tuple[bool, bool, float]:
         plan = one.plan
@@ -90,9 +89,9 @@ def rank(tried: list[Tried], free: float) -> list[Tried]:
 def search(
     job: Job, topology: str, settings: SearchSettings, report: Callable[[int, str], None]
 ) -> tuple[list[Tried], bool]:
-    """(the compiled candidates, ranked; whether Ctrl-C ended the search); InputError where nothing fits.
+    """Returns (the ranked compiled candidates, whether Ctrl-C ended the search); InputError if nothing fits.
 
-    report(n, note): called with the number of plans that were compiled since the last call.
+    report(n, note): called with the number of plans compiled since the last call.
     """
     fitting = candidates(job, topology, settings.free - SLACK, settings.change_optimizer)
     found = distinct(fitting, settings.compile)
@@ -110,7 +109,7 @@ def search(
                 plan = in_background(plan_training, Job(one.config, job.length, job.masked), topology)
                 tried.append(Tried(one, plan))
                 note = f"MFU {plan.speed.mfu:.3f}" if plan.speed else "does not fit"
-            except Exception as error:  # any failure of the compiler concerns this candidate only
+            except Exception as error:  # a compiler failure affects only this candidate
                 note = " ".join(str(error).split())[:200]
                 tried.append(Tried(one, None, note))
             report(1, f"{' '.join(flags(one.settings))}: {note}")

@@ -1,6 +1,6 @@
-"""Projected speed of the sampler's compiled programs. A step draws one token of every row.
+"""Projected speed of the sampler's compiled programs; docs/planning.md explains the formulas.
 
-docs/planning.md has the formulas in words, and what they leave out.
+A step draws one token of every row.
 """
 
 import math
@@ -20,43 +20,43 @@ from codex_jax.sampling.programs import copies_of
 from codex_jax.sampling.rows import advance
 from codex_jax.sampling.scheduler import STEPS
 
-# HumanEval's problems, the paper's samples per problem, and a guess of the tokens per sample.
+# HumanEval's problems, the paper's samples per problem, and an assumed number of tokens per sample.
 PROBLEMS, SAMPLES, TOKENS = 164, 200, 150
 NUCLEUS_PASSES = 11  # iterations of the nucleus search: 6 to 14 at top-p 0.95, for normal and Zipf-like logits
-USABLE_HBM = 0.97  # fraction that the compiler hands out: 15.75 of a v5e's 16 GiB, 31.25 of a v4's 32
+USABLE_HBM = 0.97  # fraction that the compiler can allocate: 15.75 of a v5e's 16 GiB, 31.25 of a v4's 32
 
 STEP_LOOP = f"jit({advance.__name__})/while"  # op_name of the loop over tokens
 
 
 def trip_count(op_name: str) -> int | None:
-    """How often a loop of `advance` runs: STEPS tokens, NUCLEUS_PASSES for a nucleus; None for any other loop."""
+    """Iterations of a loop in `advance`: STEPS over tokens, NUCLEUS_PASSES in the nucleus search, None for others."""
     if op_name.endswith(f"{CUTOFF_SCOPE}/while"):
         return NUCLEUS_PASSES
     return STEPS if op_name == STEP_LOOP else None
 
 
 def step_flops(config: ModelConfig, batch: int, positions: int) -> float:
-    """FLOPs of one token of `batch` rows on all chips. positions: keys that each row attends to."""
+    """FLOPs on all chips for one token of each of `batch` rows. positions: keys that each row attends to."""
     weights = config.layers * layer_matrix_parameters(config) + config.vocab_size * config.width
     return 2.0 * batch * (weights + 2 * config.layers * config.width * positions)
 
 
 def prefill_flops(config: ModelConfig, prompts: int, positions: int) -> float:
-    """FLOPs of the prefill of so many prompts on all chips: the causal half of attention, and no logits."""
+    """FLOPs on all chips to prefill prompts, with the causal half of attention and without logits."""
     return 2.0 * prompts * positions * config.layers * (layer_matrix_parameters(config) + config.width * positions)
 
 
 def largest_batch(hbm: int, peak: int, rows: int, growing: int) -> int:
-    """Rows of one copy of the model that fit a device.
+    """The number of rows of one copy of the model that fit a device.
 
-    hbm: bytes of the device; peak: bytes that it takes with `rows` rows, of which `growing` are proportional to them.
+    hbm: the device's bytes; peak: bytes used with `rows` rows, of which `growing` bytes are proportional to the rows.
     """
     return max(0, math.floor(rows + (hbm * USABLE_HBM - peak) * rows / growing))
 
 
 @dataclass(frozen=True)
 class TokenStep:
-    """One token of every row; bytes, FLOPs and cycles are per chip, tokens per second of all chips."""
+    """Costs of one token of every row; bytes, FLOPs and cycles are per chip, tokens per second for all chips."""
 
     read_bytes: Annotated[int, "bytes read per step", GIB]
     flops: Annotated[float, "FLOPs per step", FLOPS]
@@ -73,10 +73,10 @@ class TokenStep:
 
 
 def program_seconds(costs: Costs, tpu: Slice, mesh: Mesh, read_bytes: float, flops: float) -> dict[str, float]:
-    """The time of a program that reads so many bytes and does so many FLOPs on each device, by each measure.
+    """The times of a program by cause, and in total as "seconds". read_bytes, flops: per device.
 
     The compiler prefetches weights during compute and counts no cycles for it, so "seconds" is the longest of reading,
-    FLOPs, cycles and asynchronous communication, and then the communication that blocks compute.
+    FLOPs, cycles and asynchronous communication, plus communication that blocks compute.
     """
     chip = tpu.chip
     blocking, asynchronous = communication_seconds(costs.collectives, tpu, mesh)
@@ -92,9 +92,9 @@ def program_seconds(costs: Costs, tpu: Slice, mesh: Mesh, read_bytes: float, flo
 def project_step(
     costs: Costs, config: ModelConfig, tpu: Slice, mesh: Mesh, batch: int, positions: int, read_bytes: int
 ) -> TokenStep:
-    """One token of every row, from the costs of `advance`, which draws STEPS tokens.
+    """Projects one token of every row from the costs of `advance`, which draws STEPS tokens.
 
-    batch: rows on all chips; positions: keys that each row attends to; read_bytes: read by a device for each token.
+    batch: rows on all chips; positions: keys that each row attends to; read_bytes: bytes that a device reads per token.
     """
     flops = step_flops(config, batch, positions) / mesh.devices.size
     whole = program_seconds(costs, tpu, mesh, read_bytes * STEPS, flops * STEPS)
@@ -114,7 +114,7 @@ def project_step(
 def project_prefill(
     costs: Costs, config: ModelConfig, tpu: Slice, mesh: Mesh, positions: int, weight_bytes: int
 ) -> float:
-    """Seconds in which every copy of the model prefills one prompt. positions: of the prompt, padding included."""
+    """Seconds in which every copy of the model prefills one prompt. positions: the prompt's length with padding."""
     chip = tpu.chip
     flops = prefill_flops(config, copies_of(mesh), positions) / mesh.devices.size
     kernel_flops = sum(costs.custom_calls.values()) * 2 * positions**2 * config.width / mesh.shape["model"]
@@ -123,5 +123,5 @@ def project_prefill(
 
 
 def human_eval_seconds(tokens_per_second: float, prefill_seconds: float, copies: int) -> float:
-    """Seconds of SAMPLES samples of each HumanEval problem, with every row busy all the time."""
+    """Seconds to draw SAMPLES samples of each HumanEval problem if every row is always busy."""
     return PROBLEMS * SAMPLES * TOKENS / tokens_per_second + math.ceil(PROBLEMS / copies) * prefill_seconds

@@ -1,4 +1,4 @@
-"""A plan of training: the real training step of a run, compiled for a TPU slice that this machine does not have."""
+"""Plans training: compiles a run's real training step for a TPU slice that this machine does not have."""
 
 import dataclasses
 from collections.abc import Callable
@@ -24,7 +24,7 @@ P50K_VOCAB = 50_304  # 50,281 rounded up to a multiple of 128
 
 @dataclass(frozen=True)
 class TrainingPlan(Plan):
-    """What a training step takes on a slice; bytes and FLOPs are per chip."""
+    """The memory and speed of a training step on a slice; bytes and FLOPs are per chip."""
 
     remat: str
     tokens_per_step: Annotated[int, "tokens per step, all chips", COUNT]
@@ -39,17 +39,17 @@ class TrainingPlan(Plan):
 
 @dataclass(frozen=True)
 class Job:
-    """A run, and what its data decides."""
+    """A run, with the properties that its data determines."""
 
-    config: TrainConfig  # with the vocabulary's size
+    config: TrainConfig  # with the vocabulary's size filled in
     length: int  # tokens per sequence
     masked: bool = False  # whether records have a loss_mask
 
 
 def job_of(config: TrainConfig) -> Job:
-    """The job of a run, from its data; without data, sequences fill the context and the vocabulary is p50k's.
+    """Reads a run's job from its data; without data, sequences fill the context and the vocabulary is p50k's.
 
-    InputError for settings that train would refuse.
+    InputError for settings that `train` would refuse.
     """
     if config.data.path:
         validate(config)
@@ -62,7 +62,7 @@ def job_of(config: TrainConfig) -> Job:
 
 
 def lower_step(job: Job, mesh: Mesh) -> tuple[Any, dict[str, int]]:
-    """(the step, lowered; the bytes of its state on one device); InputError where sizes do not divide over the mesh."""
+    """Returns (the lowered step, its state's bytes per device); InputError if sizes do not divide over the mesh."""
     config = job.config
     check_divides(config, job.length, mesh)
     state = abstract_state(config, mesh)

@@ -1,16 +1,13 @@
-"""Units in which the figures of a plan are shown.
-
-A field of a plan that is a row of its table is annotated with the row's label and unit.
-"""
+"""Units of a plan's figures. Each field that is a row of the plan's table is annotated with a label and a unit."""
 
 from typing import NamedTuple
 
 
 class Unit(NamedTuple):
-    """A way to print a number."""
+    """A unit in which a number is printed."""
 
     template: str
-    size: float = 1  # of the unit, in the number's own
+    size: float = 1  # the number is divided by this
 
     def text(self, value: float) -> str:
         """The number in this unit."""

@@ -1,4 +1,4 @@
-"""The report's figures: the headline pass rates, ways of choosing one sample, and pass rate by number of blocks."""
+"""The report's figures: headline pass rates, ways of choosing one sample, and pass rate by number of blocks."""
 
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,18 @@ from codex_jax.storage.jsonl import Json
 
 COLOURS = ("#8c96a3", "#1f6fb4", "#2a9d6f", "#d98324", "#b5379a")
 HEIGHT = 4.2  # inches
-# Fixed, so that the same results give the same SVG.
+# A fixed salt makes SVG files reproducible.
 matplotlib.rcParams.update({"svg.hashsalt": "codex_jax", "font.size": 10})
 
 
 def draw_figures(models: dict[str, Json]) -> dict[str, Figure]:
-    """The figures by name, from summaries by model; without those that the results have no values for."""
+    """Draws the figures, by name, from summaries by model. A figure without values is left out."""
     figures = {"headline": headline(models), "rankings": rankings(models), "blocks": blocks(models)}
     return {name: figure for name, figure in figures.items() if figure is not None}
 
 
 def headline(models: dict[str, Json]) -> Figure:
-    """The paper's headline figure: bars of base's pass@1, then of each other model's ways of choosing a sample."""
+    """Bars, as in the paper's headline figure: base's pass@1, then each other model's ways of choosing a sample."""
     bars = [("base\npass@1", models["base"]["pass@1"])] if "base" in models else []
     labels = {"pass@1": "pass@1", "mean_logp": "mean log p", "pass@10": "pass@10", "oracle": "oracle"}
     for name in [name for name in models if name != "base"] or ["base"]:
@@ -41,7 +41,7 @@ def headline(models: dict[str, Json]) -> Figure:
 
 
 def blocks(models: dict[str, Json]) -> Figure | None:
-    """Pass rate by number of chained blocks, with 95% intervals; None if no model has it."""
+    """Pass rate by number of chained blocks, with 95% intervals; None if no model has such rates."""
     with_blocks = {name: summary for name, summary in models.items() if summary.get("by_blocks")}
     if not with_blocks:
         return None
@@ -67,7 +67,7 @@ def blocks(models: dict[str, Json]) -> Figure | None:
 
 
 def rankings(models: dict[str, Json]) -> Figure | None:
-    """Problems solved by one sample each, by how it is chosen; None if no model has log probabilities."""
+    """Share of problems solved by one sample each, by how it is chosen; None if no model has log probabilities."""
     names = [name for name in RANKING_LABELS if any(name in summary for summary in models.values())]
     if not {"mean_logp", "sum_logp", "back_translation"} & set(names):
         return None
@@ -87,7 +87,7 @@ def rankings(models: dict[str, Json]) -> Figure | None:
 
 
 def _figure(width: float) -> tuple[Figure, Any]:
-    """A figure and its axes: percent on y, a light grid, no frame at the top and on the right. width: inches."""
+    """A figure and its axes, with percent on y and a light grid. width: inches."""
     figure = Figure(figsize=(width, HEIGHT), layout="constrained")
     axes = figure.subplots()
     axes.yaxis.set_major_formatter(PercentFormatter(decimals=0))
@@ -99,7 +99,7 @@ def _figure(width: float) -> tuple[Figure, Any]:
 
 
 def _error_bars(y: list[float], intervals: list[list[float]]) -> list[list[float]]:
-    """Lengths below and above y, in percent. Rounding can put a mean just outside its interval; none is negative."""
+    """Lengths below and above y, in percent; 0 if rounding puts a mean just outside its interval."""
     low = [max(0.0, value - 100 * interval[0]) for value, interval in zip(y, intervals, strict=True)]
     high = [max(0.0, 100 * interval[1] - value) for value, interval in zip(y, intervals, strict=True)]
     return [low, high]

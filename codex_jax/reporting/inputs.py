@@ -1,4 +1,4 @@
-"""Reads what report is given: results files, results.json files and run folders."""
+"""Reads the inputs of report: results files, results.json files and run folders."""
 
 import json
 from pathlib import Path
@@ -10,9 +10,9 @@ from codex_jax.storage.jsonl import Json, read_objects
 
 
 def collect(inputs: tuple[str, ...], problems: Path | None, seconds: Path | None) -> Json:
-    """The object of results.json: a summary by model, "bits_per_byte" and "seconds"; InputError for bad inputs.
+    """The content of results.json, from report's arguments: summaries by model, "bits_per_byte" and "seconds".
 
-    The arguments are those of report's flags.
+    InputError for bad inputs.
     """
     results: Json = {}
     blocks = read_blocks(problems) if problems else None
@@ -46,7 +46,7 @@ def models_of(results: Json) -> dict[str, Json]:
 
 
 def read_numbers(path: Path) -> Json:
-    """The JSON object in a file; InputError unless its values are numbers, as in results.json."""
+    """Reads a file with one JSON object; InputError unless its values are as _check_numbers requires."""
     try:
         value = json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -58,7 +58,7 @@ def read_numbers(path: Path) -> Json:
 
 
 def _check_numbers(place: str, entry: Json) -> None:
-    """InputError unless the values are numbers, intervals [low, high], or objects of these; "omitted" holds text."""
+    """InputError unless all values are numbers, intervals [low, high] or objects of these. Skips "omitted": text."""
     for key, value in entry.items():
         if isinstance(value, dict):
             _check_numbers(f"{place}{key}.", {} if key == "omitted" else value)

@@ -1,6 +1,6 @@
-"""Summaries of results: pass@k, ways of choosing one sample, rates by group, each with a bootstrap interval.
+"""Summaries of results: pass@k, ways of choosing one sample, and rates by group.
 
-Every measure is a mean over problems, so its interval is estimated by resampling the problems.
+Every measure is a mean over problems, so its bootstrap interval resamples the problems.
 """
 
 import math
@@ -16,9 +16,9 @@ from codex_jax.scoring.pass_at_k import KS, pass_at_k, supported_ks
 from codex_jax.storage.jsonl import Json
 
 RESAMPLES = 2000
-# Ways of choosing the one sample with the highest value of a field (paper sections 3.3 and 5).
+# Rankings choose the sample with the highest value of a field (paper sections 3.3 and 5).
 RANKINGS = {"mean_logp": "mean_logp", "sum_logp": "sum_logp", "back_translation": "back_translation_logp"}
-REPORTED_SUITES = ("base", "challenge")  # of EvalPlus and of MBPP: suites that have a pass@k of their own
+REPORTED_SUITES = ("base", "challenge")  # suites with their own pass@k: EvalPlus's base and MBPP's challenge
 
 Rows = list[Json]  # results of one problem
 Measures = dict[str, list[float]]  # by name, one value per problem
@@ -27,8 +27,7 @@ Measures = dict[str, list[float]]  # by name, one value per problem
 def summarize(rows: Rows, source: Path, blocks: dict[str, int] | None = None, ks: Sequence[int] = KS) -> Json:
     """The measures of a results file, as fractions. blocks: numbers of blocks by task_id, for rows without them.
 
-    "intervals_95" holds [low, high] for each measure, "omitted" why a pass@k is missing. InputError if a row is not a
-    result.
+    "intervals_95" has each measure's [low, high]; "omitted", each skipped pass@k's reason. InputError for a bad row.
     """
     by_task: dict[str, Rows] = defaultdict(list)
     for number, row in enumerate(rows, 1):
@@ -55,10 +54,10 @@ def summarize(rows: Rows, source: Path, blocks: dict[str, int] | None = None, ks
 
 
 def pass_rates(tasks: list[Rows], ks: Sequence[int]) -> Measures:
-    """pass@k; that of REPORTED_SUITES; for APPS also filtered, and with timeouts counted as passes.
+    """pass@k overall and for REPORTED_SUITES; for APPS also filtered, and with timeouts counted as passes.
 
-    Filtered (paper section 3.5): only the samples that pass the examples in the statement count. Where fewer than k
-    are left, all of them are taken; where none is left, the problem counts as not solved.
+    Filtered (paper section 3.5): only samples that pass the statement's examples are counted. If fewer than k are left,
+    all are taken; if none is left, the problem counts as not solved.
     """
     measures = {f"pass@{k}": [_rate(task, k) for task in tasks] for k in ks}
     for suite in REPORTED_SUITES:
@@ -76,7 +75,7 @@ def pass_rates(tasks: list[Rows], ks: Sequence[int]) -> Measures:
 
 
 def _rate(task: Rows, k: int = 1, suite: str = "", timeouts: bool = False) -> float:
-    """pass@k of one problem. suite: count samples that pass this suite; timeouts: count samples that timed out, too."""
+    """pass@k of one problem. suite: count samples that pass this suite; timeouts: count timeouts as passes."""
     if suite:
         correct = sum(row["parts"][suite] == PASSED for row in task)
     else:
@@ -85,7 +84,7 @@ def _rate(task: Rows, k: int = 1, suite: str = "", timeouts: bool = False) -> fl
 
 
 def rankings(tasks: list[Rows]) -> Measures:
-    """Whether the chosen sample passes: a random one, the first of each ranking, or one chosen by an oracle."""
+    """Whether the sample chosen at random, by each ranking, or by an oracle passes. Random gives the expectation."""
     measures = {"random": [_rate(task) for task in tasks]}
     for name, field in RANKINGS.items():
         if all(_is_finite(row.get(field)) for task in tasks for row in task):
@@ -130,7 +129,7 @@ def bootstrap(values: list[float]) -> list[float]:
 
 
 def by_problem(rows: Rows) -> dict[str, Json]:
-    """By task_id, the numbers of samples, of passed ones, and of those that timed out."""
+    """The numbers of "samples", "passed" samples and "timed out" samples, by task_id."""
     counts: dict[str, Json] = {}
     for row in rows:
         entry = counts.setdefault(row["task_id"], {"samples": 0, "passed": 0, "timed out": 0})

@@ -1,4 +1,4 @@
-"""Tables of summaries, which score prints, and which report prints and writes."""
+"""Tables of summaries, for score and report."""
 
 from codex_jax.reporting.statistics import RESAMPLES
 from codex_jax.storage.jsonl import Json
@@ -21,13 +21,13 @@ NOTE = f"In brackets: the 95% interval from {RESAMPLES:,} resamples of the probl
 
 
 def model_tables(models: dict[str, Json]) -> list[Table]:
-    """All tables of summaries by model that have rows."""
+    """All nonempty tables of summaries by model."""
     tables = [*pass_rates(models), rankings(models), *groups(models), blocks(models)]
     return [(title, rows) for title, rows in tables if len(rows) > 1]
 
 
 def percent(value: float | None, interval: list[float] | None = None) -> str:
-    """0.1234 as 12.3%, with the interval if there is one; "" for None."""
+    """Formats 0.1234 as 12.3%, with the interval if given; "" for None."""
     if value is None:
         return ""
     ends = f" ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})" if interval else ""
@@ -35,12 +35,12 @@ def percent(value: float | None, interval: list[float] | None = None) -> str:
 
 
 def measure(summary: Json, name: str) -> str:
-    """The cell of a measure: its value and interval."""
+    """Formats a measure's value and interval."""
     return percent(summary.get(name), summary.get("intervals_95", {}).get(name))
 
 
 def pass_rates(models: dict[str, Json]) -> list[Table]:
-    """pass@k by model; for APPS raw and filtered, with columns that count timeouts as passes."""
+    """pass@k by model; for APPS raw and filtered, and with timeouts as passes."""
     tables = []
     for prefix, title in RATE_TITLES.items():
         names = list(dict.fromkeys(key for each in models.values() for key in each if key.startswith(f"{prefix}pass@")))
@@ -51,14 +51,14 @@ def pass_rates(models: dict[str, Json]) -> list[Table]:
 
 
 def rankings(models: dict[str, Json]) -> Table:
-    """The share of problems that one sample solves, by how it is chosen."""
+    """The share of problems solved by one sample each, by how it is chosen."""
     names = [name for name in RANKING_LABELS if any(name in summary for summary in models.values())]
     rows = [[RANKING_LABELS[name], *(measure(summary, name) for summary in models.values())] for name in names]
     return "One sample per problem, chosen by", [["", *models], *rows]
 
 
 def groups(models: dict[str, Json]) -> list[Table]:
-    """pass@k by difficulty, as in the paper's table of APPS; in brackets with timeouts counted as passes."""
+    """pass@k by difficulty, as in the paper's APPS table; values in brackets count timeouts as passes."""
     tables = []
     for model, summary in models.items():
         by_group: dict[str, Json] = summary.get("by_group", {})

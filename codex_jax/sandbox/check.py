@@ -1,4 +1,4 @@
-"""What the sandbox is given and what it returns: a check of one program, and its result."""
+"""The sandbox's input, a Check of one program, and its output, a Result."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,13 @@ PASSED = "passed"
 
 @dataclass(frozen=True)
 class Policy:
-    """What a program may do, namely its limits. It may import the standard library and nothing else.
-
-    A worker has one policy, which is fixed when its fork server starts.
-    """
+    """The resource limits of a program, which can import only the standard library. A worker has one fixed policy."""
 
     memory: int = 1 << 30  # bytes of address space
     file_size: int = 16 << 20  # bytes of one file
     scratch_size: int = 32 << 20  # bytes of all files in the scratch folder
     scratch_files: int = 2000
-    processes: int = 64  # threads, as programs cannot fork
+    processes: int = 64  # threads; programs cannot fork
     descriptors: int = 32  # open files, pipes and sockets
 
 

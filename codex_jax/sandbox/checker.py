@@ -1,4 +1,4 @@
-"""The checker: runs a test with a stand-in for the program's function, which runs in another process."""
+"""The checker runs a test with a proxy for the program's function, which runs in another process."""
 
 import builtins
 import functools
@@ -10,17 +10,17 @@ from codex_jax.sandbox.check import PASSED
 from codex_jax.sandbox.wire import WireError, decode, encode, receive, send
 
 SHORTEST_TIMER = 1e-6  # seconds
-SHORT_ANSWER = 2048  # bytes; reading one takes too little time to need a timer
-# A test that loops over map(candidate, inputs) would take these for the end of the loop and skip the remaining inputs.
+SHORT_ANSWER = 2048  # bytes; a shorter answer decodes too quickly to need a timer
+# These would end a test's loop over map(candidate, inputs) early, so that the remaining inputs are skipped.
 LOOP_ENDING = (StopIteration, StopAsyncIteration)
 
 
 class ProgramError(BaseException):
-    """The program ended or answered with something that is not plain data. A test's `except Exception` misses it."""
+    """The program ended, or its answer is not plain data. A test's `except Exception` does not catch it."""
 
 
 class CheckTimeout(BaseException):
-    """The check ran past its wall-clock limit, or the program's answers took too long to read."""
+    """The check ran past its wall-clock limit, or the program's answers took too long to decode."""
 
 
 def _raise_timeout(_number: int, _frame: object) -> None:
@@ -28,16 +28,16 @@ def _raise_timeout(_number: int, _frame: object) -> None:
 
 
 def install_timers() -> None:
-    """Makes the timers of this process raise CheckTimeout."""
+    """Makes this process's timers raise CheckTimeout."""
     signal.signal(signal.SIGALRM, _raise_timeout)
     signal.signal(signal.SIGVTALRM, _raise_timeout)
 
 
 class _AnswerDecoder:
-    """Decodes answers within a limit on the checker's CPU time, as a program may choose keys that all collide."""
+    """Decodes answers with a limit on CPU time, because a hostile program may send a dict whose keys all collide."""
 
     def __init__(self, seconds: float) -> None:
-        self._remaining = seconds  # for all answers together
+        self._remaining = seconds  # CPU seconds left for all answers together
 
     def decode(self, data: bytes) -> Any:
         if len(data) < SHORT_ANSWER:
@@ -50,7 +50,7 @@ class _AnswerDecoder:
 
 
 def _receive_answer(replies: int, decoder: _AnswerDecoder) -> tuple:
-    """The program's next message; raises the exception that it describes, or ProgramError."""
+    """Reads the program's next message. Raises the exception that it describes, or ProgramError if it is invalid."""
     try:
         message = decoder.decode(receive(replies))
     except (EOFError, OSError):
@@ -64,25 +64,25 @@ def _receive_answer(replies: int, decoder: _AnswerDecoder) -> tuple:
         if isinstance(cls, type) and issubclass(cls, Exception) and not issubclass(cls, LOOP_ENDING):
             try:
                 exception = cls(text)
-            except TypeError:  # some need other arguments, such as UnicodeDecodeError
+            except TypeError:  # some exceptions need other arguments, such as UnicodeDecodeError
                 raise ProgramError(f"{message[1]}: {text}") from None
             raise exception
         raise ProgramError(f"{message[1][:200]}: {text}")
     return message
 
 
-@functools.lru_cache(maxsize=256)  # more than HumanEval has
+@functools.lru_cache(maxsize=256)  # more than HumanEval's 164 problems
 def _compile(source: str) -> CodeType:
     return compile(source, "test.py", "exec")
 
 
 def status_of(error: BaseException) -> str:
-    """The status of a check that raised this: one line, whatever the text of the exception."""
+    """Returns the one-line status of a check that raised this exception."""
     if isinstance(error, CheckTimeout):
         return "timed out"
     try:
         text = " ".join(str(error)[:1000].split())[:200]
-    except Exception:  # such as an integer with too many digits
+    except Exception:  # str() can fail, for example on an integer with too many digits
         text = ""
     return f"failed: {type(error).__name__}" + (f": {text}" if text else "")
 
@@ -90,9 +90,9 @@ def status_of(error: BaseException) -> str:
 def run_test(setup: str, test: str, calls: int, replies: int, seconds: float) -> str:
     """Runs setup, then the test's check(candidate); returns "passed", "timed out" or "failed: REASON".
 
-    calls, replies: the pipes to and from the program; seconds: CPU time that reading its answers may take.
+    calls, replies: descriptors of the pipes to and from the program; seconds: limit on CPU time to decode its answers.
     """
-    errors: list[BaseException] = []  # of the program, as a test may catch them with a bare `except:`
+    errors: list[BaseException] = []  # kept because a test may catch them with a bare `except:`
     decoder = _AnswerDecoder(seconds)
 
     def call(args: tuple, kwargs: dict[str, Any]) -> Any:

@@ -1,7 +1,7 @@
-"""The fork server: with modules loaded, it forks a restricted process for each program and watches its limits.
+"""The fork server forks a restricted process for each program and watches the program's limits.
 
-It never holds a program or a test, as a program is forked from it and can search all of its memory. A program reads
-its own source from its pipe.
+A program inherits the server's memory, so the server never holds a program or a test: programs read their source from
+a pipe.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ class ForkServer:
     """The fork server of one worker."""
 
     def __init__(self, config: ServerConfig, scratch: MountedScratch | FolderScratch) -> None:
-        """Raises OSError that says what the kernel refused."""
+        """Raises OSError that names what the kernel refused."""
         self._namespaces = config.layer.namespaces
         self._scratch = scratch
         set_inherited_limits(config.policy)
@@ -49,10 +49,7 @@ class ForkServer:
             self._try_restrictions()
 
     def _try_restrictions(self) -> bool:
-        """Restricts a child that runs no program; returns whether its open files can be looked at.
-
-        Raises OSError that says what the kernel refused.
-        """
+        """Restricts a trial child; returns whether its open files can be listed. OSError if the kernel refuses."""
         self._scratch.clear()
         status_out, status_in = os.pipe()
         pid = os.fork()
@@ -78,9 +75,9 @@ class ForkServer:
         return sees_descriptors
 
     def run(self, channel: socket.socket, cpu_limit: float, wall_limit: float, pipes: list[int]) -> tuple[float, str]:
-        """Runs a program on these pipes until the channel has a message, which says that the checker is done.
+        """Runs a program on these pipes until the checker sends a message on the channel; limits are in seconds.
 
-        Limits are in seconds. Returns the program's CPU seconds and the limit that it exceeded, or "".
+        Returns the program's CPU seconds, and the limit that it exceeded: "time", "disk" or "".
         """
         self._scratch.clear()
         pid = fork()
@@ -91,13 +88,13 @@ class ForkServer:
         exceeded = self._watch(pid, channel, cpu_limit, wall_limit)
         seconds = self._kill(pid)
         if self._scratch.check_interval:
-            self._scratch.clear()  # now, as it may take long and must not count against the next program's time
+            self._scratch.clear()  # clearing may be slow, and must not count against the next program's time
         if not exceeded and seconds > cpu_limit:
             exceeded = "time"
         return seconds, exceeded
 
     def _run_program(self, cpu_limit: float, pipes: list[int]) -> None:
-        """In the program's process; never returns."""
+        """Runs in the program's process and never returns."""
         try:
             self._restrictions.apply(cpu_limit, self._scratch.path, *pipes)
             random.seed()
@@ -107,13 +104,13 @@ class ForkServer:
             os._exit(1)
 
     def _watch(self, pid: int, channel: socket.socket, cpu_limit: float, wall_limit: float) -> str:
-        """Waits for a message on the channel or an exceeded limit, and returns the limit's name or ""."""
+        """Waits for a message on the channel or an exceeded limit; returns the limit's name, or "" for a message."""
         deadline = time.monotonic() + wall_limit
         while True:
             cpu_left, wall_left = cpu_limit - cpu_time(pid), deadline - time.monotonic()
             if cpu_left <= 0 or wall_left <= 0:
                 return "time"
-            # All CPUs together cannot use up the CPU time sooner than this.
+            # Even on all CPUs, the program cannot use up its CPU time sooner than this.
             wait = min(max(cpu_left / CPUS, SHORTEST_WAIT), wall_left, self._scratch.check_interval or wall_left)
             done = bool(select.select([channel], [], [], wait)[0])
             if self._scratch.is_full(pid):
@@ -122,7 +119,7 @@ class ForkServer:
                 return ""
 
     def _kill(self, pid: int) -> float:
-        """Kills the program and any processes that it left, which are children of this one; returns its CPU seconds."""
+        """Kills the program and all processes that it left behind; returns the program's CPU seconds."""
         if self._namespaces:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, signal.SIGKILL)  # all in this pid namespace except this process
@@ -138,14 +135,14 @@ class ForkServer:
 
     @staticmethod
     def _kill_children() -> None:
-        """Kills what a program left, which it can do only in a layer without a filter of system calls."""
+        """Kills processes that a program left behind, which is possible only without a seccomp filter."""
         for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(child), signal.SIGKILL)
 
 
 def serve_programs(channel: socket.socket, config: ServerConfig) -> None:
-    """The fork server's process: reports whether the layer works, then runs programs until the channel closes."""
+    """Runs the fork server: reports whether the layer works, then runs programs until the channel closes."""
     os.environ.clear()
     move_descriptors([channel.detach()])
     channel = socket.socket(fileno=FIRST_DESCRIPTOR)
@@ -158,9 +155,9 @@ def serve_programs(channel: socket.socket, config: ServerConfig) -> None:
             channel.send(json.dumps({"refused": str(error)}).encode())
             return
         prctl(PR_SET_DUMPABLE, 0)  # programs of the same user cannot trace this process or write its memory
-        tempfile.tempdir = None  # so that programs look for a folder for temporary files again and find their own
+        tempfile.tempdir = None  # each program then looks up its own folder for temporary files
         gc.collect()
-        gc.freeze()  # garbage collection in a program would otherwise copy the memory that it shares with this process
+        gc.freeze()  # otherwise garbage collection in a program would copy memory that it shares with this process
         gc.disable()
         channel.send(b"{}")
         while True:
@@ -168,7 +165,7 @@ def serve_programs(channel: socket.socket, config: ServerConfig) -> None:
             if not message:
                 return
             seconds, exceeded = server.run(channel, pipes=pipes, **json.loads(message))
-            # When a program is stopped, the checker reads the end of its pipe and then says that it is done.
+            # After the program is killed, the checker sees its pipe close and sends a message that it is done.
             if not channel.recv(MAX_MESSAGE):
                 return
             channel.send(json.dumps({"cpu_seconds": seconds, "exceeded": exceeded}).encode())

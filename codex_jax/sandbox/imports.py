@@ -15,12 +15,12 @@ from types import ModuleType
 
 from codex_jax.sandbox.check import Policy
 
-# Loaded before programs are forked, as many import them. Each makes every fork slightly slower.
+# Loaded before programs are forked, because many programs import them. Each module makes every fork slightly slower.
 COMMON_MODULES = """
 abc array ast bisect collections contextlib copy dataclasses datetime enum functools heapq inspect io itertools json
 math numbers operator random re string struct time types typing warnings
 """
-# Also loaded where programs cannot read compiled bytecode from files and would compile these from source each time.
+# Also loaded if programs cannot read bytecode files, because each program would otherwise compile these from source.
 SLOW_MODULES = """
 _strptime asyncio base64 calendar cmath decimal difflib encodings.idna encodings.latin_1 encodings.utf_16 fractions
 hashlib pprint queue statistics textwrap threading timeit traceback unicodedata
@@ -32,21 +32,20 @@ EXCLUDED_EXTENSIONS = ("_test", "_tkinter", "_curses", "readline", "xx", "_xx", 
 
 
 def prepare_imports(policy: Policy, from_files: bool) -> list[Path]:
-    """Loads what programs may import, and returns the paths that they may read.
+    """Loads modules that programs may import, and returns the paths that programs may read.
 
-    Here the policy decides what programs can import. Every policy has the standard library alone; one with installed
-    packages would add their folders to the paths and to the importer's sources. from_files: whether programs can read
-    Python's files, without the packages installed beside them. If not, modules come from this process's memory.
+    policy: unused, as every policy allows only the standard library. from_files: whether programs can read the standard
+    library's files. If not, modules come from this process's memory.
     """
     sys.path[:] = [path for path in sys.path if not os.path.isdir(os.path.join(path, "codex_jax"))]
     _load(COMMON_MODULES)
-    importlib.import_module("site").setquit()  # exit and quit, which Python does not define when started with -S
+    importlib.import_module("site").setquit()  # defines exit and quit, which -S leaves out
     shared = [Path("/lib64"), *Path("/usr/lib").glob("*-linux-gnu"), *Path("/lib").glob("*-linux-gnu")]
     library = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")]
     if not from_files:
-        _load(SLOW_MODULES)  # before extension modules: from Python 3.12 on, asyncio must be loaded before its own
+        _load(SLOW_MODULES)  # before extension modules: since Python 3.12, asyncio must be loaded before _asyncio
         _load_extensions()
-        # Before the importer of files, which may find a file and then fail to read it.
+        # Placed before the file importer, which may find a file that it cannot read.
         sys.meta_path.insert(-1, MemoryImporter(library[0]))
     return [path for path in dict.fromkeys([*library, *shared] if from_files else shared) if path.exists()]
 
@@ -68,10 +67,10 @@ def _load_extensions() -> None:
 
 
 class MemoryImporter(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
-    """Imports modules from sources that are held in memory."""
+    """Imports modules from source code in memory."""
 
     def __init__(self, root: Path) -> None:
-        """Reads all Python files below root, without EXCLUDED_FOLDERS."""
+        """Reads all Python files below root, except in EXCLUDED_FOLDERS."""
         self._modules: dict[str, tuple[bytes, bool]] = {}  # name: (source, whether it is a package)
         for folder, subfolders, files in os.walk(root):
             subfolders[:] = [name for name in subfolders if name not in EXCLUDED_FOLDERS and name.isidentifier()]

@@ -1,6 +1,6 @@
-"""Landlock: a program can read Python's library and write its scratch folder, and use no other file.
+"""Landlock rules: a program can read Python's library, write its scratch folder, and access no other file.
 
-Newer kernels also deny TCP, other processes' abstract sockets and signals to other processes.
+On newer kernels, the rules also deny TCP, and abstract sockets of and signals to other processes.
 """
 
 import os
@@ -16,7 +16,7 @@ EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 READ = EXECUTE | READ_FILE | READ_DIR
 DEVICE = READ_FILE | WRITE_FILE
 DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom")
-# The number of file rights in each version of the interface: 13, then REFER, TRUNCATE and IOCTL_DEV were added.
+# Number of file rights by interface version: 13 in version 1; versions 2, 3 and 5 add REFER, TRUNCATE and IOCTL_DEV.
 FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}
 LATEST_FILE_RIGHTS = 16
 TRUNCATE_VERSION = 3  # the first version that can deny truncating a file by its path
@@ -29,9 +29,9 @@ def landlock_version() -> int:
 
 
 def make_ruleset(scratch: str, readable: Iterable[Path]) -> int:
-    """The descriptor of a ruleset that allows everything in scratch and reading the readable paths.
+    """Returns the descriptor of a ruleset that allows full access to scratch and read access to the readable paths.
 
-    If it raises OSError, descriptors stay open: the process must end.
+    After an OSError, some descriptors stay open, so the process must exit.
     """
     version = landlock_version()
     all_rights = (1 << FILE_RIGHTS.get(version, LATEST_FILE_RIGHTS)) - 1
@@ -45,7 +45,7 @@ def make_ruleset(scratch: str, readable: Iterable[Path]) -> int:
         try:
             descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except OSError:
-            continue  # it does not exist or this user may not use it, so there is nothing to allow
+            continue  # the path is missing or inaccessible to this user, so there is nothing to allow
         rule = struct.pack("<Qi", rights & all_rights, descriptor)
         syscall("Landlock", ADD_RULE, ruleset, PATH_BENEATH, rule, 0)
         os.close(descriptor)

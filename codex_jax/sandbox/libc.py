@@ -1,4 +1,4 @@
-"""Linux calls that Python's own modules lack, by ctypes. All raise OSError if the kernel refuses."""
+"""Linux calls that Python's standard library lacks, made through ctypes. All raise OSError on failure."""
 
 import ctypes
 import errno
@@ -7,11 +7,11 @@ from typing import Any
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.syscall.restype = ctypes.c_long
-_FORK = ctypes.PyDLL(None, use_errno=True).fork  # keeps Python's global lock, as os.fork does
+_FORK = ctypes.PyDLL(None, use_errno=True).fork  # PyDLL keeps the GIL, as os.fork does
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 36, 38
 CAPABILITY_VERSION = 0x20080522
-_NO_CAPABILITIES = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()  # of this process
+_NO_CAPABILITIES = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()  # pid 0: this process
 
 
 def _checked(result: int, name: str) -> int:
@@ -23,12 +23,12 @@ def _checked(result: int, name: str) -> int:
 
 def syscall(name: str, number: int, *args: Any) -> int:
     """Makes a system call by its number; name: for the error message."""
-    wide = [ctypes.c_long(arg) if isinstance(arg, int) else arg for arg in args]  # C int would leave half undefined
+    wide = [ctypes.c_long(arg) if isinstance(arg, int) else arg for arg in args]  # int leaves half undefined
     return _checked(LIBC.syscall(ctypes.c_long(number), *wide), name)
 
 
 def fork() -> int:
-    """os.fork without its work for other threads, of which there must be none: it touches half as much memory."""
+    """Forks without os.fork's handling of other threads, which must not exist; this touches half as much memory."""
     return _checked(_FORK(), "fork")
 
 
@@ -38,7 +38,7 @@ def prctl(option: int, value: int, argument: Any = 0) -> None:
 
 
 def drop_capabilities() -> None:
-    """Gives up all capabilities of this process. With PR_SET_NO_NEW_PRIVS it cannot regain any."""
+    """Drops all capabilities of this process. With PR_SET_NO_NEW_PRIVS it cannot regain any."""
     _checked(LIBC.capset(*_NO_CAPABILITIES), "capset")
 
 

@@ -1,6 +1,6 @@
-"""Linux namespaces for a fork server: it sees no other process, no network, and no files but a read-only Python.
+"""Linux namespaces that hide other processes, the network and all files except a read-only Python from a fork server.
 
-The namespaces are those of users, mounts, process ids, network, IPC and host names. Any user may create them.
+They are user, mount, PID, network, IPC and UTS namespaces. Creating them needs no root.
 """
 
 import os
@@ -14,24 +14,24 @@ from codex_jax.sandbox.imports import PACKAGE_FOLDERS
 from codex_jax.sandbox.landlock import DEVICES
 from codex_jax.sandbox.libc import mount, syscall, unmount, unshare
 
-ALL_NAMESPACES = 1 << 17 | 1 << 26 | 1 << 27 | 1 << 28 | 1 << 29 | 1 << 30  # mounts, names, IPC, users, pids, network
+ALL_NAMESPACES = 1 << 17 | 1 << 26 | 1 << 27 | 1 << 28 | 1 << 29 | 1 << 30  # mount, UTS, IPC, user, PID, network
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME = 1 << 1, 1 << 2, 1 << 3, 1 << 10
 MS_BIND, MS_REC, MS_PRIVATE = 1 << 12, 1 << 14, 1 << 18
 MNT_DETACH = 2
-MOUNT_SETATTR = 442  # the same number on every machine; kernel 5.12
+MOUNT_SETATTR = 442  # since kernel 5.12; the same number on every machine
 AT_FDCWD, AT_RECURSIVE = -100, 0x8000
 MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV = 1, 2, 4
 PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
-INNER_ID = 1000  # the only user and group in the namespace
-SCRATCH = "/run/scratch"  # in the new root
+INNER_ID = 1000  # id of the only user and group in the namespace
+SCRATCH = "/run/scratch"  # path in the new root
 SCRATCH_PARENT = os.path.dirname(SCRATCH)
 
 
 def start_in_namespaces(body: Callable[[], None], readable: Iterable[Path], user: int) -> None:
-    """Forks body as the first process in new namespaces, in which only the readable paths exist.
+    """Runs body in the first process of new namespaces, in which only the readable paths exist.
 
-    user: the id that the process has outside. Raises OSError that names what the kernel refused. The process becomes
-    a child of the caller only if the caller is a subreaper. Body must end when the caller does.
+    user: the process's user id outside the namespaces. The process becomes a child of the caller only if the caller is
+    a subreaper. body must end when the caller does. Raises OSError that names what the kernel refused.
     """
     parent_end, child_end = socket.socketpair()
     child = os.fork()
@@ -61,10 +61,10 @@ def _expect(channel: socket.socket, expected: bytes) -> None:
 
 
 def _map_user(pid: int, user: int) -> None:
-    """Maps the namespace's only user to this one. Only root may map another than its own."""
+    """Maps the namespace's only user to this user id. Only root may map an id other than its own."""
     group = user if os.geteuid() == 0 else os.getegid()
     if os.geteuid():
-        Path(f"/proc/{pid}/setgroups").write_text("deny")  # required before anyone but root may map groups
+        Path(f"/proc/{pid}/setgroups").write_text("deny")  # required before a user other than root may map groups
     Path(f"/proc/{pid}/uid_map").write_text(f"{INNER_ID} {user} 1\n")
     Path(f"/proc/{pid}/gid_map").write_text(f"{INNER_ID} {group} 1\n")
 
@@ -76,15 +76,15 @@ def _enter(body: Callable[[], None], readable: Iterable[Path], channel: socket.s
     channel.send(b"unshared")
     if channel.recv(1000) != b"mapped":
         return
-    # Opened before the user id changes, which may end access to Python's library, and after unshare, as descriptors
-    # from before it belong to mounts that cannot be bound here.
+    # Opened before the user id changes, because the new user may lack access to Python's library, and after unshare,
+    # because descriptors from the old mount namespace cannot be bind-mounted here.
     sources = [(str(path), os.open(path, os.O_PATH | os.O_CLOEXEC)) for path in [*readable, *map(Path, DEVICES)]]
     if is_root:
         os.setgroups([])
     os.setresgid(INNER_ID, INNER_ID, INNER_ID)
     os.setresuid(INNER_ID, INNER_ID, INNER_ID)
     change_root(sources)
-    # Only children enter the new pid namespace. The first is its init: when it ends, the kernel kills all others.
+    # Only children enter the new PID namespace. The first is its init: when it ends, the kernel kills all others.
     if os.fork():
         os._exit(0)
     channel.send(b"ready")
@@ -93,9 +93,9 @@ def _enter(body: Callable[[], None], readable: Iterable[Path], channel: socket.s
 
 
 def change_root(sources: Iterable[tuple[str, int]]) -> None:
-    """Replaces the root by an empty, read-only one with read-only binds of the sources: (path, its descriptor)."""
+    """Replaces the root with a read-only one that has only read-only bind mounts of the sources: (path, descriptor)."""
     mount("none", "/", None, MS_REC | MS_PRIVATE)
-    base = tempfile.gettempdir()  # any existing folder: the sources in it are open already
+    base = tempfile.gettempdir()  # any existing folder; sources below it are already open
     mount("tmpfs", base, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m,nr_inodes=1k")
     os.chdir(base)
     for path, descriptor in sources:

@@ -18,27 +18,25 @@ from codex_jax.sandbox.check import STDLIB_ONLY, Check, Policy, Result
 from codex_jax.sandbox.layers import no_layer_message
 from codex_jax.sandbox.wire import frame
 
-WALL = 8.0  # the limit on wall-clock time, as a multiple of the limit on CPU time
-# Seconds past the wall-clock limit after which a worker counts as stuck. On a busy machine it may take long to remove
-# the many files that a program left.
-GRACE = 60.0
+WALL = 8.0  # the wall-clock limit as a multiple of the CPU limit
+GRACE = 60.0  # seconds past the wall-clock limit until a worker counts as hung; deleting a program's files may be slow
 START = 60.0  # seconds in which a worker must start
 PATIENCE = 5.0  # seconds in which a worker must exit when asked
-# -I and an empty environment: nothing from the caller reaches the worker. -S: programs do not see installed packages.
+# -I isolates the worker from the caller's environment, and -S hides installed packages from programs.
 FLAGS = ("-I", "-S", "-c")
 BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from codex_jax.sandbox.worker import main; main(*sys.argv[2:])"
 PACKAGES = str(Path(__file__).parents[2])
 
 Answer = TypeVar("Answer")
 Run = Callable[[Check], Result]
-CheckJob = Callable[[Run], Answer]  # runs any number of checks with the function that it is given
+CheckJob = Callable[[Run], Answer]  # may call the Run function any number of times
 
 
 class SandboxWorker:
     """A worker process with its fork server.
 
-    layer: the name of the isolation layer in use; refused: why each better layer does not work here, by name.
-    Raises InputError if no permitted layer works here.
+    layer: the name of the isolation layer in use; refused: for each better layer, why it does not work here.
+    Raises InputError if no permitted layer works.
     """
 
     def __init__(self, layer: str = "auto", policy: Policy = STDLIB_ONLY) -> None:
@@ -74,9 +72,9 @@ class SandboxWorker:
             return None
 
     def run(self, check: Check) -> Result | None:
-        """Runs one check; None if the worker died or hangs, and then it must be closed.
+        """Runs one check. Returns None if the worker died or hangs; the caller must then close it.
 
-        Raises ValueError if the worker has another policy than the check.
+        Raises ValueError if the check's policy differs from the worker's.
         """
         if check.policy != self.policy:
             raise ValueError(f"the worker was started with {self.policy}, and the check has {check.policy}")
@@ -90,7 +88,7 @@ class SandboxWorker:
         return Result(**answer) if answer else None
 
     def close(self) -> None:
-        """Asks the worker to exit, so that it can remove its scratch folder, and kills it if it does not."""
+        """Asks the worker to exit, so that it can delete its scratch folder, and kills it if it does not exit."""
         with contextlib.suppress(OSError):
             self._requests.close()
         try:
@@ -115,11 +113,11 @@ def run_checks(
 def run_jobs(
     jobs: Iterable[CheckJob[Answer]], workers: int = 2, layer: str = "auto"
 ) -> Generator[tuple[int, Answer], None, None]:
-    """Yields (index of the job, what it returned) as jobs finish, in any order. Each job has one worker at a time.
+    """Yields (index of the job, its return value) as jobs finish, in any order. Each job uses one worker at a time.
 
     An exception in a job is raised here. Closing the generator stops jobs at their next check.
     """
-    slots: list[SandboxWorker | None] = [None] * workers  # of the workers that no job is using
+    slots: list[SandboxWorker | None] = [None] * workers  # idle workers; None: not started yet
     stop = threading.Event()
 
     def run_job(job: CheckJob[Answer]) -> Answer:

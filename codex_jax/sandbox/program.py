@@ -1,6 +1,6 @@
 """The program's process: runs the program's source, then answers calls of its function with plain data.
 
-It never sees a test, and nothing it sends is a verdict: the checker takes its answers as values only.
+It never sees a test, and the checker treats its answers as values, never as a verdict.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from codex_jax.sandbox.wire import decode, encode, receive, send
 
 
 def _encode_error(error: BaseException) -> bytes:
-    # The name of the nearest built-in type, as the checker knows no others.
+    # The nearest built-in base class comes first. The checker knows no other types.
     names = [cls.__name__ for cls in type(error).__mro__ if cls.__module__ == "builtins"]
     try:
         text = str(error)[:200]

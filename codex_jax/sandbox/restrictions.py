@@ -1,9 +1,8 @@
-"""Everything that a program's process is denied, applied once before the program's first line runs.
+"""Restricts a program's process before the program's first line runs.
 
-The process gets a session of its own, two pipes and no other descriptors, no environment, a scratch folder, limits on
-CPU time, memory, files and threads, no new privileges and no capabilities, no files but Python's library and its
-scratch folder (by Landlock or a root of its own), and only the system calls that Python needs. If we are root, it also
-gets a user id of its own.
+The process gets its own session and, under root, its own user id. It has two pipes and no other descriptors, no
+capabilities, and limits on CPU time, memory, files and threads. Landlock or a new root hides all files but Python's
+library and the scratch folder, and seccomp allows only the system calls that Python needs.
 """
 
 import contextlib
@@ -33,29 +32,26 @@ from codex_jax.sandbox.seccomp import (
 
 FIRST_DESCRIPTOR = 3  # after the standard streams
 CALLS, REPLIES, RULESET = 3, 4, 5  # a program's descriptors; the last is closed when Landlock is applied
-OTHER_TASKS = 256  # processes and threads that a user who is not root may start beside one program
+OTHER_TASKS = 256  # processes and threads allowed in addition to one program's, if the user is not root
 CLOCK_OF_PROCESS = 2  # the low bits of a process's CPU clock id
 
 
 @dataclass(frozen=True)
 class ServerConfig:
-    """What a fork server needs to know."""
+    """The configuration of a fork server."""
 
     layer: Layer
     policy: Policy
-    user: int | None  # the programs' user id, if we are root and the layer has no namespaces
-    readable: list[Path]  # what programs may read
-    max_tasks: int  # limit on the processes and threads of the programs' user, counting those of other programs
+    user: int | None  # the programs' user id, if the server runs as root without namespaces
+    readable: list[Path]  # paths that programs may read
+    max_tasks: int  # limit on processes and threads of the programs' user, including those of other programs
 
 
 class Restrictions:
     """The restrictions of one fork server's programs, prepared once and applied in each program's process."""
 
     def __init__(self, config: ServerConfig, sees_descriptors: bool = True) -> None:
-        """sees_descriptors: whether the fork server can look at a program's open files.
-
-        Raises OSError if the kernel lacks what the layer needs.
-        """
+        """sees_descriptors: whether the fork server can list a program's open files. OSError if the layer fails."""
         self._config, layer = config, config.layer
         if layer.seccomp:
             denied: frozenset[str] = frozenset() if layer.namespaces or sees_descriptors else REMOVING
@@ -64,15 +60,15 @@ class Restrictions:
             rules = ARGUMENT_RULES if layer.namespaces else ARGUMENT_RULES | NO_FILE_MAPPING
             self._filter = SystemCallFilter(build_filter(platform.machine(), denied, rules))
         self._landlock = layer.seccomp and landlock_version() > 0
-        # With namespaces a new scratch folder is mounted at the same path each time, so rules for its parent hold.
+        # With namespaces, every scratch folder has the same path, so one ruleset for its parent serves all programs.
         self._ruleset = make_ruleset(SCRATCH_PARENT, config.readable) if self._landlock and layer.namespaces else -1
         if layer.landlock and not self._landlock:
             raise OSError("this kernel has no Landlock")
 
     def apply(self, cpu_seconds: float, scratch: str, calls: int, replies: int) -> None:
-        """Restricts this process permanently. If it raises OSError, no program may run in this process.
+        """Restricts this process permanently. After an OSError, no program may run in this process.
 
-        cpu_seconds: limit on CPU time, which the kernel enforces in whole seconds, rounded up.
+        cpu_seconds: limit on CPU time. The kernel enforces it in whole seconds, rounded up.
         """
         layer, user = self._config.layer, self._config.user
         os.setsid()
@@ -85,7 +81,7 @@ class Restrictions:
         if layer.chroot:
             os.chroot(".")
         set_limit(resource.RLIMIT_CPU, int(cpu_seconds) + 1)
-        # Not inherited from the fork server: threads of another worker's program must not keep it from forking.
+        # Not set in the fork server, where the threads of other workers' programs could then prevent it from forking.
         set_limit(resource.RLIMIT_NPROC, self._config.max_tasks)
         if user is not None:
             os.setgroups([])
@@ -93,7 +89,7 @@ class Restrictions:
             os.setresuid(user, user, user)
         if not layer.namespaces:
             prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            prctl(PR_SET_DUMPABLE, 1)  # lets the fork server look at its open files; programs cannot look at others'
+            prctl(PR_SET_DUMPABLE, 1)  # lets the fork server, but no program, list this process's open files
         if not layer.seccomp:
             return
         drop_capabilities()
@@ -106,11 +102,11 @@ class Restrictions:
 def move_descriptors(descriptors: Iterable[int]) -> None:
     """Moves these to FIRST_DESCRIPTOR and up, opens /dev/null for the standard streams and closes all others.
 
-    /dev/null is opened anew, as processes that share an open file share its flags.
+    /dev/null is opened anew, because processes that share an open file also share its flags.
     """
     null = os.open(os.devnull, os.O_RDWR)
     sources = [null] * FIRST_DESCRIPTOR + list(descriptors)
-    # First to numbers above all targets, as one descriptor may have the number that another is moved to.
+    # Move to numbers above all targets first, because one descriptor's number may be the target of another.
     high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, len(sources)) for descriptor in sources]
     for target, descriptor in enumerate(high):
         os.dup2(descriptor, target)
@@ -118,7 +114,7 @@ def move_descriptors(descriptors: Iterable[int]) -> None:
 
 
 def set_inherited_limits(policy: Policy) -> None:
-    """Applies the policy's limits to this process and all that it forks, except that on processes."""
+    """Applies the policy's limits, except the one on processes, to this process and its children."""
     for name, value in (
         (resource.RLIMIT_AS, policy.memory),
         (resource.RLIMIT_DATA, policy.memory),
@@ -126,33 +122,33 @@ def set_inherited_limits(policy: Policy) -> None:
         (resource.RLIMIT_NOFILE, policy.descriptors),
         (resource.RLIMIT_MEMLOCK, 0),
         (resource.RLIMIT_MSGQUEUE, 0),
-        (resource.RLIMIT_CORE, 1),  # with 0, Linux would still pass a core dump to a program that collects them
+        (resource.RLIMIT_CORE, 1),  # with 0, Linux would still pass core dumps to a handler program
     ):
         set_limit(name, value)
 
 
 def set_limit(name: int, value: int) -> None:
-    """Sets a resource limit permanently, or leaves it if it is lower already."""
+    """Sets a resource limit permanently. A limit that is already lower stays."""
     hard = resource.getrlimit(name)[1]
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(name, (value, value))
 
 
 def max_tasks(policy: Policy) -> int:
-    """The limit on tasks (processes and threads) under which one program gets at least what its policy allows.
+    """The limit on the user's tasks (processes and threads) that leaves one program at least what its policy allows.
 
-    The kernel counts tasks per user. If we are root, programs have a user or namespace of their own.
+    The kernel counts tasks per user. Under root, programs have their own user or namespace.
     """
     user, count = os.geteuid(), policy.processes
     if user == 0:
         return count
     for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it has ended
+        with contextlib.suppress(OSError):  # the process has ended
             if folder.stat().st_uid == user:
                 count += len(os.listdir(folder / "task"))
     return count + OTHER_TASKS
 
 
 def cpu_time(pid: int) -> float:
-    """CPU seconds of all threads of a process, also of one that has ended and was not waited for."""
+    """CPU seconds used by all threads of a process, which may be a zombie."""
     return time.clock_gettime(~pid << 3 | CLOCK_OF_PROCESS)

@@ -1,4 +1,4 @@
-"""A scratch folder of bounded size for each program: a file system in memory if we may mount one, else a folder."""
+"""A scratch folder of bounded size for each program: a tmpfs with namespaces, else a folder on disk."""
 
 import contextlib
 import os
@@ -10,22 +10,22 @@ from codex_jax.sandbox.check import Policy
 from codex_jax.sandbox.libc import mount, unmount
 from codex_jax.sandbox.namespaces import MNT_DETACH, MS_NOATIME, MS_NODEV, MS_NOEXEC, MS_NOSUID, SCRATCH
 
-MAX_DEPTH = 100  # of folders in folders
+MAX_DEPTH = 100  # nesting of folders
 BLOCK = 512  # bytes, the unit of st_blocks
 
 
 def _unused_state(path: str) -> tuple[int, ...]:
-    """Identifies an empty folder and its last change; () if the folder is not empty."""
+    """Returns an empty folder's identity and times, by which use is detected; () if the folder is not empty."""
     status = os.stat(path)
     return () if os.listdir(path) else (status.st_ino, status.st_mode, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _size(status: os.stat_result) -> int:
-    return max(status.st_blocks * BLOCK, status.st_size)  # a sparse file may yet be filled
+    return max(status.st_blocks * BLOCK, status.st_size)  # counts a sparse file in full
 
 
 def stat_descriptors(pid: int) -> Iterator[os.stat_result]:
-    """The files that a process has open; OSError if we may not look at them."""
+    """Yields the status of each open file of a process; OSError if this process may not list them."""
     folder = f"/proc/{pid}/fd"
     for name in os.listdir(folder):
         with contextlib.suppress(FileNotFoundError):  # closed in the meantime
@@ -33,9 +33,9 @@ def stat_descriptors(pid: int) -> Iterator[os.stat_result]:
 
 
 def _size_of_deleted(pid: int) -> int:
-    """The size of files that a process has deleted but still has open, in bytes."""
+    """Returns the bytes of files that a process has deleted but still has open."""
     size = 0
-    with contextlib.suppress(OSError):  # it has ended, or we may not look and it may not delete
+    with contextlib.suppress(OSError):  # the process has ended, or its files cannot be listed and it may not delete any
         for status in stat_descriptors(pid):
             if not status.st_nlink and stat.S_ISREG(status.st_mode):
                 size += _size(status)
@@ -43,14 +43,14 @@ def _size_of_deleted(pid: int) -> int:
 
 
 class MountedScratch:
-    """A new file system in memory for each program, in the fork server's namespaces. The kernel enforces its size."""
+    """A new tmpfs for each program, in the fork server's namespaces. The kernel enforces its size."""
 
     path = SCRATCH
     check_interval: float | None = None  # seconds between calls of is_full; None: not needed
 
     def __init__(self, policy: Policy) -> None:
         self._options = f"mode=0700,size={policy.scratch_size},nr_inodes={policy.scratch_files}"
-        self._state: tuple[int, ...] = ()  # of the folder when it was mounted; () while it is not
+        self._state: tuple[int, ...] = ()  # of the folder when it was mounted; () if not mounted
 
     def clear(self) -> None:
         """Makes the folder empty."""
@@ -61,18 +61,18 @@ class MountedScratch:
         self._state = _unused_state(self.path)
 
     def is_full(self, pid: int) -> bool:
-        """Whether the program exceeds the limits."""
+        """Returns False: the kernel enforces the limits."""
         return False
 
     def close(self) -> None:
-        """Removes the file system."""
+        """Unmounts the tmpfs."""
         if self._state:
             unmount(self.path, MNT_DETACH)
             self._state = ()
 
 
 class FolderScratch:
-    """A folder on disk whose size is checked while the program runs. user: its owner, if we are root."""
+    """A folder on disk whose size is checked while the program runs. user: its owner, or None without root."""
 
     check_interval: float | None = 0.05  # seconds
 
@@ -97,7 +97,7 @@ class FolderScratch:
         self._state = _unused_state(self.path)
 
     def is_full(self, pid: int) -> bool:
-        """Whether the program exceeds the limits. A folder that is too deep or that we cannot read counts as full."""
+        """Whether the program exceeds the limits. A folder that is nested too deep or unreadable counts as full."""
         size, files, policy = _size_of_deleted(pid), 0, self._policy
         folders = [(self.path, 0)]
         while folders:
@@ -125,7 +125,7 @@ class FolderScratch:
             os.rmdir(self._parent)
 
     def _remove(self) -> None:
-        """Removes everything in the parent, however deep: what is in a folder is moved up before it is removed."""
+        """Empties the parent. Nested folders are moved up before their folder is removed, so any depth works."""
         moved = 0
         while names := os.listdir(self._parent):
             for path in (os.path.join(self._parent, name) for name in names):
@@ -138,9 +138,9 @@ class FolderScratch:
                         os.unlink(inner)
                         continue
                     try:
-                        os.rmdir(inner)  # works for most: they are empty
+                        os.rmdir(inner)  # most are empty
                     except OSError:
-                        os.chmod(inner, 0o700)  # a folder can be moved only by a user who may write it
+                        os.chmod(inner, 0o700)  # moving a folder needs write permission for it
                         moved += 1
                         os.rename(inner, os.path.join(self._parent, f"moved-{moved}"))
                 os.rmdir(path)

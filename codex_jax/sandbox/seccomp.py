@@ -1,6 +1,6 @@
-"""The seccomp filter: only the system calls in syscalls.txt succeed, so no signals, sockets, exec or tracing.
+"""The seccomp filter allows only the system calls in syscalls.txt, so no signals, sockets, exec or tracing.
 
-The filter is classic BPF, assembled here because that needs no library. It cannot be removed, and threads inherit it.
+It is classic BPF, assembled here to avoid a dependency. It cannot be removed, and threads inherit it.
 """
 
 import ctypes
@@ -34,18 +34,17 @@ def _read_table() -> list[SystemCall]:
     return [SystemCall(name, tuple(None if n == "-" else int(n) for n in pair), act) for name, *pair, act in rows]
 
 
-SYSTEM_CALLS = _read_table()  # read on import: in a root of its own the fork server has no such file
+SYSTEM_CALLS = _read_table()  # read on import, because the file is missing in the fork server's new root
 
 # A rule is (argument, "in", allowed values of its low 32 bits), (argument, "high", allowed values of its high 32 bits)
 # or (argument, "clear", bits that must be 0). All rules of a call must hold.
 ArgumentRules = tuple[tuple[int, str, tuple[int, ...]], ...]
 
-# The flags with which C libraries start threads: glibc's, and musl's with one more, which has no effect any more. Any
-# other clone would make a process.
+# The clone flags with which glibc and musl (which adds one without effect) start threads. Others may start a process.
 THREADS = (0x3D0F00, 0x7D0F00)
-NO_NAME = 0x400000  # O_TMPFILE: a file without a name would escape the count of the scratch folder's size
+NO_NAME = 0x400000  # O_TMPFILE: an unnamed file would not count towards the scratch folder's size
 DUPLICATE, DESCRIPTOR_FLAGS, FILE_FLAGS, LOCKS, DUPLICATE_CLOEXEC = (0,), (1, 2), (3, 4), (5, 6, 7, 36, 37, 38), (1030,)
-# A pair of stream sockets reaches only its own two ends: bind, connect and sending descriptors are denied.
+# A pair of stream sockets connects only its own two ends: bind, connect and sending descriptors are denied.
 UNIX, STREAM = (1,), tuple(1 | nonblock | cloexec for nonblock in (0, 1 << 11) for cloexec in (0, 1 << 19))
 TERMINAL, READABLE_BYTES, NONBLOCKING, CLOEXEC = (0x5401, 0x5413), (0x541B,), (0x5421,), (0x5450, 0x5451)
 THREAD_NAME = (15, 16)
@@ -53,7 +52,7 @@ ARGUMENT_RULES: dict[str, ArgumentRules] = {
     "clone": ((0, "in", THREADS),),
     "open": ((1, "clear", (NO_NAME,)),),
     "openat": ((2, "clear", (NO_NAME,)),),
-    # Without F_SETOWN and F_SETSIG, which send signals to other processes, and F_SETPIPE_SZ.
+    # Excludes F_SETOWN and F_SETSIG, which send signals to other processes, and F_SETPIPE_SZ.
     "fcntl": ((1, "in", DUPLICATE + DESCRIPTOR_FLAGS + FILE_FLAGS + LOCKS + DUPLICATE_CLOEXEC),),
     "ioctl": ((1, "in", TERMINAL + READABLE_BYTES + NONBLOCKING + CLOEXEC),),
     "prctl": ((0, "in", THREAD_NAME),),
@@ -62,12 +61,12 @@ ARGUMENT_RULES: dict[str, ArgumentRules] = {
     # A process may read its own limits: the pointer to new limits must be null.
     "prlimit64": ((0, "in", (0,)), (2, "in", (0,)), (2, "high", (0,))),
 }
-# Where the size of a scratch folder is counted, a deleted file is found among the program's open descriptors, but a
-# mapped file would not be. So only memory without a file (descriptor -1) may be mapped.
+# For a scratch folder on disk, deleted files are counted through the program's open descriptors. A mapped file needs no
+# descriptor, so only anonymous memory (descriptor -1) may be mapped.
 NO_FILE_MAPPING: dict[str, ArgumentRules] = {"mmap": ((4, "in", (0xFFFFFFFF,)),)}
-# Denied where the program's descriptors cannot be looked at: they take a file out of the folder's count.
+# Denied if the program's descriptors cannot be listed, because a removed file would not be counted.
 REMOVING = frozenset(("rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir"))
-# Denied where Landlock cannot deny truncating by path.
+# Denied if Landlock cannot deny truncating a file by its path.
 TRUNCATING = frozenset(("truncate",))
 
 
@@ -79,7 +78,7 @@ RETURN_ALLOW, RETURN_FAIL, RETURN_ABSENT = (_instruction(RETURN, value) for valu
 
 
 def _check_arguments(rules: ArgumentRules) -> bytes:
-    """ALLOW if every rule holds, else FAIL."""
+    """BPF code that returns ALLOW if every rule holds, else FAIL."""
     code = b""
     for argument, kind, values in rules:
         code += _instruction(LOAD, ARGUMENTS_AT + 8 * argument + 4 * (kind == "high"))
@@ -120,7 +119,7 @@ def build_filter(
 
 
 def _binary_search(runs: list[tuple[int, bytes]]) -> bytes:
-    """Finds the run of a number. It takes few steps, as the kernel tries every number when a filter is installed."""
+    """BPF code that bisects the runs. Speed matters, as the kernel tries every number when a filter is installed."""
     if len(runs) == 1:
         return runs[0][1]
     middle = len(runs) // 2

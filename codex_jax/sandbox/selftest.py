@@ -14,7 +14,7 @@ HEADER = "def f(x):\n"
 RIGHT = "    return x + 1\n"
 TEST = "def check(candidate):\n    assert candidate(1) == 2\n"
 
-# Each raises an exception in a sandbox. The program then returns the right answer, so it passes if it is contained.
+# Each raises an exception in a working sandbox. The program then returns the right answer and passes.
 ESCAPES = {
     "reading another's file": "open(SECRET).read()",
     "writing another's file": "open(SECRET, 'w')",
@@ -27,7 +27,7 @@ ESCAPES = {
     "tracing its parent": "ctypes.CDLL(None).ptrace(16, os.getppid(), 0, 0) == 0 or 1 / 0",
     "a mount": "ctypes.CDLL(None).mount(b'none', b'/', b'tmpfs', 0, None) == 0 or 1 / 0",
 }
-# name: (body of f, the status that it must have)
+# name: (body of f, expected status)
 EXPECTED_STATUSES = {
     "a right answer": (RIGHT, "passed"),
     "a wrong answer": ("    return x\n", "failed: AssertionError"),
@@ -42,7 +42,7 @@ EXPECTED_STATUSES = {
 
 
 def _escape(code: str, secret: Path) -> str:
-    """The body of a function that tries this."""
+    """The body of a function that runs code, which must raise an exception."""
     return (
         f"    import ctypes, os\n    SECRET = {str(secret)!r}\n    try:\n        {code}\n"
         "    except Exception:\n        return x + 1\n    return 'done'\n"

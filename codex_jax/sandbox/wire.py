@@ -1,7 +1,7 @@
-"""Messages between the checker and the program: plain values as JSON. What the program sends is hostile and bounded.
+"""Messages between the checker and the program: plain values as JSON. Programs may be hostile, so sizes are limited.
 
-What JSON lacks is tagged: {"tuple": [...]}, {"list": [...]}, {"dict": [[key, value], ...]}, {"int": "0x..."} and more.
-Exact types survive: true is not 1, and a tuple is not a list. Subclasses are sent as the built-in type they extend.
+Other types are tagged: {"tuple": [...]}, {"list": [...]}, {"dict": [[key, value], ...]}, {"int": "0x..."} and more.
+Exact types survive: True is not 1, and a tuple is not a list. Subclasses are sent as the built-in type they extend.
 """
 
 import json
@@ -35,7 +35,7 @@ class WireError(ValueError):
 
 
 def encode(value: Any) -> bytes:
-    """The message for a value; WireError if the value is not plain data, too deep or too large."""
+    """Encodes a value as a message; WireError if it is not plain data, nested too deep or too large."""
     try:
         data = _write(_pack(value, 0)).encode()
     except (RecursionError, ValueError) as error:
@@ -46,7 +46,7 @@ def encode(value: Any) -> bytes:
 
 
 def decode(data: bytes) -> Any:
-    """The value of a message; WireError for anything that encode cannot have made."""
+    """Decodes a message to its value; WireError for anything that encode does not produce."""
     if len(data) > MAX_BYTES:
         raise WireError(f"a message of {len(data)} bytes is too large")
     try:
@@ -58,7 +58,7 @@ def decode(data: bytes) -> Any:
 
 
 def frame(data: bytes) -> bytes:
-    """A message with its length before it."""
+    """Returns the message with its length in front."""
     return HEADER.pack(len(data)) + data
 
 

@@ -1,7 +1,7 @@
-"""The process of a worker: the checker, with a fork server for programs as its child.
+"""A worker process: the checker, with a fork server for programs as its child.
 
 It reads requests from standard input and writes one line of JSON per result; see pool.py. The fork server starts before
-the first request, so no test is ever in the memory that programs are forked from.
+the first request, so programs never inherit memory that contains a test.
 """
 
 import contextlib
@@ -27,13 +27,13 @@ from codex_jax.sandbox.restrictions import ServerConfig, max_tasks
 from codex_jax.sandbox.wire import encode, receive, send
 
 CHECKER_MEMORY = 3 << 30  # bytes; a hostile answer may take much more memory than its message
-EXTRA_SECONDS = 2.0  # wall-clock seconds that a test may go on after its program was stopped
+EXTRA_SECONDS = 2.0  # wall-clock seconds for which a test may continue after its program is stopped
 STATUSES = {"time": "timed out", "disk": "failed: too much in its scratch folder"}  # by exceeded limit
-FIRST_USER, USERS = 61_184, 4_335  # user ids that belong to nobody: systemd's range for dynamic users
+FIRST_USER, USERS = 61_184, 4_335  # unassigned user ids: systemd's range for dynamic users
 
 
 def start_server(layer: Layer, policy: Policy) -> socket.socket:
-    """Starts a fork server in this layer and returns a channel to it. Raises OSError that says what is refused."""
+    """Starts a fork server in this layer and returns a channel to it. Raises OSError that names what is refused."""
     channel, server_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     is_root = os.geteuid() == 0
     # A user id that no other live worker has, so that programs of two workers cannot signal each other.
@@ -70,7 +70,7 @@ def start_server(layer: Layer, policy: Policy) -> socket.socket:
 
 
 def choose_layer(name: str, policy: Policy) -> tuple[str, socket.socket | None, dict[str, str]]:
-    """Starts a fork server in the best layer that works; name: "auto" or that of the only layer to try.
+    """Starts a fork server in the best layer that works; name: "auto", or the only layer to try.
 
     Returns (layer's name, channel to the server, why better layers do not work), or ("", None, why none works).
     """
@@ -114,7 +114,7 @@ def main(layer: str, policy: str) -> None:
     """Reports the layer in use, then runs checks until standard input ends; policy: the Policy's fields as JSON."""
     sys.dont_write_bytecode = True
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    with contextlib.suppress(OSError):  # if memory runs out, the kernel is to kill programs first, then this process
+    with contextlib.suppress(OSError):  # if memory runs out, the kernel should kill these processes first
         Path("/proc/self/oom_score_adj").write_text("1000")
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # tests may print
@@ -127,11 +127,11 @@ def main(layer: str, policy: str) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (CHECKER_MEMORY, hard))
     site.main()  # tests may import installed packages; programs may not
     install_timers()
-    gc.freeze()  # so that garbage collection skips everything that is loaded by now
+    gc.freeze()  # garbage collection then skips all objects loaded so far
     with contextlib.suppress(EOFError):
         while True:
             print(json.dumps(run_check(json.loads(receive(0)), channel)), file=answers)
     channel.close()
-    with contextlib.suppress(ChildProcessError):  # the server removes its scratch folder and ends
+    with contextlib.suppress(ChildProcessError):  # wait for the server, which deletes its scratch folder
         while True:
             os.wait()

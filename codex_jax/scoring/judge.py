@@ -6,8 +6,8 @@ from codex_jax.problems.problem import NOT_RUN, PASSED, TIMED_OUT, Problem, Test
 from codex_jax.sandbox.check import Check, Result
 from codex_jax.sandbox.pool import Run
 
-MAX_TIMEOUTS = 5  # once so many cases of a suite have timed out, the rest is not run
-SLOWDOWN = 4.0  # a scaled time limit is this many times the reference solution's CPU time, as in EvalPlus
+MAX_TIMEOUTS = 5  # a suite ends after this many cases have timed out
+SLOWDOWN = 4.0  # scaled time limit as a multiple of the reference solution's CPU time, as in EvalPlus
 REFERENCE_TIMEOUT = 60.0  # CPU seconds for a reference solution
 
 
@@ -16,7 +16,7 @@ class Judgement:
     """The results of a sample."""
 
     result: str  # "passed", "timed out" or "failed: REASON"
-    suites: dict[str, str]  # by name, the result of each test suite, or "not run"
+    suites: dict[str, str]  # the result of each test suite, or "not run", by the suite's name
 
     @property
     def passed(self) -> bool:
@@ -25,21 +25,21 @@ class Judgement:
 
 
 def combine(results: list[str]) -> str:
-    """The first failure among several results; without one "timed out" if it occurs, else "passed"."""
+    """Returns the first failure; if nothing failed, "timed out" if any result is that, else "passed"."""
     failures = [result for result in results if result not in (PASSED, TIMED_OUT)]
     return (failures or [TIMED_OUT if TIMED_OUT in results else PASSED])[0]
 
 
 @dataclass
 class Judge:
-    """Judges samples, in several threads at a time. timeout: CPU seconds per case."""
+    """Judges samples; several threads may share it. timeout: CPU seconds per case."""
 
     timeout: float
     failing_references: dict[str, str] = field(default_factory=dict)  # results of reference solutions by task_id
     _scaled: dict[tuple[str, str], float] = field(default_factory=dict)  # time limits by (task_id, suite)
 
     def judge(self, problem: Problem, program: str, run: Run) -> Judgement:
-        """Runs all suites, up to a gate that the program fails."""
+        """Runs the suites in order. If the program fails a gate suite, the later suites are not run."""
         results: dict[str, str] = {}
         suites, closed = problem.test_suites(), False
         for suite in suites:
@@ -49,7 +49,7 @@ class Judge:
         return Judgement(combine(decisive), results)
 
     def _run_suite(self, problem: Problem, suite: TestSuite, program: str, run: Run) -> str:
-        # It continues after a timeout, as a later case may still fail: the two are reported separately.
+        # A timeout does not end the suite, because failures are reported separately and a later case may fail.
         limit = self._time_limit(problem, suite, run) if suite.scaled_timeout else self.timeout
         timeouts = 0
         for case in suite.cases:

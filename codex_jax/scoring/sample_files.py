@@ -1,4 +1,4 @@
-"""The sample files of a command. All of them are read and checked before any sample runs."""
+"""The sample files of a score command, which are all read and checked before any sample runs."""
 
 import sys
 from collections import Counter
@@ -21,7 +21,7 @@ class SampleFile:
     path: Path
     samples: list[Json]  # each has a task_id of the benchmark, and a completion or a solution
     out: Path  # the results file
-    label: str  # its name in tables: its temperature if that is unique among several files
+    label: str  # name in tables: the temperature, file name or path
 
 
 def read_sample_files(
@@ -32,9 +32,9 @@ def read_sample_files(
     skip_bad: bool,
     skip_missing: bool,
 ) -> list[SampleFile]:
-    """Reads all samples; InputError if the flags or the samples do not fit together.
+    """Reads all samples; InputError for invalid samples or flags.
 
-    out: the results file, by default SAMPLES_results.jsonl. inputs: other files that it must not replace.
+    out: the results file, by default SAMPLES_results.jsonl. inputs: other files that `out` must not replace.
     """
     if out is not None and len(paths) > 1:
         raise InputError("--out takes the results of one file of samples: leave it out for several")
@@ -63,7 +63,7 @@ def read_sample_files(
 
 
 def check_ks(ks: list[int], file: SampleFile) -> None:
-    """Prints which k are skipped for lack of samples; InputError if all are."""
+    """Prints which values of k are skipped for lack of samples; InputError if all are."""
     supported, omitted = supported_ks(Counter(sample["task_id"] for sample in file.samples), ks)
     for name, reason in omitted.items():
         print(f"{file.path}: {name} is skipped: {reason}", file=sys.stderr)

@@ -11,11 +11,11 @@ from codex_jax.problems.load import Benchmark
 from codex_jax.storage.jsonl import Json, parse, read_lines
 from codex_jax.text.encoding import is_utf8
 
-Item = tuple[str, str, Json]  # where the sample is, why it cannot be read or "", the sample
+Item = tuple[str, str, Json]  # the sample's location, why it cannot be read or "", the sample
 
 
 def read_samples(path: Path, benchmark: Benchmark, skip_bad: bool) -> list[Json]:
-    """The samples that can be scored; InputError names the first that cannot. skip_bad: leave those out instead."""
+    """Reads all samples. InputError names the first bad one, unless skip_bad is set: then bad ones are left out."""
     samples: list[Json] = []
     seen: dict[tuple, str] = {}
     for place, reason, sample in _read_folder(path, benchmark) if path.is_dir() else _read_file(path):
@@ -35,13 +35,13 @@ def _read_file(path: Path) -> Iterator[Item]:
     if not path.is_file():
         raise InputError(f"no samples file {path}: write one with python -m codex_jax.sample")
     for number, line in read_lines(path, errors="surrogateescape"):
-        # Bytes that are not UTF-8 are read as unpaired surrogates here. JSON would write those as escapes.
+        # Bytes that are not UTF-8 become lone surrogates here, which JSON would write as escapes.
         reason, sample = parse(line) if line.isascii() or is_utf8(line) else ("not UTF-8 text", {})
         yield f"{path} line {number}", reason, sample
 
 
 def _read_folder(path: Path, benchmark: Benchmark) -> Iterator[Item]:
-    """EvalPlus's layout: one folder per task, named with _ for /, with whole programs 0.py, 1.py and so on."""
+    """Reads EvalPlus's layout: whole programs TASK_ID/0.py, TASK_ID/1.py and so on, with _ for / in TASK_ID."""
     names = {task_id.replace("/", "_"): task_id for task_id in benchmark.problems}
     for folder in sorted(item for item in path.iterdir() if item.is_dir()):
         for file in sorted(folder.glob("*.py"), key=lambda file: (len(file.stem), file.stem)):
@@ -68,7 +68,7 @@ def _fault(sample: Json, benchmark: Benchmark) -> str:
 
 
 def _duplicate(sample: Json, place: str, seen: dict[tuple, str]) -> str:
-    """The fault of a sample whose number occurred before. Samples without a number may be equal."""
+    """The fault of a sample whose number occurred before, else "". Samples without a number may be equal."""
     number = sample.get("sample")
     if not isinstance(number, int):
         return ""
@@ -80,7 +80,7 @@ def _duplicate(sample: Json, place: str, seen: dict[tuple, str]) -> str:
 
 
 def temperature_of(samples: list[Json], path: Path) -> str:
-    """The temperature of the samples, "" if they do not give it; InputError if there are several."""
+    """The temperature of the samples, or "" if they have none; InputError if there are several."""
     temperatures = sorted({json.dumps(sample["temperature"]) for sample in samples if "temperature" in sample})
     if len(temperatures) > 1:
         raise InputError(f"{path} holds samples of the temperatures {', '.join(temperatures)}: give a file for each")

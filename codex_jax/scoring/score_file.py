@@ -20,7 +20,7 @@ from codex_jax.storage.jsonl import Json, write_objects
 def score(file: SampleFile, benchmark: Benchmark, timeout: float, workers: int, layer: str) -> list[Json]:
     """Runs the samples without a judgement, writes file.out and returns its rows. timeout: CPU seconds per case.
 
-    The journal stays, so that a run of several files can resume in any of them.
+    The journal is kept, so that a command with several files can resume in any of them.
     """
     judge, samples = Judge(timeout), file.samples
     problems = [benchmark.problems[sample["task_id"]] for sample in samples]
@@ -52,7 +52,7 @@ def score(file: SampleFile, benchmark: Benchmark, timeout: float, workers: int, 
 
 
 def read_judgements(journal: Journal, samples: int) -> dict[int, Judgement]:
-    """An earlier run's judgements by the index of the sample; InputError for a row that is not one."""
+    """Returns the journal's judgements by sample index; InputError for an invalid row."""
     judgements = {}
     for number, row in enumerate(journal.rows, 2):
         match row:
