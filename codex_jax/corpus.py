@@ -32,7 +32,7 @@ class Args(Settings):
 
 def show(manifest: Manifest, seconds: float) -> None:
     """Prints the numbers of dropped documents and the sizes of the splits."""
-    dropped = [["left out because", "documents"]]
+    dropped = [["dropped because", "documents"]]
     dropped += [[reason, f"{count:,}"] for reason, count in manifest["dropped"].items()]
     terminal.show(f"{manifest['documents']:,} documents of {manifest['bytes']:,} bytes read", dropped)
     splits = [["split", "documents", "bytes", "tokens", "tokens/byte", "records", "shards"]]
