@@ -20,7 +20,7 @@ def pass_at_k(samples: int, correct: int, k: int) -> float:
 
 
 def supported_ks(samples: Mapping[str, int], ks: Sequence[int]) -> tuple[list[int], dict[str, str]]:
-    """Returns (ks for which all problems have enough samples, {"pass@k": reason} for others). samples: counts by task."""
+    """(ks for which all problems have enough samples, {"pass@k": reason} for others). samples: counts by task."""
     fewest, task_id = min((count, task_id) for task_id, count in samples.items())
     omitted = {}
     for k in ks:
