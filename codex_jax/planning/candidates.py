@@ -111,7 +111,7 @@ def memory_savers(config: TrainConfig, change_optimizer: bool) -> Iterator[Train
 
 
 def candidates(job: Job, topology: str, free: float = FREE, change_optimizer: bool = False) -> list[Candidate]:
-    """Candidates estimated to fit with this fraction of HBM free, fastest first. change_optimizer: vary it too."""
+    """Candidates estimated to leave a fraction `free` of HBM, fastest first. change_optimizer: vary its settings."""
     tpu, config, found = parse_topology(topology), job.config, []
     limit = tpu.chip.hbm_bytes / tpu.chip.cores * (1 - free)
     gather_dtypes = dict.fromkeys((config.model.gather_dtype, config.model.compute_dtype))

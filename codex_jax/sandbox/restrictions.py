@@ -66,7 +66,7 @@ class Restrictions:
             raise OSError("this kernel has no Landlock")
 
     def apply(self, cpu_seconds: float, scratch: str, calls: int, replies: int) -> None:
-        """Restricts this process permanently; after an OSError, it must exit. cpu_seconds: limit, rounded up."""
+        """Restricts this process permanently; it must exit after an OSError. cpu_seconds: limit, rounded up."""
         layer, user = self._config.layer, self._config.user
         os.setsid()
         os.umask(0o22)
