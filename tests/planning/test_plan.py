@@ -19,6 +19,7 @@ config = TrainConfig(
     model=ModelConfig(layers=3, width=256, heads=2, context=256, vocab_size=512, compute_dtype="bfloat16"),
 )
 """
+WITH_SLICE = EXPERIMENT.replace('name="x"', 'name="x", topology="v5e:5x5"')
 KEYS = {"fits", "chips", "hbm_bytes", "peak_bytes", "step_seconds", "mfu", "tokens_per_second", "compile_seconds"}
 
 
@@ -58,12 +59,12 @@ def test_without_a_slice_the_smallest_ones_are_listed_with_their_commands(tmp_pa
     assert f"python -m codex_jax.plan {tmp_path}/x.py --steps 9 --topology v5e:1x1" in done.stdout
     listed = json.loads(plan(tmp_path, "--json").stdout)
     assert [one["topology"] for one in listed["suggestions"]][-3:] == ["v5e:1x1", "v5p:2x2x1", "v6e:1x1"]
-    any_slice = plan(tmp_path, "--topology", "any", "--json", text=EXPERIMENT + "topology = 'v5e:5x5'\n")
+    any_slice = plan(tmp_path, "--topology", "any", "--json", text=WITH_SLICE)
     assert json.loads(any_slice.stdout) == listed
 
 
 def test_the_experiments_own_slice_is_used(tmp_path):
-    done = plan(tmp_path, text=EXPERIMENT + "topology = 'v5e:5x5'\n")
+    done = plan(tmp_path, text=WITH_SLICE)
     assert done.returncode == 2
     assert "unknown topology 'v5e:5x5'" in done.stderr
 

@@ -49,9 +49,9 @@ def purpose(name):
     """What an operation computes, from the path of modules in its name."""
     if "btv" in name or "unembedding" in name:
         return "logits"
-    if "_embed" in name:
+    if "embed" in name:
         return "embedding"
-    if "/attention/" in name:
+    if "/attention/bht" in name.replace("(", ""):  # products of queries, keys and values, not those of linear layers
         return "keys and values"
     return "layers" if "blocks" in name else "rest"
 

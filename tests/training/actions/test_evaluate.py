@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 from codex_jax.config import DataConfig, MeshConfig, ModelConfig, TrainConfig
-from codex_jax.model.gpt import GPT
+from codex_jax.model.gpt import init_params
 from codex_jax.parallel.mesh import make_mesh
 from codex_jax.records.dataset import open_dataset
 from codex_jax.training.actions.evaluate import Evaluate
@@ -21,10 +21,7 @@ CONFIG = TrainConfig(model=MODEL, batch_size=4, eval_every=3, data=DataConfig(va
 @pytest.fixture(scope="module")
 def params():
     """Zeros: every token has probability 1/128."""
-    tokens = jnp.zeros((1, 1), jnp.int32)
-    return jax.tree.map(
-        jnp.zeros_like, nn.meta.unbox(GPT(MODEL).init(jax.random.key(0), tokens, tokens, tokens))["params"]
-    )
+    return jax.tree.map(jnp.zeros_like, nn.meta.unbox(init_params(MODEL, jax.random.key(0))))
 
 
 def evaluate(folder, config, params, numbers=(0,)):
