@@ -39,7 +39,7 @@ test: lint
 ## make test-interop   what needs TensorFlow and Beam, in .venv-interop, or a TPU's compiler, in .venv-tpu
 test-interop: .venv-interop/.installed .venv-tpu/.installed
 	.venv-interop/bin/pytest tests/interop
-	JAX_PLATFORMS=cpu .venv-tpu/bin/pytest tests/planning tests/parallel/test_topology.py
+	JAX_PLATFORMS=cpu .venv-tpu/bin/pytest tests/planning
 
 ## make demo           the whole line in small: a trained, fine-tuned, sampled, scored and plotted model
 demo: install
