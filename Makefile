@@ -1,6 +1,6 @@
 PYTHON ?= python3
-# EXTRA=tpu or EXTRA=interop makes and uses another environment, .venv-EXTRA: libtpu speaks up wherever JAX starts without
-# a TPU, and TensorFlow and Beam hold some versions back.
+# EXTRA=tpu or EXTRA=interop creates and uses another environment, .venv-EXTRA. They are separate because libtpu prints
+# warnings where there is no TPU, and TensorFlow and Beam require older versions of some packages.
 EXTRA ?=
 VENV := .venv$(EXTRA:%=-%)
 BIN := $(VENV)/bin
@@ -11,13 +11,13 @@ PLAN := $(SIZES:%=plan-%)
 
 .PHONY: install help test test-interop lint demo $(TRAIN) $(PLAN) lock clean
 
-## make install        .venv, with every version of requirements.lock; EXTRA=tpu: .venv-tpu, for TPU VMs and for planning
+## make install        creates .venv from requirements.lock; EXTRA=tpu creates .venv-tpu, for TPU VMs and for planning
 install: $(STAMP)
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
-# A lock holds every version and hash; the package itself is linked in place.
+# A lock file has the version and hash of every dependency. The package itself is installed in place.
 .venv/.installed: requirements.lock
 .venv-tpu/.installed: requirements-tpu.lock
 .venv-interop/.installed: requirements-interop.lock
@@ -32,29 +32,29 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-## make test           lint and all tests
+## make test           runs lint and all tests
 test: lint
 	$(BIN)/pytest --numprocesses auto --dist loadfile
 
-## make test-interop   what needs TensorFlow and Beam, in .venv-interop, or a TPU's compiler, in .venv-tpu
+## make test-interop   runs the tests that need TensorFlow and Beam (.venv-interop) or libtpu (.venv-tpu)
 test-interop: .venv-interop/.installed .venv-tpu/.installed
 	.venv-interop/bin/pytest tests/interop
 	JAX_PLATFORMS=cpu .venv-tpu/bin/pytest tests/planning
 
-## make demo           the whole line in small: a trained, fine-tuned, sampled, scored and plotted model
+## make demo           trains, fine-tunes, samples, scores and plots a small model on a CPU
 demo: install
 	$(BIN)/python experiments/demo.py
 
-## make train-SIZE     pretrains 12m 25m 42m 85m 300m 679m 2.5b or 12b (experiments/codex.py);
+## make train-SIZE     pretrains 12m, 25m, 42m, 85m, 300m, 679m, 2.5b or 12b (experiments/codex.py);
 ##                     DATA=DIR/NAME RUN=DIR ARGS="--steps 10 --resume ..." EXTRA=tpu
 $(TRAIN): train-%: install
 	$(BIN)/python -m codex_jax.train experiments/codex.py:$* $(DATA:%=--data.path %) $(RUN:%=--run-dir %) $(ARGS)
 
-## make plan-SIZE      compiles its step for a TPU slice that need not be here; TOPOLOGY=v5e:16x16 ARGS="--search"
+## make plan-SIZE      compiles the training step for a TPU slice, without one; TOPOLOGY=v5e:16x16 ARGS="--search"
 $(PLAN): plan-%: .venv-tpu/.installed
 	.venv-tpu/bin/python -m codex_jax.plan experiments/codex.py:$* $(TOPOLOGY:%=--topology %) $(ARGS)
 
-# Every lock for every supported Python (environment markers tell them apart).
+# Each lock covers every supported Python, by environment markers.
 UV_COMPILE = build/lock/bin/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 \
 	--custom-compile-command "make lock" --extra dev --extra serve
 
