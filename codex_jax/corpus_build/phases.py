@@ -84,7 +84,9 @@ class Build:
             # Keep what was read before an error in one file.
             if not any(marker and marker["kept"] for marker in read_markers(self.work, tasks)):
                 raise
-            raise InterruptedBuildError(f"{error}; what is read is kept: give the same command again") from None
+            raise InterruptedBuildError(
+                f"{error}: correct that and run the same command again; the parts read so far are kept"
+            ) from None
         publish.check_kept(sum(counts), problems, tally, self.settings)
         rows = np.concatenate([read_table(self.work, f"{task.name}.rows", ROW) for task in tasks])
         return DocumentIndex(self.work, counts, rows), tally

@@ -33,11 +33,13 @@ def attention_gradients(query, key, value, segment_ids, window, cotangent):
     """Of sum(attention * cotangent) with respect to query, key and value."""
     query, key, value, cotangent = (a.astype(np.float64) for a in (query, key, value, cotangent))
     weights = _weights(query, key, segment_ids, window)
-    slope = np.einsum("bthd,bshd->bhts", cotangent, value)
-    slope = weights * (slope - (weights * slope).sum(-1, keepdims=True)) / math.sqrt(query.shape[-1])
+    score_cotangent = np.einsum("bthd,bshd->bhts", cotangent, value)
+    score_cotangent = (
+        weights * (score_cotangent - (weights * score_cotangent).sum(-1, keepdims=True)) / math.sqrt(query.shape[-1])
+    )
     return (
-        np.einsum("bhts,bshd->bthd", slope, key),
-        np.einsum("bhts,bthd->bshd", slope, query),
+        np.einsum("bhts,bshd->bthd", score_cotangent, key),
+        np.einsum("bhts,bthd->bshd", score_cotangent, query),
         np.einsum("bhts,bthd->bshd", weights, cotangent),
     )
 

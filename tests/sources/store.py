@@ -192,3 +192,15 @@ if __name__ == "__main__":
     listening.folder, listening.daemon_threads = Path(sys.argv[1]), True
     print(listening.server_address[1], flush=True)
     listening.serve_forever()
+
+
+def use_store(monkeypatch, address):
+    """Makes gs:// and s3:// lead to the test server at `address`."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": address,
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "CLOUD_STORAGE_EMULATOR_ENDPOINT": address,
+    }.items():
+        monkeypatch.setenv(name, value)

@@ -13,7 +13,7 @@ from codex_jax.sources.source import parts
 from codex_jax.storage import paths
 from tests.sources.archive import tar_bytes, wheel, zip_bytes
 from tests.sources.reading import read
-from tests.sources.store import served
+from tests.sources.store import served, use_store
 from tests.sources.test_archives import FILES, PACK, SDIST
 from tests.sources.test_jsonlines import PROBLEM, line
 
@@ -52,14 +52,7 @@ def address(data):
 @pytest.fixture
 def uri(data, address, monkeypatch):
     """A function of a scheme: the URI of that folder."""
-    for name, value in {
-        "AWS_ENDPOINT_URL": address,
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "CLOUD_STORAGE_EMULATOR_ENDPOINT": address,
-    }.items():
-        monkeypatch.setenv(name, value)
+    use_store(monkeypatch, address)
     paths.connect.cache_clear()
     names = {"file": f"file://{data}", "s3": "s3://bucket/data", "gs": "gs://anonymous@bucket/data"}
     yield names.get

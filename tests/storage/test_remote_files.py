@@ -9,7 +9,7 @@ import pytest
 from codex_jax.errors import InputError
 from codex_jax.storage import paths
 from codex_jax.storage.remote_files import REQUESTS, LocalFolder, RemoteFolder, open_folder, read_file, upload
-from tests.sources.store import served
+from tests.sources.store import served, use_store
 
 KINDS = ["local", "file", "s3", "gs"]
 
@@ -27,14 +27,7 @@ def store(tmp_path_factory):
 def folder(request, store, tmp_path, monkeypatch):
     """A new folder of each kind, in which there is nothing."""
     _, address = store
-    for name, value in {
-        "AWS_ENDPOINT_URL": address,
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "CLOUD_STORAGE_EMULATOR_ENDPOINT": address,
-    }.items():
-        monkeypatch.setenv(name, value)
+    use_store(monkeypatch, address)
     paths.connect.cache_clear()
     name = f"{tmp_path.name}-{request.param}"
     places = {"local": "", "file": "file://", "s3": "s3://bucket/", "gs": "gs://anonymous@bucket/"}
