@@ -31,15 +31,14 @@ from typing import *
 """
 CALL_HOST = """\
 def call(*arguments):
-    scope = {{"__name__": "candidate"}}
-    exec({prelude!r}, scope)
-    exec(compile(SOURCE, "candidate.py", "exec"), scope)
+    scope = vars(load(prelude={prelude!r}))
     holder = scope.get("Solution")
     function = getattr(holder(), {name!r}) if hasattr(holder, {name!r}) else scope[{name!r}]
     return function(*arguments)
 """
 CALL_CASE = """\
-from codex_jax.problems.compare import read, same_return
+from codex_jax.problems.apps_answers import same_return
+from codex_jax.problems.compare import read
 
 
 def check(candidate):

@@ -16,7 +16,7 @@ from codex_jax.storage.jsonl import Json
 
 FIELDS = ("task_id", "prompt", "entry_point", "canonical_solution")  # all text
 CASE = """\
-from codex_jax.problems.compare import check_against
+from codex_jax.problems.evalplus_answers import check_against
 
 
 def check(candidate):

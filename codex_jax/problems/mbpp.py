@@ -12,7 +12,7 @@ from codex_jax.problems.standins import BUILD
 from codex_jax.storage.jsonl import Json
 
 STOPS = ("\nassert", '\n"""', "\nprint", "\nif", "\n#")  # not "\ndef": a program may define several functions
-HOST = 'exec(compile(SOURCE, "candidate.py", "exec"), globals())\n'
+HOST = "names = vars(load())\n"
 CASE = """\
 {setup}
 
@@ -42,7 +42,8 @@ def problem_of(row: Json) -> Problem:
     code, setup = row["code"], row.get("test_setup_code") or ""
     if not isinstance(setup, str):
         raise InputError(f"'test_setup_code' of {task_id!r} is not text")
-    setup = "\n".join([*imports, setup])
+    tests_imports = "\n".join(imports)
+    setup = f"{tests_imports}\n{setup}"
     tree = parse("\n".join([*tests, *challenge]), f"a test of {task_id!r}")
     definitions = parse(code, f"the code of {task_id!r}").body
     functions = {node.name for node in definitions if isinstance(node, ast.FunctionDef)}
@@ -63,7 +64,7 @@ def problem_of(row: Json) -> Problem:
         reference=code,
         setup=code,
         # A program may use what the tests import, because the authors of MBPP ran both together.
-        host="".join([HOST, *(f"{line}\n" for line in imports), caller(name, value_use(tree, name), bool(classes))]),
+        host=f"{HOST}exec({tests_imports!r}, names)\n" + caller(name, value_use(tree, name), bool(classes)),
         stops=STOPS,
     )
 
@@ -80,7 +81,7 @@ def caller(name: str, use: str, stand_ins: bool) -> str:
     use: from value_use. stand_ins: whether the arguments are descriptions, from which the program builds objects.
     """
     head = f"{BUILD}\ndef _call(data):\n    arguments = _build(data)\n" if stand_ins else "\ndef _call(*arguments):\n"
-    return f"{head}    value = {name}(*arguments)\n    return {SENT[use]}\n"
+    return f"{head}    value = names[{name!r}](*arguments)\n    return {SENT[use]}\n"
 
 
 def _texts(row: Json, name: str) -> list[str]:

@@ -37,7 +37,7 @@ class Problem:
     reference: str = ""  # a whole program that passes; "" if the benchmark has none
     opening: str = ""  # the code that a completion continues: the prompt, a part of it, or ""
     setup: str = ""  # source that the checker runs before a test, such as helper functions
-    host: str = ""  # source that runs SOURCE, the sample's text, and defines entry_point; "": the sample defines it
+    host: str = ""  # source that calls load() to run the sample as a module, and defines entry_point; see Check
     stops: tuple[str, ...] = PAPER_STOPS  # strings that end a completion
     group: str = ""  # such as the difficulty: pass rates are also reported by group
     blocks: int | None = None  # number of chained building blocks, for a problem of that benchmark
@@ -53,5 +53,4 @@ class Problem:
 
     def program(self, sample: Json) -> str:
         """The program of a sample: its "solution", a whole program, or the opening with its "completion"."""
-        source = sample["solution"] if "solution" in sample else self.opening + sample["completion"]
-        return f"SOURCE = {source!r}\n{self.host}" if self.host else source
+        return sample["solution"] if "solution" in sample else self.opening + sample["completion"]

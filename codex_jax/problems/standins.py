@@ -7,7 +7,7 @@ classes. So a test makes stand-ins, describe turns them into plain data, and BUI
 from collections.abc import Callable
 from typing import Any
 
-# Defines _build in the program, which makes the arguments from the output of describe.
+# Defines _build in the host, which makes the arguments from the output of describe. `names` has the program's classes.
 BUILD = """
 def _build(nodes):
     objects = {}
@@ -19,7 +19,7 @@ def _build(nodes):
             return objects[content]
         if kind == "object":
             number, name, arguments, attributes = content
-            objects[number] = value = globals()[name](*map(build, arguments))
+            objects[number] = value = names[name](*map(build, arguments))
             for key, item in attributes:
                 setattr(value, key, build(item))
             return value

@@ -11,7 +11,7 @@ def run(text):
     sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)
     sys.stdout = sys.__stdout__ = output = open(1, "w", encoding="utf-8", errors="replace", closefd=False)
     try:
-        exec(compile(SOURCE, "candidate.py", "exec"), {"__name__": "__main__"})
+        load("__main__")
     except SystemExit as stop:
         if stop.code not in (None, 0):
             raise
@@ -26,7 +26,7 @@ def run(text):
         return file.read()
 """
 CASE = """\
-from codex_jax.problems.compare import same_output
+from codex_jax.problems.apps_answers import same_output
 
 
 def check(candidate):

@@ -24,9 +24,10 @@ STDLIB_ONLY = Policy()
 class Check:
     """A program and the test that it must pass. The test never enters the process that runs the program."""
 
-    program: str  # source that runs in the sandbox
-    entry_point: str  # the function of the program that the test calls
+    program: str  # source of a module that runs in the sandbox
+    entry_point: str  # the function that the test calls, defined by the program, or by the host if there is one
     test: str  # source that defines check(candidate), which raises if the candidate is wrong; runs in the checker
+    host: str = ""  # source that also runs in the sandbox, calls load() to run the program, and defines entry_point
     setup: str = ""  # source that runs in the checker before the test, such as helper functions
     cpu_seconds: float = 3.0  # limit on the program's CPU time
     policy: Policy = STDLIB_ONLY

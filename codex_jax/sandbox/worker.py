@@ -97,7 +97,7 @@ def run_check(request: dict[str, Any], channel: socket.socket) -> dict[str, Any]
     try:
         signal.setitimer(signal.ITIMER_REAL, request["wall_seconds"] + EXTRA_SECONDS)
         with contextlib.suppress(OSError):  # the program has ended, which run_test will notice
-            send(calls_in, encode((request["program"], request["entry_point"])))
+            send(calls_in, encode((request["program"], request["host"], request["entry_point"])))
         status = run_test(request["setup"], request["test"], calls_in, replies_out, request["cpu_seconds"])
     except BaseException as error:
         status = status_of(error)

@@ -75,4 +75,4 @@ class Judge:
 
 
 def _run_case(problem: Problem, case: str, program: str, cpu_seconds: float, run: Run) -> Result:
-    return run(Check(program, problem.entry_point, case, problem.setup, cpu_seconds))
+    return run(Check(program, problem.entry_point, case, problem.host, problem.setup, cpu_seconds))

@@ -80,7 +80,7 @@ def test_references_pass(problems):
     ("number", "text", "result"),
     [
         (1, "def add(a, b):\n    return a if isinstance(a, list) else a + b\n", "failed: AssertionError"),
-        (1, "def added(a, b):\n    return a + b\n", "failed: NameError"),
+        (1, "def added(a, b):\n    return a + b\n", "failed: KeyError"),
         (1, "def add(a, b):\n    class A(int):\n        __eq__ = lambda s, o: True\n    return A()\n", "failed: "),
         (2, "class Node:\n    def __init__(s, x):\n        pass\ndef height(r):\n    return 3\n", "failed: "),
         (2, "def height(r):\n    return 3\n", "failed: KeyError"),

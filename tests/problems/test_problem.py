@@ -10,13 +10,6 @@ def test_a_completion_continues_the_opening():
     assert Problem("t", "A docstring.", "f", ()).program(SAMPLE) == "    return 1\n"
 
 
-def test_a_host_runs_the_sample_as_text():
-    problem = Problem("t", "", "f", (), opening="x = 2\n", host="def f():\n    exec(SOURCE, globals())\n    return y\n")
-    scope: dict = {}
-    exec(problem.program({"completion": "y = 'a\\n' * x\n"}), scope)
-    assert scope["f"]() == "a\na\n"
-
-
 def test_the_canonical_solution_is_the_reference_without_the_prompt():
     assert Problem("t", "def f():\n", "f", (), reference="def f():\n    pass\n").canonical_solution == "    pass\n"
     assert Problem("t", '"""A docstring."""\n', "f", (), reference="f = int\n").canonical_solution == "f = int\n"

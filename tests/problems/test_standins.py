@@ -11,9 +11,11 @@ class Node:
 
 def build(*arguments):
     """The arguments after their way to a program, in which the class Node is defined."""
-    scope: dict = {}
-    exec(CLASSES + BUILD, scope)
-    return scope["Node"], scope["_build"](json.loads(json.dumps(describe(arguments))))
+    names: dict = {}
+    exec(CLASSES, names)
+    scope: dict = {"names": names}
+    exec(BUILD, scope)
+    return names["Node"], scope["_build"](json.loads(json.dumps(describe(arguments))))
 
 
 def test_objects_are_built_from_their_arguments_and_attributes():

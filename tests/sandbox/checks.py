@@ -15,7 +15,7 @@ def add_check(body, test=ADD_TEST, cpu_seconds=3.0):
 def problem_check(problem, completion, cpu_seconds=20.0):
     """A check of a completion of a problem in HumanEval's form."""
     program = problem.program({"completion": completion})
-    return Check(program, problem.entry_point, problem.suites[0].cases[0], problem.setup, cpu_seconds)
+    return Check(program, problem.entry_point, problem.suites[0].cases[0], problem.host, problem.setup, cpu_seconds)
 
 
 def run_all(checks, workers=2, layer="auto"):

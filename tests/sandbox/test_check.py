@@ -95,3 +95,30 @@ def test_programs_never_run_as_root(layer):
     body = "def f():\n    import os\n    return [*os.getresuid(), *os.getresgid(), *os.getgroups()]\n"
     test = "def check(candidate):\n    ids = candidate()\n    assert 0 not in ids, ids\n"
     assert statuses([Check(body, "f", test)], layer=layer) == ["passed"]
+
+
+def test_a_host_runs_the_program_as_a_module():
+    program = "import sys, __main__\n\n\nclass Own:\n    pass\n\n\nhere = sys.modules[__name__]\n"
+    host = "program = load(prelude='x = 2\\n')\n\n\ndef f():\n    return program.x, vars(program).get('f'), NAMES\n"
+    host = host.replace("NAMES", "(program.here is program, program.__main__ is program, program.sys.argv)")
+    test = "def check(candidate):\n    assert candidate() == (2, None, (True, True, ['candidate.py'])), candidate()\n"
+    assert statuses([Check(program, "f", test, host=host)]) == ["passed"]
+
+
+def test_a_program_is_the_module_that_its_own_classes_name():
+    program = """
+from __future__ import annotations
+import inspect, pickle
+from dataclasses import dataclass
+
+@dataclass
+class Node:
+    value: int
+    next: Node | None = None
+
+def f(x):
+    copy = pickle.loads(pickle.dumps(Node(x, Node(0))))
+    return copy == Node(x, Node(0)), inspect.getsource(f).startswith("def f"), __name__, __file__
+"""
+    test = "def check(candidate):\n    assert candidate(1) == (True, True, 'candidate', 'candidate.py'), candidate(1)\n"
+    assert statuses([Check(program, "f", test)]) == ["passed"]

@@ -12,7 +12,7 @@ def judged(suites, results, timeout=1.0):
     ran = []
 
     def run(check):
-        assert check == Check("program", "f", check.test, "setup", timeout)
+        assert check == Check("program", "f", check.test, setup="setup", cpu_seconds=timeout)
         ran.append(check.test)
         return Result(results[check.test], 0.5)
 
