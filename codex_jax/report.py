@@ -23,7 +23,7 @@ class Args:
     """Writes tables (Markdown) and figures (PNG, SVG) of results from score.
 
     Each input is a *_results.jsonl, a results.json, or a run folder, which gives validation bits per byte. NAME=PATH
-    names an input, as in base=runs/demo/base.jsonl_results.jsonl.
+    names an input, as in base=runs/demo/base.jsonl_results.jsonl. Results files of one NAME are counted together.
     """
 
     inputs: tyro.conf.Positional[tuple[str, ...]]  # RUN_OR_RESULTS..., each [NAME=]PATH

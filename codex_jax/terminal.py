@@ -1,7 +1,11 @@
-"""Progress bars on stderr, or plain lines if stderr is not a terminal, and tables on stdout."""
+"""Lines, tables and progress for the user. Text from files is shown as text: it never controls the terminal.
+
+Tables and results go to stdout, messages and progress to stderr.
+"""
 
 import sys
 import time
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -18,6 +22,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 PLAIN_SECONDS = 10.0  # between two plain progress lines
 TABLE_WIDTH = 110  # characters
@@ -29,6 +34,36 @@ class Report(Protocol):
     def __call__(self, advance: int = 1, note: str = "") -> None: ...
 
 
+def plain(text: object, keep: str = "") -> str:
+    """str(text) with control, format and unassigned characters and surrogates as escapes, such as \\x1b.
+
+    These could move the cursor, set the terminal's title, or reorder the text. keep: characters to leave as they are.
+    """
+    shown = str(text)
+    if shown.isprintable():
+        return shown
+    return "".join(one if _is_shown(one) or one in keep else one.encode("unicode_escape").decode() for one in shown)
+
+
+def _is_shown(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) == "Zs"
+
+
+def one_line(text: object) -> str:
+    """plain(text), with each run of whitespace as one space."""
+    return plain(" ".join(str(text).split()))
+
+
+def say(text: object) -> None:
+    """Prints a line on stdout."""
+    print(plain(text))
+
+
+def note(text: object) -> None:
+    """Prints a line on stderr."""
+    print(one_line(text), file=sys.stderr)
+
+
 def tables() -> Console:
     """A console on stdout for tables: as wide as the terminal, or TABLE_WIDTH if stdout is not a terminal."""
     return Console() if sys.stdout.isatty() else Console(width=TABLE_WIDTH)
@@ -36,12 +71,13 @@ def tables() -> Console:
 
 def show(title: str, rows: list[list[str]]) -> None:
     """Prints a table; the first row is the header, and every column but the first is right-aligned."""
-    table = Table(title=title)
+    # Text, because rich reads markup in a str.
+    table = Table(title=Text(plain(title)))
     header, *rest = rows
     for number, cell in enumerate(header):
-        table.add_column(cell, justify="right" if number else "left")
+        table.add_column(Text(plain(cell)), justify="right" if number else "left")
     for row in rest:
-        table.add_row(*row)
+        table.add_row(*(Text(plain(cell)) for cell in row))
     tables().print(table)
 
 
@@ -54,13 +90,13 @@ def progress(label: str, total: int, unit: str = "", shown: bool = True) -> Iter
     if not shown:
         yield lambda advance=1, note="": None
         return
-    as_bytes = unit == "bytes"
+    label, as_bytes = plain(label), unit == "bytes"
     if sys.stderr.isatty():
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             *((DownloadColumn(), TransferSpeedColumn()) if as_bytes else (MofNCompleteColumn(),)),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=Console(stderr=True)) as bar:
@@ -69,7 +105,7 @@ def progress(label: str, total: int, unit: str = "", shown: bool = True) -> Iter
             def report(advance: int = 1, note: str = "") -> None:
                 bar.advance(task, advance)
                 if note:
-                    bar.update(task, note=note)
+                    bar.update(task, note=plain(note))
 
             yield report
         return
@@ -87,7 +123,7 @@ def progress(label: str, total: int, unit: str = "", shown: bool = True) -> Iter
     def report_plain(advance: int = 1, note: str = "") -> None:
         nonlocal done, latest, printed
         done += advance
-        latest = note or latest
+        latest = plain(note) or latest
         if time.monotonic() - printed >= PLAIN_SECONDS:
             printed = time.monotonic()
             line()

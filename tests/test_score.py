@@ -194,6 +194,28 @@ def test_several_temperatures(files, capsys):
     assert "temperatures 0.2, 0.8: give a file for each" in errors(capsys)[0]
 
 
+def test_two_seeds_are_counted_together(files, capsys):
+    folder, rows = files
+    seeds = [
+        [{**row, "sample": n % 4, "temperature": 0.8, "fingerprint": mark} for n, row in enumerate(rows)]
+        for mark in "ab"
+    ]
+    for row in seeds[1]:
+        row["completion"] = "    return 0\n"
+    assert run(folder, [*seeds[0], *seeds[1]], "--json", "--k", "1,8", name="one.jsonl") == 0
+    one = json.loads(capsys.readouterr().out)
+    assert (one["samples"], one["passed"], one["pass@8"]) == (24, 6, 1)
+    assert one["pass@1"] == pytest.approx((1 + 2 + 3) / 24)
+    names = ["first.jsonl", "second.jsonl"]
+    for name, samples in zip(names, seeds, strict=True):
+        (folder / name).write_text("".join(json.dumps(row) + "\n" for row in samples))
+    args = [*(str(folder / name) for name in names), "--problems", str(folder / "p.jsonl"), "--json", "--k", "1,8"]
+    assert cli.run(score.main, score.Args, args) == 0
+    assert json.loads(capsys.readouterr().out) == one
+    for name in names:
+        assert len((folder / f"{name}_results.jsonl").read_text().splitlines()) == 12
+
+
 def test_several_files_resume_in_any_of_them(files, capsys, monkeypatch):
     folder, rows = files
     for name in ("a.jsonl", "b.jsonl"):

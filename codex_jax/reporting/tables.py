@@ -81,7 +81,7 @@ def blocks(models: dict[str, Json]) -> Table:
 
 
 def best_of_files(entries: dict[str, Json]) -> Table:
-    """The best of several files for each k, from statistics.best."""
+    """The best of several temperatures for each k, from statistics.best."""
     rows = [[key, percent(entry["value"], entry["interval_95"]), entry["from"]] for key, entry in entries.items()]
     return "Best of the files", [["", "value", "from"], *rows]
 

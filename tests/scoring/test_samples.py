@@ -82,10 +82,24 @@ def test_bad_lines_have_a_number_and_a_reason(tmp_path, humaneval, capsys, bad, 
     assert "line 3 skipped: " in capsys.readouterr().err
 
 
-def test_equal_samples_are_duplicates_only_if_their_numbers_are_equal(tmp_path, humaneval):
+def test_seeds_in_one_file_are_told_apart(tmp_path, humaneval):
     plain = {"task_id": "HumanEval/0", "completion": ""}
-    rows = [plain, plain, {**ROW, "temperature": 0.2}, {**ROW, "temperature": 0.8}]
-    assert read_samples(write(tmp_path / "s.jsonl", *rows), humaneval, False) == rows
+    marked = {**ROW, "fingerprint": "aa"}
+    for rows in (
+        [plain, plain],  # without numbers, equal samples may be several
+        [{**ROW, "temperature": 0.2}, {**ROW, "temperature": 0.8}],
+        [ROW, {**ROW, "completion": "    return 1\n"}],
+        [marked, {**marked, "fingerprint": "bb"}],
+        [ROW, marked],
+    ):
+        assert read_samples(write(tmp_path / "s.jsonl", *rows), humaneval, False) == rows
+    for row, again in (
+        (ROW, dict(reversed(ROW.items()))),
+        (marked, marked),
+        (marked, {**marked, "completion": "    return 1\n"}),  # a seed has one sample of each number
+    ):
+        with pytest.raises(InputError, match=r"line 2: sample 0 of 'HumanEval/0' occurs twice, first at .* line 1"):
+            read_samples(write(tmp_path / "s.jsonl", row, again), humaneval, False)
 
 
 def test_files_without_samples(tmp_path, humaneval):
@@ -106,6 +120,7 @@ def test_files_without_samples(tmp_path, humaneval):
 def test_temperatures(tmp_path):
     assert temperature_of([ROW], tmp_path) == ""
     assert temperature_of([{**ROW, "temperature": 0.2}, ROW], tmp_path) == "0.2"
+    assert temperature_of([{**ROW, "temperature": 1}, {**ROW, "temperature": 1.0}], tmp_path) == "1.0"
     with pytest.raises(InputError, match=r"temperatures 0\.2, 0\.8"):
         temperature_of([{**ROW, "temperature": 0.2}, {**ROW, "temperature": 0.8}], tmp_path)
 
