@@ -48,7 +48,7 @@ class PlanConfig(cli.ExperimentArgs):
 
 def say(line: str) -> None:
     """Prints a line on stderr."""
-    print(line, file=sys.stderr)
+    terminal.note(line)
 
 
 def suggestion(found: Candidate) -> dict[str, Any]:
@@ -81,7 +81,8 @@ def plan_step(job: Job, args: PlanConfig) -> bool:
     else:
         plan_tables.show(plan, f"remat {plan.remat}")
         for one in better:
-            print("by the estimate this fits:", plan_command(run_arguments(args), one.topology, one.settings))
+            command = plan_command(run_arguments(args), one.topology, one.settings)
+            terminal.say(f"by the estimate this fits: {command}")
     return plan.fits
 
 

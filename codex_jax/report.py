@@ -54,7 +54,7 @@ def main(args: Args) -> None:
     for title, rows in tables:
         terminal.show(title, rows)
     for name in ["report.md", "results.json", *(f"{name}.png" for name in figures)]:
-        print(args.out / name)
+        terminal.say(args.out / name)
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ def encode_prompts(benchmark: Benchmark, engine: Engine, params: SamplingParams,
             if not args.skip_long:
                 raise InputError(f"{name}: {error}, or skip it with --skip-long") from None
             if jax.process_index() == 0:
-                print(f"skipped {name}: {error}", file=sys.stderr)
+                terminal.note(f"skipped {name}: {error}")
     if not prompts:
         raise InputError(f"no prompt of {args.problems} fits in the context: train a model with a longer one")
     return prompts
@@ -138,7 +138,7 @@ def sample_problems(args: Args, benchmark: Benchmark, engine: Engine, origin: Js
         for file in files:
             file.publish(names)
             seconds, mebibytes = time.monotonic() - start, engine.bytes_per_sample(params) / 2**20
-            print(
+            terminal.say(
                 f"{out}: {len(names)} problems x {args.n} samples, {tokens:,} tokens, {seconds:.0f} s, "
                 f"{mebibytes:.1f} MiB of keys and values per sample"
             )
@@ -147,7 +147,11 @@ def sample_problems(args: Args, benchmark: Benchmark, engine: Engine, origin: Js
 def sample_prompt(args: Args, engine: Engine) -> None:
     """Prints the completions of a prompt while they are drawn. Of several hosts, the first one prints."""
     tokens = engine.encode(args.prompt, args.params(), args.truncate_left)
-    show = partial(print, end="", flush=True) if jax.process_index() == 0 else lambda text: None
+
+    def show(text: str) -> None:
+        if jax.process_index() == 0:
+            print(terminal.plain(text, keep="\n\t"), end="", flush=True)
+
     show(args.prompt)
     request = SampleRequest(tokens, task_key(""), range(args.n))
     for event in stream_samples(engine, request, args.params(), args.seed):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jax
 
-from codex_jax import cli
+from codex_jax import cli, terminal
 from codex_jax.config import Dtype, MeshConfig
 from codex_jax.errors import InputError
 from codex_jax.sampling.sampler import COPIES, load_engine
@@ -74,7 +74,7 @@ def main(args: Args) -> None:
         address, port = sock.getsockname()[:2]
         if not is_loopback(address):
             warning = f"anyone who can reach {address} can draw samples: there is no authentication"
-            print(f"warning: {warning}", file=sys.stderr)
+            terminal.note(f"warning: {warning}")
         engine, origin = load_engine(args.run, args.mesh, args.dtype, args.int8)
         start = time.monotonic()
         warm_up(engine, args.batch)
@@ -84,7 +84,7 @@ def main(args: Args) -> None:
         service = Service(name, sample_fingerprint(origin, ""), engine, model_thread, args.limits)
         shown = f"[{address}]" if ":" in address else address
         app = make_app(service, (*LOOPBACK, args.host, shown, socket.gethostname(), *args.names))
-        print(f"{name}: http://{shown}:{port}/v1, first programs compiled in {seconds:.0f} s", file=sys.stderr)
+        terminal.note(f"{name}: http://{shown}:{port}/v1, first programs compiled in {seconds:.0f} s")
         config = uvicorn.Config(
             app,
             http="h11",

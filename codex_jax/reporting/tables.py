@@ -1,5 +1,8 @@
 """Tables of summaries, for score and report."""
 
+import re
+
+from codex_jax import terminal
 from codex_jax.reporting.statistics import RESAMPLES
 from codex_jax.storage.jsonl import Json
 
@@ -110,9 +113,17 @@ def run_tables(results: Json) -> list[Table]:
 
 
 def markdown(tables: list[Table]) -> str:
-    """The tables in Markdown, each below a heading."""
+    """The tables in Markdown, each below a heading; names from files appear as they are."""
     sections = []
     for title, (header, *rows) in tables:
-        lines = ["| " + " | ".join(cells) + " |" for cells in [header, ["---"] * len(header), *rows]]
-        sections.append(f"## {title}\n\n" + "\n".join(lines) + "\n")
+        shown = [[_escaped(cell) for cell in row] for row in [header, *rows]]
+        shown.insert(1, ["---"] * len(header))
+        lines = ["| " + " | ".join(cells) + " |" for cells in shown]
+        sections.append(f"## {_escaped(title)}\n\n" + "\n".join(lines) + "\n")
     return "\n".join(sections)
+
+
+def _escaped(text: str) -> str:
+    """Text as Markdown that shows it: without markup, HTML, formulas and links."""
+    marked = re.sub(r"[\\`*_\[\]|~]", r"\\\g<0>", terminal.plain(text))
+    return re.sub(r"[<>&$]|:(?=//)|\.(?<=www\.)", lambda found: f"&#{ord(found[0])};", marked)
