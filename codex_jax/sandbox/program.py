@@ -39,6 +39,10 @@ def load(source: str, name: str = "candidate", prelude: str = "") -> ModuleType:
     return module
 
 
+def _reply(replies: int, value: Any) -> None:
+    send(replies, encode(("value", value)))
+
+
 def serve_calls(calls: int, replies: int) -> None:
     """Reads the program, its host and the function's name, runs them, then answers calls until the process is killed.
 
@@ -48,6 +52,7 @@ def serve_calls(calls: int, replies: int) -> None:
     try:
         if host:
             scope: dict[str, Any] = {"__name__": "host", "load": partial(load, source)}
+            scope["reply"] = partial(_reply, replies)  # answers a call whose program then ends the process
             exec(compile(host, "host.py", "exec"), scope)
         else:
             scope = vars(load(source))

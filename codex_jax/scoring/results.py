@@ -9,7 +9,7 @@ from codex_jax.problems.problem import Problem
 from codex_jax.scoring.judge import Judgement
 from codex_jax.storage.jsonl import Json, read_objects
 
-RESULT_FIELDS = ("result", "passed", "parts", "group", "blocks")  # these replace fields of the sample
+RESULT_FIELDS = ("result", "passed", "parts", "group", "prelude", "blocks")  # these replace fields of the sample
 
 
 def journal_path(out: Path) -> Path:
@@ -35,6 +35,8 @@ def result_row(sample: Json, problem: Problem, judgement: Judgement) -> Json:
         row["parts"] = judgement.suites
     if problem.group:
         row["group"] = problem.group
+    if problem.prelude:
+        row["prelude"] = problem.prelude
     if problem.blocks is not None:
         row["blocks"] = problem.blocks
     return row
