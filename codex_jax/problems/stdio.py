@@ -4,7 +4,7 @@
 # files, because programs may use them by number. They have no names, so that a program's own files cannot replace them.
 HOST = """
 def run(text):
-    import atexit, contextlib, os, posix, sys, threading
+    import atexit, contextlib, os, posix, sys
 
     def descriptors(path, data):
         write = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
@@ -40,7 +40,8 @@ def run(text):
     os._exit = posix._exit = leave
     with contextlib.suppress(SystemExit):  # with any status, as run_test of hendrycks/apps does
         load("__main__", {prelude!r})
-    threading._shutdown()  # waits for threads
+    if "threading" in sys.modules:
+        sys.modules["threading"]._shutdown()  # waits for threads, as Python does
     atexit._run_exitfuncs()
     for finish in (
         lambda: sys.stdout.flush(),
