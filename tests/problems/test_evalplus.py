@@ -146,7 +146,7 @@ def test_a_task_of_mbpp_has_evalplus_s_types_and_rule():
     assert passes(MBPP, MBPP["canonical_solution"], right, short) == [True, True, False]
     exact = {**MBPP, "task_id": "Mbpp/3", "entry_point": "shared", "assertion": OTHER["assertion"]}
     exact["canonical_solution"] = OTHER["canonical_solution"].replace("is tuple", "is list")
-    same = exact["canonical_solution"].replace("tuple(set", "list(set")
+    same = exact["canonical_solution"].replace("tuple(", "list(")
     assert passes(exact, exact["canonical_solution"], same) == [True, False]
 
 
