@@ -24,6 +24,7 @@ import tyro
 
 from codex_jax import cli, terminal
 from codex_jax.errors import InputError
+from codex_jax.parallel import numerics
 from codex_jax.planning import plan_tables
 from codex_jax.planning.candidates import FREE, Candidate, smallest
 from codex_jax.planning.changes import differences, experiment_lines, flags, plan_command, run_arguments
@@ -119,6 +120,7 @@ def best_plan(job: Job, args: PlanConfig) -> bool:
 def main(args: PlanConfig) -> int:
     """Runs the command."""
     prepare_environment()
+    numerics.fix()
     args.search_settings.check()
     run = args.config()
     if args.decode:

@@ -26,6 +26,7 @@ from codex_jax.sampling.pipe import sample_lines
 from codex_jax.sampling.sampler import COPIES, load_engine, task_key
 from codex_jax.sampling.samples_file import SamplesFile, open_samples_file, sample_fingerprint, to_row
 from codex_jax.storage.jsonl import Json
+from codex_jax.text.encoding import is_utf8
 
 STDOUT = Path("-")
 
@@ -80,6 +81,19 @@ class Args:
                 raise InputError(f"--{name} must be at least 1, not {getattr(self, name)}")
         self.params().check()
         check_seed(self.seed)
+
+    def decoded(self) -> "Args":
+        """These arguments with --prompt and --stop as UTF-8, whatever the locale's encoding is."""
+        stop = self.stop and tuple(_decoded("--stop", text) for text in self.stop)
+        return dataclasses.replace(self, prompt=_decoded("--prompt", self.prompt), stop=stop)
+
+
+def _decoded(flag: str, text: str) -> str:
+    # In a locale without UTF-8, Python reads the bytes of an argument as surrogates.
+    try:
+        return text if is_utf8(text) else os.fsencode(text).decode()
+    except UnicodeError:
+        raise InputError(f"{flag} is not UTF-8 text") from None
 
 
 def fingerprint_settings(args: Args, params: SamplingParams, origin: Json) -> list[Any]:
@@ -153,7 +167,7 @@ def sample_prompt(args: Args, engine: Engine) -> None:
             print(terminal.plain(text, keep="\n\t"), end="", flush=True)
 
     show(args.prompt)
-    request = SampleRequest(tokens, task_key(""), range(args.n))
+    request = SampleRequest(tokens, task_key(args.prompt), range(args.n))
     for event in stream_samples(engine, request, args.params(), args.seed):
         if isinstance(event, str):
             show(event)
@@ -178,6 +192,7 @@ def sample_stdin(args: Args, engine: Engine, origin: Json) -> None:
 
 def main(args: Args) -> None:
     """The command."""
+    args = args.decoded()
     args.check()
     benchmark = load_problems(args.problems) if args.problems and not args.piped else None
     hosts.join(args.hosts)

@@ -13,6 +13,7 @@ import jax
 from codex_jax import cli, terminal
 from codex_jax.config import Dtype, MeshConfig
 from codex_jax.errors import InputError
+from codex_jax.parallel import numerics
 from codex_jax.sampling.sampler import COPIES, load_engine
 from codex_jax.sampling.samples_file import sample_fingerprint
 from codex_jax.serving.model_thread import ModelThread
@@ -68,6 +69,8 @@ def main(args: Args) -> None:
     if args.batch < 1:
         raise InputError(f"--batch must be at least 1, not {args.batch}")
     args.limits.check()
+    numerics.fix()
+    numerics.check_platform()
     if jax.process_count() > 1:
         raise InputError("serving works on one host only")
     with listen(args.host, args.port) as sock:
@@ -79,7 +82,7 @@ def main(args: Args) -> None:
         start = time.monotonic()
         warm_up(engine, args.batch)
         seconds = time.monotonic() - start
-        name = args.run.resolve().name
+        name = Path(os.path.realpath(args.run)).name
         model_thread = ModelThread(engine, args.batch, args.limits.waiting)
         service = Service(name, sample_fingerprint(origin, ""), engine, model_thread, args.limits)
         shown = f"[{address}]" if ":" in address else address

@@ -3,11 +3,12 @@
 Tables and results go to stdout, messages and progress to stderr.
 """
 
+import io
 import sys
 import time
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from rich.console import Console
@@ -26,6 +27,7 @@ from rich.text import Text
 
 PLAIN_SECONDS = 10.0  # between two plain progress lines
 TABLE_WIDTH = 110  # characters
+LONGEST_LINE = 4000  # characters of a message
 
 
 class Report(Protocol):
@@ -50,8 +52,10 @@ def _is_shown(character: str) -> bool:
 
 
 def one_line(text: object) -> str:
-    """plain(text), with each run of whitespace as one space."""
-    return plain(" ".join(str(text).split()))
+    """plain(text), with each run of whitespace as one space, and only the beginning of a very long text."""
+    shown = str(text)
+    cut = shown if len(shown) <= LONGEST_LINE else f"{shown[:LONGEST_LINE]}…"
+    return plain(" ".join(cut.split()))
 
 
 def say(text: object) -> None:
@@ -60,8 +64,9 @@ def say(text: object) -> None:
 
 
 def note(text: object) -> None:
-    """Prints a line on stderr."""
-    print(one_line(text), file=sys.stderr)
+    """Prints a line on stderr; nothing if stderr cannot be written."""
+    with suppress(OSError, ValueError):
+        print(one_line(text), file=sys.stderr or io.StringIO(), flush=True)
 
 
 def tables() -> Console:
@@ -117,8 +122,8 @@ def progress(label: str, total: int, unit: str = "", shown: bool = True) -> Iter
         elapsed = time.monotonic() - start
         left = elapsed / done * (total - done) if done else 0.0
         counts = f"{decimal(done)} of {decimal(total)}" if as_bytes else f"{done}/{total}"
-        note = f" {latest}" if latest else ""
-        print(f"{label} {counts}{note} elapsed {elapsed:.0f}s left {left:.0f}s", file=sys.stderr)
+        noted = f" {latest}" if latest else ""
+        note(f"{label} {counts}{noted} elapsed {elapsed:.0f}s left {left:.0f}s")
 
     def report_plain(advance: int = 1, note: str = "") -> None:
         nonlocal done, latest, printed

@@ -43,9 +43,13 @@ def result_row(sample: Json, problem: Problem, judgement: Judgement) -> Json:
 
 
 def check_out(out: Path, inputs: Iterable[Path]) -> None:
-    """InputError if results written to `out` would replace an input."""
+    """InputError if results written to `out` would replace an input, or something that is not a file."""
+    if out.exists() and not out.is_file():
+        raise InputError(f"{out} is not a file: give another --out")
     for path in inputs:
-        if out.resolve() == path.resolve() or (out.exists() and path.exists() and os.path.samefile(out, path)):
+        if os.path.realpath(out) == os.path.realpath(path) or (
+            out.exists() and path.exists() and os.path.samefile(out, path)
+        ):
             raise InputError(f"the results would replace {path}: give another --out")
 
 

@@ -1,5 +1,6 @@
 """The sample files of a score command, which are all read and checked before any sample runs."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -50,9 +51,9 @@ def read_sample_files(
     """
     if out is not None and len(paths) > 1:
         raise InputError("--out takes the results of one file of samples: leave it out for several")
-    for path, count in Counter(path.resolve() for path in paths).items():
+    for name, count in Counter(map(os.path.realpath, paths)).items():
         if count > 1:
-            raise InputError(f"{path} is given twice: give each file of samples once")
+            raise InputError(f"{name} is given twice: give each file of samples once")
     inputs = [*paths, *inputs]
     by_temperature: dict[str, list[SampleFile]] = {}
     seen: Seen = {}

@@ -9,10 +9,12 @@ from codex_jax import terminal
 from codex_jax.errors import InputError
 from codex_jax.problems.load import Benchmark
 from codex_jax.storage.jsonl import Json, parse, read_lines
+from codex_jax.storage.regular import open_regular
 from codex_jax.text.encoding import is_utf8
 
 Item = tuple[str, str, Json]  # the sample's location, why it cannot be read or "", the sample
 Seen = dict[str, str]  # what tells a sample from the others -> its location
+MAX_PROGRAM = 16 << 20  # bytes of a file in a folder of samples
 TOLD_BY = ("task_id", "sample", "temperature", "fingerprint")  # these tell samples with a fingerprint apart
 
 
@@ -49,14 +51,26 @@ def _read_folder(path: Path, benchmark: Benchmark) -> Iterator[Item]:
     """Reads EvalPlus's layout: whole programs TASK_ID/0.py, TASK_ID/1.py and so on, with _ for / in TASK_ID."""
     names = {task_id.replace("/", "_"): task_id for task_id in benchmark.problems}
     for folder in sorted(item for item in path.iterdir() if item.is_dir()):
+        if folder.is_symlink():
+            yield str(folder), "it is a link", {}
+            continue
         for file in sorted(folder.glob("*.py"), key=lambda file: (len(file.stem), file.stem)):
             sample: Json = {"task_id": names.get(folder.name, folder.name)}
             if file.stem.isdecimal():
                 sample["sample"] = int(file.stem)
-            try:
-                yield str(file), "", {**sample, "solution": file.read_text(encoding="utf-8")}
-            except (OSError, UnicodeDecodeError) as error:
-                yield str(file), f"cannot be read ({error})", {}
+            reason, text = _read_program(file)
+            yield str(file), reason, {**sample, "solution": text}
+
+
+def _read_program(path: Path) -> tuple[str, str]:
+    """(why it cannot be read or "", the text). Nothing is read through a link, which may lead out of the folder."""
+    try:
+        with open_regular(path) as file:
+            data = file.read(MAX_PROGRAM + 1)
+        text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except (OSError, UnicodeDecodeError) as error:
+        return f"cannot be read ({error.strerror if isinstance(error, OSError) else error})", ""
+    return ("", text) if len(data) <= MAX_PROGRAM else (f"is longer than {MAX_PROGRAM >> 20} MiB", "")
 
 
 def _fault(sample: Json, benchmark: Benchmark) -> str:

@@ -1,5 +1,6 @@
 import gzip
 import json
+import os
 
 import pytest
 
@@ -51,6 +52,27 @@ def test_evalplus_s_folders(tmp_path, humaneval):
     (tmp_path / "HumanEval_0" / "0.py").write_bytes(b"\xff")
     with pytest.raises(InputError, match=r"HumanEval_0/0\.py: cannot be read"):
         read_samples(tmp_path, humaneval, False)
+
+
+def test_links_and_pipes_in_a_folder_are_not_read(tmp_path, humaneval, capsys):
+    folder = tmp_path / "s" / "HumanEval_0"
+    folder.mkdir(parents=True)
+    (tmp_path / "secret").write_text("secret")
+    (folder / "0.py").write_bytes(b"\xef\xbb\xbfx = 1\r\n")
+    (folder / "1.py").symlink_to(tmp_path / "secret")
+    os.mkfifo(folder / "2.py")
+    (folder / "3.py").mkdir()
+    with (folder / "4.py").open("wb") as file:
+        file.truncate((16 << 20) + 1)
+    (tmp_path / "s" / "HumanEval_1").symlink_to(tmp_path)
+    assert [row["solution"] for row in read_samples(tmp_path / "s", humaneval, True)] == ["x = 1\n"]
+    err = capsys.readouterr().err
+    for reason in ("1.py skipped: cannot be read (it is a link)", "2.py skipped: cannot be read (it is not a regular"):
+        assert reason in err
+    assert "3.py skipped: cannot be read" in err
+    assert "4.py skipped: is longer than 16 MiB" in err
+    assert "HumanEval_1 skipped: it is a link" in err
+    assert "secret" not in err
 
 
 BAD = [
