@@ -17,8 +17,8 @@ from codex_jax.sandbox.check import Policy
 
 # Loaded before programs are forked, because many programs import them. Each module makes every fork slightly slower.
 COMMON_MODULES = """
-abc array ast bisect collections contextlib copy dataclasses datetime enum fractions functools heapq inspect io itertools
-json math numbers operator random re string struct time types typing warnings
+abc array ast bisect collections contextlib copy dataclasses datetime enum fractions functools heapq inspect io
+itertools json math numbers operator random re string struct time types typing warnings
 """
 # Also loaded if programs cannot read bytecode files, because each program would otherwise compile these from source.
 SLOW_MODULES = """
