@@ -39,6 +39,15 @@ def load(source: str, name: str = "candidate", prelude: str = "") -> ModuleType:
     return module
 
 
+def can_send(value: Any) -> bool:
+    """Whether a value can be sent to the checker."""
+    try:
+        encode(value)
+    except Exception:
+        return False
+    return True
+
+
 def serve_calls(calls: int, replies: int) -> None:
     """Reads the program, its host and the function's name, runs them, then answers calls until the process is killed.
 
@@ -47,7 +56,7 @@ def serve_calls(calls: int, replies: int) -> None:
     source, host, entry_point = decode(receive(calls))
     try:
         if host:
-            scope: dict[str, Any] = {"__name__": "host", "load": partial(load, source)}
+            scope: dict[str, Any] = {"__name__": "host", "load": partial(load, source), "can_send": can_send}
             exec(compile(host, "host.py", "exec"), scope)
         else:
             scope = vars(load(source))
