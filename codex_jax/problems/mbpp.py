@@ -17,7 +17,7 @@ from codex_jax.problems.remote import run_tests
 
 
 def check(candidate):
-    run_tests(candidate, {names!r}, {imports!r}, {setup!r}, {tests!r})
+    run_tests(candidate, globals(), {defined!r}, {imported!r}, {setup!r}, {tests!r})
 """
 
 
@@ -43,14 +43,12 @@ def problem_of(row: Json) -> Problem:
     if not defined & used:
         raise InputError(f"the tests of {task_id!r} call no function of its code")
     used |= used_names(parse("\n".join([setup, *challenge]), f"the setup or a challenge test of {task_id!r}"))
-    names = defined & used
-    nodes = [node for node in definitions.body if isinstance(node, (ast.Import, ast.ImportFrom))]
-    code_imports = ast.unparse(
-        ast.Module([node for node in nodes if defined_names(ast.Module([node], [])) & names], [])
-    )
+    statements: list[ast.stmt] = [node for node in definitions.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    imported = defined_names(ast.Module(statements, []))
 
     def case(tests: list[str]) -> str:
-        return CASE.format(names=tuple(sorted(names)), imports=code_imports, setup=setup, tests=tuple(tests))
+        names = tuple(sorted(defined & used - imported)), tuple(sorted(imported & used))
+        return CASE.format(defined=names[0], imported=names[1], setup=setup, tests=tuple(tests))
 
     suites = [TestSuite("test", (case(tests),))]
     if challenge:
@@ -61,6 +59,7 @@ def problem_of(row: Json) -> Problem:
         entry_point="_do",
         suites=tuple(suites),
         reference=code,
+        setup=code,
         # A program may use what the tests import, because the authors of MBPP ran both together.
         host=HOST.format(imports=tests_imports),
         stops=STOPS,

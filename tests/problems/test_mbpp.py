@@ -126,6 +126,16 @@ class Point:
         return math.hypot(self.x, self.y)
 class Shape(Point):
     pass
+class Down:
+    def __init__(self, n):
+        self.n = n
+    def __iter__(self):
+        return self
+    def __next__(self):
+        if not self.n:
+            raise StopIteration
+        self.n -= 1
+        return self.n
 class Stack:
     def __init__(self):
         self.items = []
@@ -152,8 +162,12 @@ def count(n):
     yield from range(n)
 def total(points):
     return sum(point.x for point in points)
+class Small(ValueError):
+    pass
 def fail(x):
-    raise ValueError(x)
+    raise Small(x)
+def reverse(values):
+    values.reverse()
 def nothing(x):
     return x or None
 """
@@ -181,9 +195,12 @@ FORMS = [
     "assert pair(1) == (1, 1) and pair(2).right == 2 and isinstance(pair(1), Pair) and pair(1)._asdict()['left'] == 1",
     "assert Color.RED is Color.RED and Color(1) == Color.RED and Color.RED.value == 1 and Color.RED != 1",
     "assert list(count(3)) == [0, 1, 2] and sum(count(4)) == 6 and next(count(2)) == 0 and set(count(2)) == {0, 1}",
+    "d = Down(3)\nassert next(d) == 2 and d.n == 2 and list(d) == [1, 0] and d.n == 0",
     "assert sorted(count(3), reverse=True) == [2, 1, 0] and 2 in count(3) and max(map(helper, count(3))) == 4",
     "assert nothing(0) is None and nothing(1) is not None and not nothing(0) and nothing(3) and nothing(2) in (1, 2)",
     "assert 1 < helper(1) < 4 and helper(1) != 4 and helper(1) > 2 and (helper(1) == 3) is True",
+    "try:\n    fail(3)\nexcept Small as error:\n    assert error.args == (3,)\nelse:\n    assert False",
+    "values = [1, [2]]\nreverse(values)\nassert values == [[2], 1]",
     "try:\n    fail(3)\nexcept ValueError as error:\n    assert '3' in str(error)\nelse:\n    assert False",
 ]
 

@@ -97,12 +97,20 @@ def test_what_goes_wrong(program):
         program.do("look_up", "nothing")
     for answer in (None, 3, (), (1, 2, 3), (None, []), "ab"):
         with pytest.raises((TypeError, ValueError, AssertionError)):
-            run_tests(lambda *_, answer=answer: answer, ("f",), "", "", ("assert f(1) == 'a'",))
+            run_tests(lambda *_, answer=answer: answer, {}, ("f",), (), "", ("assert f(1) == 'a'",))
 
 
 def test_names_setup_and_tests():
-    tests = ("assert call(same, root.data) == two", "assert math.floor(two) == 2")
-    names = ("Node", "call", "same", "math", "unknown")
-    run_tests(candidate_of(PROGRAM), names, "import math", "two = 2\nroot = Node(two)", tests)
+    tests = ("assert call(same, root.data) == two", "assert math.floor(two) == 2 and type(math) is not type(root)")
+    reference: dict = {}
+    exec("import math\nunknown = 3\n" + PROGRAM, reference)
+    run_tests(candidate_of(PROGRAM), reference, ("Node", "call", "same"), ("math",), "two = 2\nroot = Node(two)", tests)
     with pytest.raises(NameError):
-        run_tests(candidate_of(PROGRAM), names, "import math\nunknown = 3", "", ("assert unknown",))
+        run_tests(candidate_of(PROGRAM), reference, ("unknown",), (), "", ("assert unknown",))
+
+
+def test_exceptions_of_the_program_are_caught_by_the_reference_s_class():
+    source = "class Small(ValueError):\n    pass\n"
+    exec(source, reference := {})
+    tests = ("try:\n    raise Small(3)\nexcept Small as error:\n    assert error.args == (3,)",)
+    run_tests(candidate_of(source), reference, ("Small",), (), "", tests)
