@@ -73,7 +73,7 @@ def train(config: TrainConfig, resume: bool = False, command: str = "EXPERIMENT.
         state = start_state(config, mesh, manager if resume else None)
         start = int(state.step)
         if start >= config.steps:
-            print(f"{config.folder} is at step {start} of {config.steps} already", file=sys.stderr)
+            terminal.note(f"{config.folder} is at step {start} of {config.steps} already")
             return {}
         train_step = make_train_step(config, mesh, eot)
         with (
@@ -104,7 +104,7 @@ def main(args: TrainArgs) -> int:
     values = train(config, args.resume, run_arguments(args))
     if jax.process_index() == 0:
         metrics = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
-        print(f"{config.folder}: {metrics}  {time.monotonic() - began:.0f} s")
+        terminal.say(f"{config.folder}: {metrics}  {time.monotonic() - began:.0f} s")
     return 0
 
 

@@ -45,6 +45,7 @@ def summarize(rows: Rows, source: Path, blocks: dict[str, int] | None = None, ks
         **_means(measures),
         "intervals_95": {name: bootstrap(values) for name, values in measures.items()},
         **({"omitted": omitted} if omitted else {}),
+        **_prelude(rows),
         **_by_group(tasks, supported),
         **_by_blocks(by_task, blocks or {}),
     }
@@ -95,6 +96,12 @@ def _is_finite(value: object) -> bool:
 
 def _means(measures: Measures) -> dict[str, float]:
     return {name: float(np.mean(values)) for name, values in measures.items()}
+
+
+def _prelude(rows: Rows) -> Json:
+    """Which names APPS's programs found defined, if the rows say so."""
+    names = sorted({row["prelude"] for row in rows if row.get("prelude") in ("official", "none")})
+    return {"prelude": ", ".join(names)} if names else {}
 
 
 def _by_group(tasks: list[Rows], ks: Sequence[int]) -> Json:

@@ -15,6 +15,7 @@ from codex_jax.config import Dtype, MeshConfig, ModelConfig
 from codex_jax.errors import InputError
 from codex_jax.model.decode import unstack
 from codex_jax.model.quantize import quantize
+from codex_jax.parallel import numerics
 from codex_jax.parallel.mesh import make_mesh
 from codex_jax.problems.problem import PAPER_STOPS
 from codex_jax.runs.checkpoints import restore_params
@@ -48,6 +49,7 @@ def load_engine(
     dtype: of products, weights and cache; default: the run's compute dtype. int8: whether the layers' weights are int8.
     InputError if the folder is not a run, or the mesh does not fit it.
     """
+    numerics.check()
     config = read_config(run)
     newest_step(run)  # reports a missing checkpoint before a missing tokenizer
     decoding = for_decoding(config.model, dtype)

@@ -34,6 +34,10 @@ def load(source: str, name: str = "candidate", prelude: str = "") -> ModuleType:
     return module
 
 
+def _reply(pipe: Pipe, value: str) -> None:
+    pipe.send(dump(["value", value]))
+
+
 def serve_calls(calls: int, replies: int) -> None:
     """Reads the program, its host and the function's name, runs them, then answers calls until the process is killed.
 
@@ -45,7 +49,8 @@ def serve_calls(calls: int, replies: int) -> None:
     caller = _Caller(pipe, scope)
     try:
         if host:
-            scope.update(__name__="host", load=partial(load, source))
+            # reply answers a call whose program then ends the process; its value is text.
+            scope.update(__name__="host", load=partial(load, source), reply=partial(_reply, pipe))
             exec(compile(host, "host.py", "exec"), scope)
         else:
             scope = vars(load(source))

@@ -9,7 +9,7 @@ from codex_jax.problems.problem import Problem
 from codex_jax.scoring.judge import Judgement
 from codex_jax.storage.jsonl import Json, read_objects
 
-RESULT_FIELDS = ("result", "passed", "parts", "group", "blocks")  # these replace fields of the sample
+RESULT_FIELDS = ("result", "passed", "parts", "group", "prelude", "blocks")  # these replace fields of the sample
 
 
 def journal_path(out: Path) -> Path:
@@ -35,15 +35,21 @@ def result_row(sample: Json, problem: Problem, judgement: Judgement) -> Json:
         row["parts"] = judgement.suites
     if problem.group:
         row["group"] = problem.group
+    if problem.prelude:
+        row["prelude"] = problem.prelude
     if problem.blocks is not None:
         row["blocks"] = problem.blocks
     return row
 
 
 def check_out(out: Path, inputs: Iterable[Path]) -> None:
-    """InputError if results written to `out` would replace an input."""
+    """InputError if results written to `out` would replace an input, or something that is not a file."""
+    if out.exists() and not out.is_file():
+        raise InputError(f"{out} is not a file: give another --out")
     for path in inputs:
-        if out.resolve() == path.resolve() or (out.exists() and path.exists() and os.path.samefile(out, path)):
+        if os.path.realpath(out) == os.path.realpath(path) or (
+            out.exists() and path.exists() and os.path.samefile(out, path)
+        ):
             raise InputError(f"the results would replace {path}: give another --out")
 
 

@@ -1,7 +1,7 @@
 """Scores a file of samples; an interrupted run resumes from the journal of its judgements."""
 
 import contextlib
-import sys
+import random
 import time
 
 from codex_jax import terminal
@@ -28,8 +28,10 @@ def score(file: SampleFile, benchmark: Benchmark, timeout: float, workers: int, 
     with open_journal(journal_path(file.out), header) as journal, terminal.progress("score", len(samples)) as report:
         judgements = read_judgements(journal, len(samples))
         todo = [index for index in range(len(samples)) if index not in judgements]
+        # Samples that run one after the other in a worker are then of different problems, and nobody can foresee which.
+        random.SystemRandom().shuffle(todo)
         if judgements:
-            print(f"{journal.path}: {len(judgements)} of {len(samples)} samples are scored already", file=sys.stderr)
+            terminal.note(f"{journal.path}: {len(judgements)} of {len(samples)} samples are scored already")
             report(len(judgements))
         passed = sum(judgement.passed for judgement in judgements.values())
         start = time.monotonic()
@@ -47,7 +49,7 @@ def score(file: SampleFile, benchmark: Benchmark, timeout: float, workers: int, 
         except OSError as error:
             raise InputError(f"cannot write {file.out}: {error.strerror}") from None
     for task_id, result in judge.failing_references.items():
-        print(f"warning: the reference solution of {task_id} does not pass its own tests: {result}", file=sys.stderr)
+        terminal.note(f"warning: the reference solution of {task_id} does not pass its own tests: {result}")
     return rows
 
 

@@ -57,7 +57,7 @@ def test_only_samples_without_a_judgement_run(tmp_path, capsys):
     write_problems(tmp_path / "p.jsonl", [PROBLEM])
     benchmark = load_problems(str(tmp_path / "p.jsonl"))
     samples = [{"task_id": PROBLEM.task_id, "completion": text} for text in COMPLETIONS]
-    file = SampleFile(tmp_path / "s.jsonl", samples, tmp_path / "r.jsonl", "s")
+    file = SampleFile(tmp_path / "s.jsonl", samples, tmp_path / "r.jsonl")
     results = [row["result"].split(":")[0] for row in score(file, benchmark, 5.0, 2, "auto")]
     assert results == ["passed", "failed", "failed"]
     journal = Path(f"{file.out}.partial")
@@ -74,3 +74,19 @@ def test_only_samples_without_a_judgement_run(tmp_path, capsys):
     assert [row["result"].split(":")[0] for row in scored] == ["passed", "timed out", "failed"]
     assert [json.loads(line) for line in file.out.read_text().splitlines()] == scored
     assert "1 of 3 samples are scored already" in capsys.readouterr().err
+
+
+def test_samples_run_in_an_order_drawn_at_random(tmp_path):
+    write_problems(tmp_path / "p.jsonl", [PROBLEM])
+    benchmark = load_problems(str(tmp_path / "p.jsonl"))
+    samples = [{"task_id": PROBLEM.task_id, "completion": f"    return {n}\n"} for n in range(30)]
+    orders = []
+    for name in ("a", "b"):
+        file = SampleFile(tmp_path / "s.jsonl", samples, tmp_path / name)
+        assert [row["completion"] for row in score(file, benchmark, 5.0, 1, "auto")] == [
+            sample["completion"] for sample in samples
+        ]
+        _, *rows = map(json.loads, Path(f"{file.out}.partial").read_text().splitlines())
+        orders.append([row["index"] for row in rows])
+    assert orders[0] != orders[1]
+    assert sorted(orders[0]) == sorted(orders[1]) == list(range(30))
