@@ -1,6 +1,7 @@
 """The checker runs a test with a proxy for the program's function, which runs in another process."""
 
 import functools
+import threading
 from collections.abc import Callable
 from types import CodeType
 from typing import Any
@@ -56,6 +57,7 @@ class _Examiner(Peer):
         self._budget, self._on_many = budget, on_many
         self._received = 0  # messages
         self._last: BaseException | None = None  # the last exception of the program that may have ended a loop
+        self._lock = threading.RLock()
         self.errors: list[BaseException] = []
 
     def receive(self) -> list:
@@ -99,8 +101,8 @@ class _Examiner(Peer):
     def _call(self, args: tuple, kwargs: dict[str, Any]) -> tuple[bool, Any]:
         graph, objects = self.pack((*args, *kwargs.values()))
         kind, graph, *changed = self.ask("call", graph, [*kwargs])
-        if kind in STARTS:
-            raise ProgramError(str(graph), STARTS[kind])
+        if kind in STARTS and type(graph) is str:
+            raise ProgramError(graph, STARTS[kind])
         value = self.unpack(graph, objects)[0]
         if changed:
             value, *copies = value
@@ -117,7 +119,8 @@ class _Examiner(Peer):
     def _checked(self, ask: Callable[..., Any], *content: Any) -> Any:
         """The outcome of a question. Whatever is wrong with the answer becomes a ProgramError, which is kept."""
         try:
-            return ask(*content)
+            with self._lock:  # a test may call from several threads
+                return ask(*content)
         except (ProgramError, CheckTimeout) as error:
             failure: BaseException = error
         except (EOFError, OSError):

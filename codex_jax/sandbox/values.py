@@ -90,6 +90,8 @@ class Unpacker:
         try:
             if type(graph) is not list:
                 return _scalar(graph), {}
+            if not graph:
+                raise ValueError("no nodes")
             made = _Made(graph, sent)
             for number, node in enumerate(graph):
                 tag, parts = node[0], node[1]

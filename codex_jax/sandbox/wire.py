@@ -13,6 +13,7 @@ HEADER = struct.Struct("<I")  # the length of a message in bytes
 MAX_BYTES = 128 << 20  # of one message
 MAX_DIGITS = 4300  # Python's limit for decimal integers, as reading them takes time with the square of their digits
 MAX_BITS = 10_000  # a longer integer is sent in hexadecimal if another has too many digits
+SMALL = 1 << 12  # bytes; a shorter message is read by one system call
 WHOLE = 1 << 16  # bytes; a shorter message is written by one system call
 
 _write = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
@@ -74,8 +75,8 @@ class Pipe:
     """Two pipes, one to read messages from and one to write them to. received: the number of bytes read."""
 
     def __init__(self, incoming: int, outgoing: int) -> None:
-        self._incoming = os.fdopen(incoming, "rb", WHOLE, closefd=False)
-        self._outgoing = outgoing
+        self._incoming, self._outgoing = incoming, outgoing
+        self._rest = b""  # of the bytes read
         self.received = 0
 
     def send(self, data: bytes) -> None:
@@ -95,7 +96,13 @@ class Pipe:
         return self._read(length)
 
     def _read(self, count: int) -> bytes:
-        data = self._incoming.read(count)
-        if len(data) < count:
-            raise EOFError("the other side is gone")
-        return data
+        parts, size = [self._rest], len(self._rest)
+        while size < count:
+            part = os.read(self._incoming, min(max(count - size, SMALL), WHOLE))
+            if not part:
+                raise EOFError("the other side is gone")
+            parts.append(part)
+            size += len(part)
+        data = b"".join(parts)
+        self._rest = data[count:]
+        return data[:count]
