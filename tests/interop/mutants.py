@@ -81,6 +81,8 @@ SWAPS: dict[type, type] = {
 
 def mutants(program: str, name: str, count: int, seed: str) -> Iterator[tuple[str, str]]:
     """(what was changed, the program) pairs: two of three change the value that the function returns."""
+    if not count:
+        return
     generator = random.Random(seed)
     kinds = generator.sample(sorted(VALUES), min(count, len(VALUES)))
     for number, kind in enumerate(kinds):

@@ -8,7 +8,7 @@ from typing import Any
 from tests.interop.official import Task
 
 
-def _task(number: int, source: str, base: list[Any], plus: Any = None, atol: float = 0, mutants: int = 40) -> Task:
+def _task(number: int, source: str, base: list[Any], plus: Any = None, atol: float = 0, mutants: int = 16) -> Task:
     name = source.rpartition("\ndef ")[2].partition("(")[0].removeprefix("def ")
     row = {
         "task_id": f"Mbpp/{number}",
