@@ -15,7 +15,7 @@ from codex_jax.sandbox.values import INVALID
 from codex_jax.sandbox.wire import LimitError, Pipe, WireError, parse
 
 LONG = 2048  # bytes; a shorter message cannot hold enough items to make sets slow
-MANY = 10_000  # messages after which the limits are moved, because each message takes the checker and the program time
+MANY = 1000  # messages after which the limits are moved, because each message takes the checker and the program time
 STARTS = {"limit": LIMIT, "harness": HARNESS}  # of the statuses
 SHORT_TEXT = 200  # characters of a reason
 
@@ -70,6 +70,13 @@ class _Examiner(Peer):
         self.guarded = len(data) > LONG
         return parse(data)
 
+    def ask(self, *message: Any) -> list:
+        """See Peer. ProgramError if there is no answer."""
+        kind, *content = answer = super().ask(*message)
+        if kind in STARTS and content and type(content[0]) is str:
+            raise ProgramError(content[0], STARTS[kind])
+        return answer
+
     def wait_until_ready(self) -> None:
         """Waits until the program is loaded. Raises the exception that it raised meanwhile."""
         kind, *content = self._checked(lambda: parse(self._pipe.receive()))
@@ -101,8 +108,6 @@ class _Examiner(Peer):
     def _call(self, args: tuple, kwargs: dict[str, Any]) -> tuple[bool, Any]:
         graph, objects = self.pack((*args, *kwargs.values()))
         kind, graph, *changed = self.ask("call", graph, [*kwargs])
-        if kind in STARTS and type(graph) is str:
-            raise ProgramError(graph, STARTS[kind])
         value = self.unpack(graph, objects)[0]
         if changed:
             value, *copies = value
@@ -113,7 +118,7 @@ class _Examiner(Peer):
                 self._last = value
             return True, value
         if kind != "value":
-            raise WireError("not an answer")
+            raise WireError("neither a value nor an error")
         return False, value
 
     def _checked(self, ask: Callable[..., Any], *content: Any) -> Any:

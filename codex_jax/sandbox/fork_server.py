@@ -32,7 +32,7 @@ from codex_jax.sandbox.scratch import FolderScratch, MountedScratch, stat_descri
 
 MAX_MESSAGE = 4096  # bytes
 # The checker's message that a program has answered many calls, which takes time. The limits then move by these seconds.
-MORE, MORE_CPU, MORE_WALL = b"more", 0.25, 2.0
+MORE, MORE_CPU, MORE_WALL = b"more", 0.03, 0.24
 CPUS = os.cpu_count() or 1
 SHORTEST_WAIT = 0.002  # seconds between two checks of a program's CPU time
 
