@@ -1,6 +1,7 @@
 """The checker runs a test with a proxy for the program's function, which runs in another process."""
 
 import functools
+import gc
 import threading
 from collections.abc import Callable
 from types import CodeType
@@ -68,6 +69,8 @@ class _Examiner(Peer):
         if not self._received % MANY:
             self._on_many()
         self.guarded = len(data) > LONG
+        if self.guarded:
+            gc.disable()  # a message is no garbage, and collections would look at its values again and again
         return parse(data)
 
     def ask(self, *message: Any) -> list:
@@ -138,6 +141,8 @@ class _Examiner(Peer):
             failure = ProgramError("an answer that does not fit in the checker's memory", LIMIT)
         except (WireError, *INVALID) as error:
             failure = ProgramError(f"not an answer: {error}")
+        finally:
+            gc.enable()
         self.errors.append(failure)
         raise failure from None
 
