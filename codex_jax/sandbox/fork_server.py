@@ -16,7 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, fork, prctl
+from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, enter_namespace, fork, prctl, unshare
+from codex_jax.sandbox.namespaces import PROCESS_IDS
 from codex_jax.sandbox.program import serve_calls
 from codex_jax.sandbox.restrictions import (
     CALLS,
@@ -29,6 +30,7 @@ from codex_jax.sandbox.restrictions import (
     set_inherited_limits,
 )
 from codex_jax.sandbox.scratch import FolderScratch, MountedScratch, stat_descriptors
+from codex_jax.sandbox.surroundings import surround
 
 MAX_MESSAGE = 4096  # bytes
 CPUS = os.cpu_count() or 1
@@ -41,6 +43,7 @@ class ForkServer:
     def __init__(self, config: ServerConfig, scratch: MountedScratch | FolderScratch) -> None:
         """Raises OSError that names what the kernel refused."""
         self._namespaces = config.layer.namespaces
+        self._own_process = os.pidfd_open(os.getpid()) if self._namespaces else -1
         self._scratch = scratch
         set_inherited_limits(config.policy)
         self._restrictions = Restrictions(config)
@@ -52,7 +55,7 @@ class ForkServer:
         """Restricts a trial child; returns whether its open files can be listed. OSError if the kernel refuses."""
         self._scratch.clear()
         status_out, status_in = os.pipe()
-        pid = os.fork()
+        pid = self._fork()
         if not pid:
             try:
                 self._restrictions.apply(1, self._scratch.path, status_out, status_in)
@@ -80,7 +83,7 @@ class ForkServer:
         Returns the program's CPU seconds, and the limit that it exceeded: "time", "disk" or "".
         """
         self._scratch.clear()
-        pid = fork()
+        pid = self._fork()
         if not pid:
             self._run_program(cpu_limit, pipes)
         for descriptor in pipes:
@@ -92,6 +95,16 @@ class ForkServer:
         if not exceeded and seconds > cpu_limit:
             exceeded = "time"
         return seconds, exceeded
+
+    def _fork(self) -> int:
+        """Forks; with namespaces, into a new one for process ids, which then say nothing about earlier programs."""
+        if not self._namespaces:
+            return fork()
+        unshare(PROCESS_IDS)
+        pid = fork()
+        if pid:
+            enter_namespace(self._own_process, PROCESS_IDS)  # a process that unshared it once may not do so again
+        return pid
 
     def _run_program(self, cpu_limit: float, pipes: list[int]) -> None:
         """Runs in the program's process and never returns."""
@@ -143,7 +156,6 @@ class ForkServer:
 
 def serve_programs(channel: socket.socket, config: ServerConfig) -> None:
     """Runs the fork server: reports whether the layer works, then runs programs until the channel closes."""
-    os.environ.clear()
     move_descriptors([channel.detach()])
     channel = socket.socket(fileno=FIRST_DESCRIPTOR)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
@@ -154,6 +166,7 @@ def serve_programs(channel: socket.socket, config: ServerConfig) -> None:
         except OSError as error:
             channel.send(json.dumps({"refused": str(error)}).encode())
             return
+        surround(scratch.path, files_by_descriptor=config.layer.landlock)
         prctl(PR_SET_DUMPABLE, 0)  # programs of the same user cannot trace this process or write its memory
         tempfile.tempdir = None  # each program then looks up its own folder for temporary files
         gc.collect()

@@ -23,8 +23,10 @@ from codex_jax.sandbox.libc import PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, PR_SET_
 from codex_jax.sandbox.namespaces import SCRATCH_PARENT
 from codex_jax.sandbox.seccomp import (
     ARGUMENT_RULES,
+    CHANGING,
     NO_FILE_MAPPING,
     REMOVING,
+    TIMES_BY_DESCRIPTOR,
     TRUNCATING,
     SystemCallFilter,
     build_filter,
@@ -55,9 +57,10 @@ class Restrictions:
         self._config, layer = config, config.layer
         if layer.seccomp:
             denied: frozenset[str] = frozenset() if layer.namespaces or sees_descriptors else REMOVING
-            if layer.landlock and landlock_version() < TRUNCATE_VERSION:
-                denied |= TRUNCATING
             rules = ARGUMENT_RULES if layer.namespaces else ARGUMENT_RULES | NO_FILE_MAPPING
+            if layer.landlock:
+                denied |= CHANGING if landlock_version() >= TRUNCATE_VERSION else CHANGING | TRUNCATING
+                rules = rules | TIMES_BY_DESCRIPTOR
             self._filter = SystemCallFilter(build_filter(platform.machine(), denied, rules))
         self._landlock = layer.seccomp and landlock_version() > 0
         # With namespaces, every scratch folder has the same path, so one ruleset for its parent serves all programs.
