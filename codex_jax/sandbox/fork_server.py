@@ -15,6 +15,7 @@ import socket
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, enter_namespace, fork, prctl, unshare
 from codex_jax.sandbox.namespaces import PROCESS_IDS
@@ -31,6 +32,7 @@ from codex_jax.sandbox.restrictions import (
 )
 from codex_jax.sandbox.scratch import FolderScratch, MountedScratch, stat_descriptors
 from codex_jax.sandbox.surroundings import surround
+from codex_jax.sandbox.supervisor import Supervisor, move_process_ids_on
 
 MAX_MESSAGE = 4096  # bytes
 CPUS = os.cpu_count() or 1
@@ -58,7 +60,7 @@ class ForkServer:
         pid = self._fork()
         if not pid:
             try:
-                self._restrictions.apply(1, self._scratch.path, status_out, status_in)
+                self._restrict(1, status_out, status_in)
                 os.write(REPLIES, b"restricted")
                 signal.pause()  # until it is killed
             except BaseException as error:
@@ -68,6 +70,7 @@ class ForkServer:
         os.close(status_in)
         message = os.read(status_out, 1000)
         os.close(status_out)
+        self._finish(self._supervise(pid))
         try:
             sees_descriptors = bool(list(stat_descriptors(pid)))
         except OSError:
@@ -80,7 +83,8 @@ class ForkServer:
     def run(self, channel: socket.socket, cpu_limit: float, wall_limit: float, pipes: list[int]) -> tuple[float, str]:
         """Runs a program on these pipes until the checker sends a message on the channel; limits are in seconds.
 
-        Returns the program's CPU seconds, and the limit that it exceeded: "time", "disk" or "".
+        Returns the program's CPU seconds, and the limit that it exceeded: "time", "disk", "memory" (the machine's, so
+        that the kernel killed it) or "".
         """
         self._scratch.clear()
         pid = self._fork()
@@ -89,12 +93,12 @@ class ForkServer:
         for descriptor in pipes:
             os.close(descriptor)
         exceeded = self._watch(pid, channel, cpu_limit, wall_limit)
-        seconds = self._kill(pid)
+        seconds, died = self._kill(pid)
         if self._scratch.check_interval:
             self._scratch.clear()  # clearing may be slow, and must not count against the next program's time
         if not exceeded and seconds > cpu_limit:
             exceeded = "time"
-        return seconds, exceeded
+        return seconds, exceeded or ("memory" if died else "")
 
     def _fork(self) -> int:
         """Forks; with namespaces, into a new one for process ids, which then say nothing about earlier programs."""
@@ -109,30 +113,63 @@ class ForkServer:
     def _run_program(self, cpu_limit: float, pipes: list[int]) -> None:
         """Runs in the program's process and never returns."""
         try:
-            self._restrictions.apply(cpu_limit, self._scratch.path, *pipes)
+            self._restrict(cpu_limit, *pipes)
             random.seed()
             gc.enable()
             serve_calls(CALLS, REPLIES)
         finally:
             os._exit(1)
 
+    def _restrict(self, cpu_limit: float, calls: int, replies: int) -> None:
+        self._restrictions.apply(cpu_limit, self._scratch.path, self._scratch.root, calls, replies)
+
+    def _supervise(self, pid: int) -> Supervisor | None:
+        """The supervisor of a program that has sent its listener, if it has sent one."""
+        if not self._restrictions.supervised:
+            return None
+        try:
+            listeners = socket.recv_fds(self._restrictions.listeners, MAX_MESSAGE, 1)[1]
+        except BlockingIOError:
+            return None
+        return Supervisor(pid, listeners[0], self._restrictions.descriptors)
+
+    def _finish(self, supervisor: Supervisor | None) -> None:
+        if supervisor:
+            supervisor.close()
+            if supervisor.threads:
+                move_process_ids_on(supervisor.threads)
+
     def _watch(self, pid: int, channel: socket.socket, cpu_limit: float, wall_limit: float) -> str:
         """Waits for a message on the channel or an exceeded limit; returns the limit's name, or "" for a message."""
         deadline = time.monotonic() + wall_limit
-        while True:
-            cpu_left, wall_left = cpu_limit - cpu_time(pid), deadline - time.monotonic()
-            if cpu_left <= 0 or wall_left <= 0:
-                return "time"
-            # Even on all CPUs, the program cannot use up its CPU time sooner than this.
-            wait = min(max(cpu_left / CPUS, SHORTEST_WAIT), wall_left, self._scratch.check_interval or wall_left)
-            done = bool(select.select([channel], [], [], wait)[0])
-            if self._scratch.is_full(pid):
-                return "disk"
-            if done:
-                return ""
+        supervisor = None
+        sources: list[Any] = [channel, self._restrictions.listeners] if self._restrictions.supervised else [channel]
+        try:
+            while True:
+                cpu_left, wall_left = cpu_limit - cpu_time(pid), deadline - time.monotonic()
+                if cpu_left <= 0 or wall_left <= 0:
+                    return "time"
+                # Even on all CPUs, the program cannot use up its CPU time sooner than this.
+                wait = min(max(cpu_left / CPUS, SHORTEST_WAIT), wall_left, self._scratch.check_interval or wall_left)
+                ready = select.select(sources, [], [], wait)[0]
+                if supervisor in ready:
+                    supervisor.answer()
+                elif supervisor is None and self._restrictions.supervised:
+                    supervisor = self._supervise(pid)
+                    sources = [channel, supervisor or self._restrictions.listeners]
+                if self._scratch.is_full(pid):
+                    return "disk"
+                if channel in ready:
+                    return ""
+        finally:
+            self._finish(supervisor or self._supervise(pid))
 
-    def _kill(self, pid: int) -> float:
-        """Kills the program and all processes that it left behind; returns the program's CPU seconds."""
+    def _kill(self, pid: int) -> tuple[float, bool]:
+        """Kills the program and all processes that it left behind.
+
+        Returns the program's CPU seconds, and whether the kernel had killed it, which it does if memory runs out.
+        """
+        state = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         if self._namespaces:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, signal.SIGKILL)  # all in this pid namespace except this process
@@ -144,7 +181,8 @@ class ForkServer:
                 os.waitpid(-1, 0 if self._namespaces else os.WNOHANG)
                 if not self._namespaces:
                     self._kill_children()
-        return usage.ru_utime + usage.ru_stime
+        died = state is not None and state.si_code == os.CLD_KILLED and state.si_status == signal.SIGKILL
+        return usage.ru_utime + usage.ru_stime, died
 
     @staticmethod
     def _kill_children() -> None:
@@ -159,14 +197,18 @@ def serve_programs(channel: socket.socket, config: ServerConfig) -> None:
     move_descriptors([channel.detach()])
     channel = socket.socket(fileno=FIRST_DESCRIPTOR)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    scratch = MountedScratch(config.policy) if config.layer.namespaces else FolderScratch(config.policy, config.user)
+    scratch: MountedScratch | FolderScratch = (
+        MountedScratch(config.policy)
+        if config.layer.namespaces
+        else FolderScratch(config.policy, config.user, config.chroot)
+    )
     with contextlib.closing(scratch):
         try:
             server = ForkServer(config, scratch)
         except OSError as error:
             channel.send(json.dumps({"refused": str(error)}).encode())
             return
-        surround(scratch.path, files_by_descriptor=config.layer.landlock)
+        surround(scratch.path_in_root, files_by_descriptor=config.layer.landlock and not config.chroot)
         prctl(PR_SET_DUMPABLE, 0)  # programs of the same user cannot trace this process or write its memory
         tempfile.tempdir = None  # each program then looks up its own folder for temporary files
         gc.collect()

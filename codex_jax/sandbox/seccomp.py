@@ -10,9 +10,10 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from codex_jax.sandbox.libc import PR_SET_SECCOMP, prctl
+from codex_jax.sandbox.libc import PR_SET_SECCOMP, prctl, syscall
 
-SECCOMP_MODE_FILTER = 2
+SECCOMP_MODE_FILTER, SECCOMP_SET_MODE_FILTER, NEW_LISTENER = 2, 1, 8
+SECCOMP_CALL = 317, 277  # the system call's numbers
 LOAD, JUMP, JUMP_EQUAL, JUMP_AT_LEAST, JUMP_ANY_BIT, RETURN = 0x20, 0x05, 0x15, 0x35, 0x45, 0x06  # BPF opcodes
 NUMBER_AT, ARCHITECTURE_AT, ARGUMENTS_AT = 0, 4, 16  # offsets in struct seccomp_data
 ALLOW, KILL, NOTIFY, ERROR = 0x7FFF0000, 0x80000000, 0x7FC00000, 0x00050000
@@ -110,6 +111,22 @@ def _check_arguments(rules: ArgumentRules) -> bytes:
     return code + RETURN_ALLOW
 
 
+def column_of(machine: str) -> int:
+    """The machine's column of numbers in the table; OSError if it has none. machine: from platform.machine()."""
+    if machine not in ARCHITECTURES:
+        raise OSError(errno.ENOSYS, f"no system call filter for {machine}")
+    return ARCHITECTURES[machine][0]
+
+
+def hidden_from(first: int) -> dict[str, ArgumentRules]:
+    """Rules under which a program cannot tell the status of descriptors from this number on, nor give them another."""
+    outside = first, 1 << 31  # larger numbers are negative
+    return {
+        **{name: ((0, "outside", outside),) for name in ("fstat", "newfstatat", "dup", "dup2", "dup3")},
+        "fcntl": (*ARGUMENT_RULES["fcntl"], (1, "only", DUPLICATE), (0, "outside", outside)),
+    }
+
+
 def build_filter(
     machine: str, denied: Collection[str] = (), rules: Mapping[str, ArgumentRules] = ARGUMENT_RULES
 ) -> bytes:
@@ -117,9 +134,7 @@ def build_filter(
 
     denied: calls that fail although the table allows them; rules: the rules for arguments, by call.
     """
-    if machine not in ARCHITECTURES:
-        raise OSError(errno.ENOSYS, f"no system call filter for {machine}")
-    column, architecture = ARCHITECTURES[machine]
+    column, architecture = column_of(machine), ARCHITECTURES[machine][1]
     actions = {"allow": RETURN_ALLOW, "absent": RETURN_ABSENT, "succeed": RETURN_SUCCEED}
     action_of = {
         call.numbers[column]: _check_arguments(rules[call.name]) if call.name in rules else actions[call.action]
@@ -135,6 +150,16 @@ def build_filter(
     code = _instruction(LOAD, ARCHITECTURE_AT) + _instruction(JUMP_EQUAL, architecture, 1) + _instruction(RETURN, KILL)
     code += _instruction(LOAD, NUMBER_AT) + _instruction(JUMP_AT_LEAST, FOREIGN_ABI, 0, 1) + RETURN_FAIL
     return code + _binary_search(runs)
+
+
+def build_listener(machine: str, names: Collection[str]) -> bytes:
+    """The BPF program of a second filter, which hands the calls of these names over to a listener."""
+    column = column_of(machine)
+    numbers = [call.numbers[column] for call in SYSTEM_CALLS if call.name in names]
+    code = _instruction(LOAD, NUMBER_AT)
+    for number in filter(None, numbers):
+        code += _instruction(JUMP_EQUAL, number, 0, 1) + RETURN_NOTIFY
+    return code + RETURN_ALLOW
 
 
 def _binary_search(runs: list[tuple[int, bytes]]) -> bytes:
@@ -160,3 +185,7 @@ class SystemCallFilter:
     def install(self) -> None:
         """Applies the filter to this process permanently; needs PR_SET_NO_NEW_PRIVS."""
         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, self._program)
+
+    def install_listener(self, machine: str) -> int:
+        """The same; returns the descriptor of the listener to which the filter hands calls over."""
+        return syscall("seccomp", SECCOMP_CALL[column_of(machine)], SECCOMP_SET_MODE_FILTER, NEW_LISTENER, self._program)
