@@ -12,6 +12,7 @@ import random
 import select
 import signal
 import socket
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -128,10 +129,10 @@ class ForkServer:
         if not self._restrictions.supervised:
             return None
         try:
-            listeners = socket.recv_fds(self._restrictions.listeners, MAX_MESSAGE, 1)[1]
+            control = self._restrictions.listeners.recvmsg(MAX_MESSAGE, socket.CMSG_SPACE(4))[1]
         except BlockingIOError:
             return None
-        return Supervisor(pid, listeners[0], self._restrictions.descriptors)
+        return Supervisor(pid, int.from_bytes(control[0][2], sys.byteorder), self._restrictions.descriptors)
 
     def _finish(self, supervisor: Supervisor | None) -> None:
         if supervisor:

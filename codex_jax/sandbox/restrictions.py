@@ -25,7 +25,6 @@ from codex_jax.sandbox.libc import (
     PR_SET_NO_NEW_PRIVS,
     PR_SET_PDEATHSIG,
     drop_capabilities,
-    fork,
     prctl,
 )
 from codex_jax.sandbox.namespaces import SCRATCH_PARENT
@@ -39,13 +38,13 @@ from codex_jax.sandbox.seccomp import (
     ArgumentRules,
     SystemCallFilter,
     build_filter,
-    build_listener,
-    hidden_from,
+    supervised_rules,
 )
-from codex_jax.sandbox.supervisor import MAKING_PAIRS, PAIRS
+from codex_jax.sandbox.supervisor import MAKING_PAIRS, PAIRS, DescriptorMessage, may_listen
 
 FIRST_DESCRIPTOR = 3  # after the standard streams
 CALLS, REPLIES = 3, 4  # a program's descriptors
+TO_SERVER = 5  # closed when the listener has been sent
 OTHER_TASKS = 1024  # processes and threads allowed in addition to one program's, if the user is not root
 CAP_SYS_CHROOT = 18
 CLOCK_OF_PROCESS = 2  # the low bits of a process's CPU clock id
@@ -76,14 +75,14 @@ class Restrictions:
         self.supervised = False
         if layer.seccomp:
             machine = platform.machine()
-            supervised_calls = MAKING_PAIRS if layer.namespaces else (*MAKING_PAIRS, "clone")
-            self._listener = SystemCallFilter(build_listener(machine, supervised_calls))
-            self.supervised = _listens(self._listener)
-            denied, rules = self._denied(sees_descriptors), self._rules()
-            self._filter = SystemCallFilter(build_filter(machine, denied, rules))
+            self.supervised = may_listen()
+            calls = (MAKING_PAIRS if layer.namespaces else (*MAKING_PAIRS, "clone")) if self.supervised else ()
+            code = build_filter(machine, self._denied(sees_descriptors), self._rules(), calls)
+            self._filter = SystemCallFilter(code)
         if self.supervised:
             self.listeners, self._to_server = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             self.listeners.setblocking(False)
+            self._message = DescriptorMessage()
         self._landlock = layer.seccomp and not layer.chroot and landlock_version() > 0
         # With namespaces, every scratch folder has the same path, so one ruleset for its parent serves all programs.
         self._ruleset = make_ruleset(SCRATCH_PARENT, config.readable) if self._landlock and layer.namespaces else -1
@@ -107,7 +106,7 @@ class Restrictions:
         if self._config.layer.landlock and not self._config.chroot:
             rules |= TIMES_BY_DESCRIPTOR
         if self.supervised:
-            rules |= hidden_from(self.descriptors - PAIRS)
+            rules |= supervised_rules(self.descriptors - PAIRS, TO_SERVER)
         return rules
 
     def apply(self, cpu_seconds: float, scratch: str, root: str, calls: int, replies: int) -> None:
@@ -123,10 +122,8 @@ class Restrictions:
         if self._landlock and ruleset < 0:
             devices = [root + device for device in DEVICES] if self._config.chroot else DEVICES
             ruleset = make_ruleset(scratch, self._config.readable, devices)
-        # The last ones are closed when they have been used.
-        others = ([self._to_server.fileno()] if self.supervised else []) + ([ruleset] if self._landlock else [])
-        to_server, *_ = last = range(REPLIES + 1, REPLIES + 1 + len(others)) or [-1]
-        move_descriptors([calls, replies, *others])
+        used_here = ([self._to_server.fileno()] if self.supervised else []) + ([ruleset] if self._landlock else [])
+        move_descriptors([calls, replies, *used_here])
         if self._config.chroot:
             os.chroot(root)
         set_limit(resource.RLIMIT_CPU, int(cpu_seconds) + 1)
@@ -144,30 +141,14 @@ class Restrictions:
         drop_capabilities()
         prctl(PR_SET_NO_NEW_PRIVS, 1)
         if self._landlock:
-            enforce_ruleset(last[-1])
+            enforce_ruleset(REPLIES + len(used_here))
         if self.supervised:
-            _send_listener(to_server, self._listener.install_listener(platform.machine()))
-        self._filter.install()
-
-
-def _listens(filter_: SystemCallFilter) -> bool:
-    """Whether this filter can be installed: the kernel may be too old, or this process have a listener already."""
-    pid = fork()
-    if not pid:
-        status = 1
-        try:
-            prctl(PR_SET_NO_NEW_PRIVS, 1)
-            filter_.install_listener(platform.machine())
-            status = 0
-        finally:
-            os._exit(status)
-    return os.waitpid(pid, 0)[1] == 0
-
-
-def _send_listener(to_server: int, listener: int) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=to_server) as channel:
-        socket.send_fds(channel, [b"listener"], [listener])
-    os.close(listener)
+            listener = self._filter.install_listener(platform.machine())
+            self._message.send(TO_SERVER, listener)
+            os.close(listener)
+            os.close(TO_SERVER)
+        else:
+            self._filter.install()
 
 
 def move_descriptors(descriptors: Iterable[int]) -> None:

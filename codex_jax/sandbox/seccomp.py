@@ -63,6 +63,7 @@ ARGUMENT_RULES: dict[str, ArgumentRules] = {
     "ioctl": ((1, "in", TERMINAL + READABLE_BYTES + NONBLOCKING + CLOEXEC),),
     "prctl": ((0, "in", THREAD_NAME),),
     "socketpair": ((0, "in", UNIX), (1, "in", STREAM), (2, "in", (0,))),
+    "sendmsg": ((0, "in", ()),),
     "sendto": ((4, "in", (0,)), (4, "high", (0,))),  # the address must be a null pointer
     "prlimit64": ((0, "in", (0,)),),  # a process may read its own limits, and change them but not above the hard ones
     "chmod": ((1, "clear", (SET_ID,)),),
@@ -91,8 +92,8 @@ RETURN_ALLOW, RETURN_FAIL, RETURN_ABSENT, RETURN_SUCCEED, RETURN_NOTIFY = (
 )
 
 
-def _check_arguments(rules: ArgumentRules) -> bytes:
-    """BPF code that returns ALLOW if every rule holds, else FAIL."""
+def _check_arguments(rules: ArgumentRules, passed: bytes) -> bytes:
+    """BPF code that returns as in passed if every rule holds, else FAIL."""
     otherwise = {"only": RETURN_ALLOW}  # what is returned if the argument has none of the values
     code = b""
     for argument, kind, values in rules:
@@ -108,7 +109,7 @@ def _check_arguments(rules: ArgumentRules) -> bytes:
             for remaining, value in zip(range(len(values), 0, -1), values, strict=True):
                 code += _instruction(JUMP_EQUAL, value, remaining)  # skips the remaining values and the return
             code += otherwise.get(kind, RETURN_FAIL)
-    return code + RETURN_ALLOW
+    return code + passed
 
 
 def column_of(machine: str) -> int:
@@ -118,29 +119,37 @@ def column_of(machine: str) -> int:
     return ARCHITECTURES[machine][0]
 
 
-def hidden_from(first: int) -> dict[str, ArgumentRules]:
-    """Rules under which a program cannot tell the status of descriptors from this number on, nor give them another."""
+def supervised_rules(first: int, to_server: int) -> dict[str, ArgumentRules]:
+    """Rules under which a program cannot tell the status of descriptors from first on, nor give them another number.
+
+    to_server: the only number of a socket that may send a descriptor, with which programs do not start.
+    """
     outside = first, 1 << 31  # larger numbers are negative
     return {
+        "sendmsg": ((0, "in", (to_server,)),),
         **{name: ((0, "outside", outside),) for name in ("fstat", "newfstatat", "dup", "dup2", "dup3")},
         "fcntl": (*ARGUMENT_RULES["fcntl"], (1, "only", DUPLICATE), (0, "outside", outside)),
     }
 
 
 def build_filter(
-    machine: str, denied: Collection[str] = (), rules: Mapping[str, ArgumentRules] = ARGUMENT_RULES
+    machine: str,
+    denied: Collection[str] = (),
+    rules: Mapping[str, ArgumentRules] = ARGUMENT_RULES,
+    handed_over: Collection[str] = (),
 ) -> bytes:
     """The BPF program for platform.machine(); OSError if its system call numbers are unknown.
 
-    denied: calls that fail although the table allows them; rules: the rules for arguments, by call.
+    denied: calls that fail although the table allows them; rules: the rules for arguments, by call; handed_over: calls
+    that a listener answers if their arguments satisfy the rules.
     """
     column, architecture = column_of(machine), ARCHITECTURES[machine][1]
     actions = {"allow": RETURN_ALLOW, "absent": RETURN_ABSENT, "succeed": RETURN_SUCCEED}
-    action_of = {
-        call.numbers[column]: _check_arguments(rules[call.name]) if call.name in rules else actions[call.action]
-        for call in SYSTEM_CALLS
-        if call.name not in denied
-    }
+    action_of = {}
+    for name, numbers, action in SYSTEM_CALLS:
+        if name not in denied:
+            passed = RETURN_NOTIFY if name in handed_over else actions.get(action, RETURN_ALLOW)
+            action_of[numbers[column]] = _check_arguments(rules[name], passed) if name in rules else passed
     # (first number, action) of each run of numbers with the same action.
     runs = [(0, RETURN_FAIL)]
     for number in range(max(number for number in action_of if number is not None) + 2):
@@ -150,16 +159,6 @@ def build_filter(
     code = _instruction(LOAD, ARCHITECTURE_AT) + _instruction(JUMP_EQUAL, architecture, 1) + _instruction(RETURN, KILL)
     code += _instruction(LOAD, NUMBER_AT) + _instruction(JUMP_AT_LEAST, FOREIGN_ABI, 0, 1) + RETURN_FAIL
     return code + _binary_search(runs)
-
-
-def build_listener(machine: str, names: Collection[str]) -> bytes:
-    """The BPF program of a second filter, which hands the calls of these names over to a listener."""
-    column = column_of(machine)
-    numbers = [call.numbers[column] for call in SYSTEM_CALLS if call.name in names]
-    code = _instruction(LOAD, NUMBER_AT)
-    for number in filter(None, numbers):
-        code += _instruction(JUMP_EQUAL, number, 0, 1) + RETURN_NOTIFY
-    return code + RETURN_ALLOW
 
 
 def _binary_search(runs: list[tuple[int, bytes]]) -> bytes:

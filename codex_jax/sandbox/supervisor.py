@@ -17,8 +17,8 @@ import socket
 import struct
 from collections.abc import Iterator
 
-from codex_jax.sandbox.libc import LIBC, syscall
-from codex_jax.sandbox.seccomp import SYSTEM_CALLS, column_of
+from codex_jax.sandbox.libc import LIBC, PR_SET_NO_NEW_PRIVS, fork, prctl, syscall
+from codex_jax.sandbox.seccomp import RETURN_ALLOW, SYSTEM_CALLS, SystemCallFilter, column_of
 
 PAIRS = 64  # descriptors kept for the ends of pipes and socket pairs
 MAKING_PAIRS = ("pipe", "pipe2", "socketpair")
@@ -41,9 +41,6 @@ class Supervisor:
         """listener: what install_listener returned; descriptors: the program's limit on open files."""
         self.threads = 0
         self._pid, self._listener, self._end = pid, listener, descriptors
-        self._process = os.pidfd_open(pid)
-        column = column_of(platform.machine())
-        self._names = {call.numbers[column]: call.name for call in SYSTEM_CALLS}
 
     def fileno(self) -> int:
         """The descriptor that can be read when a call waits for its answer."""
@@ -58,12 +55,13 @@ class Supervisor:
             return  # the program has ended in the meantime
         call, _, _, number, _, _, *arguments = NOTIFICATION.unpack(data)
         error, flags = 0, 0
-        if self._names[number] == "clone":
+        name = name_of(number)
+        if name == "clone":
             self.threads += 1
             error, flags = (0, CONTINUE) if self.threads <= MAX_THREADS else (errno.EAGAIN, 0)
         else:
             try:
-                self._make_pair(call, self._names[number], arguments)
+                self._make_pair(call, name, arguments)
             except OSError as refused:
                 error = refused.errno or errno.EPERM
         with contextlib.suppress(OSError):
@@ -72,7 +70,6 @@ class Supervisor:
     def close(self) -> None:
         """Closes the descriptors. Calls that still wait then fail."""
         os.close(self._listener)
-        os.close(self._process)
 
     def _make_pair(self, call: int, name: str, arguments: list[int]) -> None:
         pointer, flags = arguments[0], arguments[1] if name == "pipe2" else 0
@@ -97,18 +94,77 @@ class Supervisor:
 
     def _free_numbers(self) -> Iterator[int]:
         """Yields numbers for new descriptors, from the range where the filter refuses to tell a descriptor's status."""
-        for number in range(self._end - PAIRS, self._end):
-            try:
-                os.close(syscall("pidfd_getfd", PIDFD_GETFD, self._process, number, 0))
-            except OSError as error:
-                if error.errno != errno.EBADF:
-                    raise
-                yield number
+        process = os.pidfd_open(self._pid)
+        try:
+            for number in range(self._end - PAIRS, self._end):
+                try:
+                    os.close(syscall("pidfd_getfd", PIDFD_GETFD, process, number, 0))
+                except OSError as error:
+                    if error.errno != errno.EBADF:
+                        raise
+                    yield number
+        finally:
+            os.close(process)
         raise OSError(errno.EMFILE, "too many pipes")
+
+
+def name_of(number: int) -> str:
+    """The name of this machine's system call with this number."""
+    column = column_of(platform.machine())
+    return next(call.name for call in SYSTEM_CALLS if call.numbers[column] == number)
+
+
+class DescriptorMessage:
+    """A message with one descriptor, prepared before the fork: socket.send_fds would take ten times as long in a child,
+    which must first copy all memory that it changes.
+    """
+
+    def __init__(self) -> None:
+        self._text = ctypes.create_string_buffer(b"listener")
+        self._span = _Span(ctypes.addressof(self._text), len(self._text))
+        self._control = _Control(socket.CMSG_LEN(4), socket.SOL_SOCKET, socket.SCM_RIGHTS, -1)
+        span, control = ctypes.addressof(self._span), ctypes.addressof(self._control)
+        self._message = ctypes.byref(_Message(None, 0, span, 1, control, ctypes.sizeof(_Control), 0))
+
+    def send(self, to: int, descriptor: int) -> None:
+        """Sends the descriptor to this socket."""
+        self._control.descriptor = descriptor
+        if LIBC.sendmsg(to, self._message, 0) < 0:
+            raise OSError(ctypes.get_errno(), "sendmsg")
 
 
 class _Span(ctypes.Structure):
     _fields_ = [("address", ctypes.c_void_p), ("length", ctypes.c_size_t)]
+
+
+class _Control(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_size_t), *((name, ctypes.c_int) for name in ("level", "type", "descriptor"))]
+
+
+class _Message(ctypes.Structure):
+    _fields_ = [
+        ("name", ctypes.c_void_p),
+        ("name_length", ctypes.c_int),
+        ("spans", ctypes.c_void_p),
+        ("span_count", ctypes.c_size_t),
+        ("control", ctypes.c_void_p),
+        ("control_length", ctypes.c_size_t),
+        ("flags", ctypes.c_int),
+    ]
+
+
+def may_listen() -> bool:
+    """Whether a filter may have a listener here: the kernel may be too old, or this process have one already."""
+    pid = fork()
+    if not pid:
+        status = 1
+        try:
+            prctl(PR_SET_NO_NEW_PRIVS, 1)
+            SystemCallFilter(RETURN_ALLOW).install_listener(platform.machine())
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitpid(pid, 0)[1] == 0
 
 
 def write_memory(pid: int, address: int, data: bytes) -> None:
