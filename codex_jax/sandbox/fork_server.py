@@ -32,8 +32,8 @@ from codex_jax.sandbox.restrictions import (
     set_inherited_limits,
 )
 from codex_jax.sandbox.scratch import FolderScratch, MountedScratch, stat_descriptors
-from codex_jax.sandbox.surroundings import surround
 from codex_jax.sandbox.supervisor import Supervisor, move_process_ids_on
+from codex_jax.sandbox.surroundings import surround
 
 MAX_MESSAGE = 4096  # bytes
 # The checker's message that a program has answered many calls, which takes time. The limits then move by these seconds.
@@ -148,7 +148,7 @@ class ForkServer:
         Returns (the limit's name, or "" for a message; the limit on CPU time, which MORE moves).
         """
         deadline = time.monotonic() + wall_limit
-        supervisor = None
+        supervisor: Supervisor | None = None
         sources: list[Any] = [channel, self._restrictions.listeners] if self._restrictions.supervised else [channel]
         try:
             while True:
@@ -158,7 +158,7 @@ class ForkServer:
                 # Even on all CPUs, the program cannot use up its CPU time sooner than this.
                 wait = min(max(cpu_left / CPUS, SHORTEST_WAIT), wall_left, self._scratch.check_interval or wall_left)
                 ready = select.select(sources, [], [], wait)[0]
-                if supervisor in ready:
+                if supervisor is not None and supervisor in ready:
                     supervisor.answer()
                 elif supervisor is None and self._restrictions.supervised:
                     supervisor = self._supervise(pid)

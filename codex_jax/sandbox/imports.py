@@ -82,7 +82,7 @@ def _load_zones(folders: Iterable[Path]) -> None:
             raise zoneinfo.ZoneInfoNotFoundError(f"No time zone found with key {key}")
         return io.BytesIO(data[key])
 
-    zoneinfo._common.load_tzdata = load_tzdata
+    zoneinfo._common.load_tzdata = load_tzdata  # type: ignore[assignment]
     zoneinfo.reset_tzpath(())
 
 

@@ -135,7 +135,8 @@ class Restrictions:
             os.setgroups([])
             os.setresgid(user, user, user)
             os.setresuid(user, user, user)
-        prctl(PR_SET_DUMPABLE, 1)  # lets the fork server, but no program, list this process's files and write its memory
+        # Lets the fork server, but no program, list this process's files and write its memory.
+        prctl(PR_SET_DUMPABLE, 1)
         if not layer.namespaces:
             prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if not layer.seccomp:

@@ -38,9 +38,13 @@ def _read_table() -> list[SystemCall]:
 
 SYSTEM_CALLS = _read_table()  # read on import, because the file is missing in the fork server's new root
 
-# A rule is (argument, kind, values). All rules of a call must hold. Kinds: "in": allowed values of the argument's low 32
-# bits; "high": of its high 32 bits; "clear": bits that must be 0; "outside": (low, high), a range that is not allowed;
-# "succeed": for these values, the call succeeds without effect; "only": the rules that follow are for these values.
+# A rule is (argument, kind, values). All rules of a call must hold. Kinds:
+#   in       the allowed values of the argument's low 32 bits
+#   high     the allowed values of its high 32 bits
+#   clear    bits that must be 0
+#   outside  (low, high), a range that is not allowed
+#   succeed  for these values, the call succeeds without effect
+#   only     the rules that follow are for these values
 ArgumentRules = tuple[tuple[int, str, tuple[int, ...]], ...]
 
 # The clone flags with which glibc and musl (which adds one without effect) start threads. Others may start a process.
@@ -75,8 +79,8 @@ ARGUMENT_RULES: dict[str, ArgumentRules] = {
 NO_FILE_MAPPING: dict[str, ArgumentRules] = {"mmap": ((4, "in", (0xFFFFFFFF,)),)}
 # Denied if the program's descriptors cannot be listed, because a removed file would not be counted.
 REMOVING = frozenset(("rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir"))
-# Landlock does not restrict these, so without another root, modes and times are changed only through descriptors, which a
-# program can open only in its scratch folder.
+# Landlock does not restrict these. Without another root, programs change modes and times only through descriptors,
+# which they can open only in their scratch folder.
 CHANGING = frozenset(("chmod", "fchmodat"))
 TIMES_BY_DESCRIPTOR: dict[str, ArgumentRules] = {"utimensat": ((1, "in", (0,)), (1, "high", (0,)))}
 # Denied if Landlock cannot deny truncating a file by its path.
@@ -101,7 +105,8 @@ def _check_arguments(rules: ArgumentRules, passed: bytes) -> bytes:
         if kind == "clear":
             code += _instruction(JUMP_ANY_BIT, values[0], 0, 1) + RETURN_FAIL
         elif kind == "outside":
-            code += _instruction(JUMP_AT_LEAST, values[0], 0, 2) + _instruction(JUMP_AT_LEAST, values[1], 1) + RETURN_FAIL
+            low, high = values
+            code += _instruction(JUMP_AT_LEAST, low, 0, 2) + _instruction(JUMP_AT_LEAST, high, 1) + RETURN_FAIL
         elif kind == "succeed":
             for value in values:
                 code += _instruction(JUMP_EQUAL, value, 0, 1) + RETURN_SUCCEED
@@ -127,7 +132,7 @@ def supervised_rules(first: int, to_server: int) -> dict[str, ArgumentRules]:
     outside = first, 1 << 31  # larger numbers are negative
     return {
         "sendmsg": ((0, "in", (to_server,)),),
-        **{name: ((0, "outside", outside),) for name in ("fstat", "newfstatat", "dup", "dup2", "dup3")},
+        **dict.fromkeys(("fstat", "newfstatat", "dup", "dup2", "dup3"), ((0, "outside", outside),)),
         "fcntl": (*ARGUMENT_RULES["fcntl"], (1, "only", DUPLICATE), (0, "outside", outside)),
     }
 
@@ -146,9 +151,9 @@ def build_filter(
     column, architecture = column_of(machine), ARCHITECTURES[machine][1]
     actions = {"allow": RETURN_ALLOW, "absent": RETURN_ABSENT, "succeed": RETURN_SUCCEED}
     action_of = {}
-    for name, numbers, action in SYSTEM_CALLS:
+    for name, numbers, listed in SYSTEM_CALLS:
         if name not in denied:
-            passed = RETURN_NOTIFY if name in handed_over else actions.get(action, RETURN_ALLOW)
+            passed = RETURN_NOTIFY if name in handed_over else actions.get(listed, RETURN_ALLOW)
             action_of[numbers[column]] = _check_arguments(rules[name], passed) if name in rules else passed
     # (first number, action) of each run of numbers with the same action.
     runs = [(0, RETURN_FAIL)]
@@ -187,4 +192,5 @@ class SystemCallFilter:
 
     def install_listener(self, machine: str) -> int:
         """The same; returns the descriptor of the listener to which the filter hands calls over."""
-        return syscall("seccomp", SECCOMP_CALL[column_of(machine)], SECCOMP_SET_MODE_FILTER, NEW_LISTENER, self._program)
+        number = SECCOMP_CALL[column_of(machine)]
+        return syscall("seccomp", number, SECCOMP_SET_MODE_FILTER, NEW_LISTENER, self._program)

@@ -1,7 +1,7 @@
 """What a program finds around it: a small environment, a user's name, /dev/stdin, and what one process needs of locks.
 
-These are set in the fork server's Python, once for all programs, because no layer has a file or a process for them. They
-are for honest programs: a program may undo them, and gains nothing by it.
+These are set in the fork server's Python, once for all programs, because no layer has a file or a process for them.
+They are for honest programs: a program may undo them, and gains nothing by it.
 """
 
 import builtins
@@ -36,7 +36,7 @@ def surround(home: str, files_by_descriptor: bool) -> None:
     sys.argv = sys.orig_argv = [PYTHON]
     _name_user(home)
     _name_host()
-    builtins.open = io.open = _Opener(io.open)  # type: ignore[misc, assignment]
+    builtins.open = io.open = _Opener(io.open)
     os.open = posix.open = _Opener(os.open)  # type: ignore[assignment]
     if files_by_descriptor:
         os.chmod = posix.chmod = _through_descriptor(os.chmod)
