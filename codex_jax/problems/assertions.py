@@ -1,4 +1,4 @@
-"""Finds in assertions which functions they call, and how the value of a function is compared."""
+"""Finds in source which names it uses and defines, and how assertions compare the value of a function."""
 
 import ast
 import warnings
@@ -19,10 +19,26 @@ def parse(source: str, what: str) -> ast.Module:
         raise InputError(f"{what} is not Python: {error}") from None
 
 
-def called_names(tree: ast.AST) -> list[str]:
-    """The names of the called functions, in source order."""
-    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
-    return [name.id for name in sorted(calls, key=lambda name: (name.lineno, name.col_offset))]
+def used_names(tree: ast.AST) -> set[str]:
+    """All names that the source uses."""
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def defined_names(tree: ast.Module) -> set[str]:
+    """The names that the source defines on its top level."""
+    names: set[str] = set()
+    nodes: list[ast.AST] = [*tree.body]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif not isinstance(node, ast.Lambda):
+            nodes += ast.iter_child_nodes(node)
+    return names
 
 
 def value_use(tree: ast.AST, name: str) -> str:

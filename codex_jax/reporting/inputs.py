@@ -1,13 +1,12 @@
 """Reads the inputs of report: results files, results.json files and run folders."""
 
-import json
 from pathlib import Path
 
 from codex_jax.errors import InputError
 from codex_jax.reporting.statistics import summarize
 from codex_jax.runs.metrics import read_metrics
 from codex_jax.scoring.samples import Seen, repeat
-from codex_jax.storage.jsonl import Json, read_objects
+from codex_jax.storage.jsonl import Json, read_json, read_objects
 
 
 def collect(inputs: tuple[str, ...], problems: Path | None, seconds: Path | None) -> Json:
@@ -65,10 +64,7 @@ def models_of(results: Json) -> dict[str, Json]:
 
 def read_numbers(path: Path) -> Json:
     """Reads a file with one JSON object; InputError unless its values are as _check_numbers requires."""
-    try:
-        value = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {error}") from None
+    value = read_json(path)
     if not isinstance(value, dict):
         raise InputError(f"{path} must hold one JSON object")
     _check_numbers(f"{path}: ", value)

@@ -14,6 +14,7 @@ from typing import Any
 
 from codex_jax.sandbox.forms import CHANGEABLE, SCALARS, CarryError, contents
 from codex_jax.sandbox.peer import Peer
+from codex_jax.sandbox.values import pack
 from codex_jax.sandbox.wire import Pipe, dump, parse
 
 FILE = "candidate.py"  # the program's name in tracebacks and in __file__
@@ -38,6 +39,14 @@ def _reply(pipe: Pipe, value: str) -> None:
     pipe.send(dump(["value", value]))
 
 
+def _can_send(value: Any) -> bool:
+    try:
+        pack(value, lambda _: 0)
+    except Exception:
+        return False
+    return True
+
+
 def serve_calls(calls: int, replies: int) -> None:
     """Reads the program, its host and the function's name, runs them, then answers calls until the process is killed.
 
@@ -49,8 +58,8 @@ def serve_calls(calls: int, replies: int) -> None:
     caller = _Caller(pipe, scope)
     try:
         if host:
-            # reply answers a call whose program then ends the process; its value is text.
-            scope.update(__name__="host", load=partial(load, source), reply=partial(_reply, pipe))
+            scope.update(__name__="host", load=partial(load, source), can_send=_can_send)
+            scope["reply"] = partial(_reply, pipe)  # answers a call whose program then ends the process, with text
             exec(compile(host, "host.py", "exec"), scope)
         else:
             scope = vars(load(source))

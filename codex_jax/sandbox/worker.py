@@ -24,7 +24,7 @@ from codex_jax.sandbox.imports import prepare_imports
 from codex_jax.sandbox.layers import Layer, candidate_layers
 from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, prctl
 from codex_jax.sandbox.namespaces import start_in_namespaces
-from codex_jax.sandbox.restrictions import ServerConfig, max_tasks
+from codex_jax.sandbox.restrictions import ServerConfig, max_tasks, may_chroot
 from codex_jax.sandbox.wire import Pipe, dump
 
 CHECKER_MEMORY = 3 << 30  # bytes; a hostile answer may take much more memory than its message
@@ -44,6 +44,7 @@ def start_server(layer: Layer, policy: Policy) -> socket.socket:
         layer,
         policy,
         user if is_root and not layer.namespaces else None,
+        layer.chroot or (layer.landlock and may_chroot()),
         prepare_imports(policy, from_files=layer.namespaces),
         max_tasks(policy),
     )

@@ -8,9 +8,8 @@ from pathlib import Path
 from codex_jax import terminal
 from codex_jax.errors import InputError
 from codex_jax.problems.load import Benchmark
-from codex_jax.storage.jsonl import Json, parse, read_lines
+from codex_jax.storage.jsonl import Json, decode_line, parse, raw_lines
 from codex_jax.storage.regular import open_regular
-from codex_jax.text.encoding import is_utf8
 
 Item = tuple[str, str, Json]  # the sample's location, why it cannot be read or "", the sample
 Seen = dict[str, str]  # what tells a sample from the others -> its location
@@ -41,10 +40,11 @@ def read_samples(path: Path, benchmark: Benchmark, skip_bad: bool, seen: Seen | 
 def _read_file(path: Path) -> Iterator[Item]:
     if not path.is_file():
         raise InputError(f"no samples file {path}: write one with python -m codex_jax.sample")
-    for number, line in read_lines(path, errors="surrogateescape"):
-        # Bytes that are not UTF-8 become lone surrogates here, which JSON would write as escapes.
-        reason, sample = parse(line) if line.isascii() or is_utf8(line) else ("not UTF-8 text", {})
-        yield f"{path} line {number}", reason, sample
+    for number, data in raw_lines(path):
+        reason, line = decode_line(data)
+        if reason or line.strip():
+            reason, sample = (reason, {}) if reason else parse(line)
+            yield f"{path} line {number}", reason, sample
 
 
 def _read_folder(path: Path, benchmark: Benchmark) -> Iterator[Item]:

@@ -18,7 +18,7 @@ REASONS = {
     "function": (False, True),  # it runs a program as the body of a function
     "streams": (False, True),  # its standard streams are text in memory
     "files": (True, False),  # its open() gives the input for every name
-    "exit": (False, True),  # it has no exit() or quit(), and ends with the program
+    "removed": (False, True),  # it has no exit(), os.getcwd() or resource, and ends with the program
     "fresh state": (False, True),  # it runs all tests in one process
     "text search": (False, True),  # it searches the program's text for "class Solution"
     "line ends": (False, True),  # it counts an expected line of spaces, and ends only the output's lines at a form feed
@@ -39,15 +39,13 @@ class Case(NamedTuple):
 
 
 def cases(seed: int = 0) -> list[Case]:
-    """All cases: about 240 problems, each with several programs."""
+    """All cases: about 260 problems, each with several programs."""
     rng = random.Random(seed)
     made = []
     for kind, make in STDIN.items():
-        for _ in range(10):
+        for number in range(10):
             solve, inputs, outputs = make(rng)
-            programs = list(_stdin_programs(solve))[
-                len(made) % STEP :: STEP
-            ]  # a share, different from problem to problem
+            programs = list(_stdin_programs(solve))[number % STEP :: STEP]  # a share, different for each problem
             made += [Case(kind, {"inputs": inputs, "outputs": outputs}, *row) for row in programs]
     for output, printed in LINE_ENDS:
         tests = {"inputs": [""], "outputs": [output]}
@@ -197,8 +195,10 @@ PRINTERS = {
     "status 1": ("for row in rows:\n    print(*row)\nsys.exit(1)\n", ""),
     "message at exit": ("for row in rows:\n    print(*row)\nsys.exit('done')\n", ""),
     "raises SystemExit": ("for row in rows:\n    print(*row)\nraise SystemExit\n", ""),
-    "exit": ("for row in rows:\n    print(*row)\nexit()\n", "exit"),
-    "_exit": (TEXT + "import os\nprint(text)\nsys.stdout.flush()\nos._exit(0)\n", "exit"),
+    "exit": ("for row in rows:\n    print(*row)\nexit()\n", "removed"),
+    "resource": (f"import resource\n{SHOW}", "removed"),
+    "folder": (f"import os\nos.getcwd()\n{SHOW}", "removed"),
+    "_exit": (TEXT + "import os\nprint(text)\nsys.stdout.flush()\nos._exit(0)\n", "removed"),
     "write": (TEXT + "sys.stdout.write(text)\n", ""),
     "flushed": ("for row in rows:\n    print(*row, flush=True)\nsys.stdout.flush()\n", ""),
     "named stdout": (TEXT + "stdout.write(text)\n", "streams"),

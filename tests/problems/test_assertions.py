@@ -1,7 +1,7 @@
 import pytest
 
 from codex_jax.errors import InputError
-from codex_jax.problems.assertions import called_names, parse, value_use
+from codex_jax.problems.assertions import defined_names, parse, used_names, value_use
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,28 @@ def test_how_a_value_is_used(tests, expected):
     assert value_use(parse(tests, "t"), "f") == expected
 
 
-def test_called_names_are_in_the_order_of_the_text():
-    assert called_names(parse("assert a.b(c(1)) == d(2)\nassert e(c(3))", "t")) == ["c", "d", "e", "c"]
+def test_used_and_defined_names():
+    assert used_names(parse("assert a.b(c(1)) == d(2)\nassert e(c[3])", "t")) == {"a", "c", "d", "e"}
+    source = """
+import os.path, math as m
+from json import loads, dumps as d
+def f(x):
+    y = x
+class C:
+    z = 1
+    def g(self): pass
+A, (B, *E) = 1, (2, 3)
+if A:
+    try:
+        F = lambda w: w
+    except KeyError:
+        G: int = 3
+for H in ():
+    pass
+A.attribute = 3
+"""
+    names = {"os", "m", "loads", "d", "f", "C", "A", "B", "E", "F", "G", "H"}
+    assert defined_names(parse(source, "t")) == names
 
 
 def test_source_that_is_not_python():

@@ -7,6 +7,7 @@ import pytest
 from codex_jax.errors import InputError
 from codex_jax.problems.load import load_problems
 from codex_jax.scoring.samples import digest, read_samples, temperature_of
+from codex_jax.storage import jsonl
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +123,15 @@ def test_seeds_in_one_file_are_told_apart(tmp_path, humaneval):
     ):
         with pytest.raises(InputError, match=r"line 2: sample 0 of 'HumanEval/0' occurs twice, first at .* line 1"):
             read_samples(write(tmp_path / "s.jsonl", row, again), humaneval, False)
+
+
+def test_a_line_that_is_too_long_is_bad_and_the_next_is_read(tmp_path, humaneval, monkeypatch, capsys):
+    monkeypatch.setattr(jsonl, "MAX_LINE", 1 << 20)
+    path = write(tmp_path / "s.jsonl.gz", ROW, b'{"task_id": "' + b"x" * (3 << 20) + b'"}\n', {**ROW, "sample": 1})
+    with pytest.raises(InputError, match="line 2: longer than 1 MiB"):
+        read_samples(path, humaneval, False)
+    assert [row["sample"] for row in read_samples(path, humaneval, True)] == [0, 1]
+    assert "line 2 skipped: longer than 1 MiB" in capsys.readouterr().err
 
 
 def test_files_without_samples(tmp_path, humaneval):
