@@ -5,4 +5,4 @@ import sys
 if sys.argv[:1] == ["-m"]:  # `python -m codex_jax.COMMAND` is about to import the command
     from codex_jax import failure
 
-    sys.excepthook = failure.hook
+    sys.excepthook, sys.unraisablehook = failure.hook, failure.ignore

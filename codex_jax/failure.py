@@ -64,3 +64,7 @@ def hook(kind: type[BaseException], error: BaseException, trace: TracebackType |
     if isinstance(error, ValueError) and "jax" in str(error).lower():  # JAX reads its variables when it is imported
         error = InputError(f"{error}: unset that environment variable")
     os._exit(report(error.with_traceback(trace)))
+
+
+def ignore(unraisable: object) -> None:
+    """A sys.unraisablehook: says nothing of errors in callbacks of a library whose work has been given up."""

@@ -3,14 +3,19 @@
 The parameters are a separate tree, which can be read without the optimizer's state.
 """
 
+import re
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import jax
 import orbax.checkpoint as ocp
 
+from codex_jax import terminal
 from codex_jax.errors import InputError
-from codex_jax.runs.folder import newest_step
+from codex_jax.runs.folder import finished_steps
+
+MAX_REASON = 200  # characters of an error, which may have pages
 
 
 def open_manager(folder: Path, keep: int | None = None, read_only: bool = False) -> ocp.CheckpointManager:
@@ -27,21 +32,36 @@ def save(manager: ocp.CheckpointManager, step: int, **trees: Any) -> None:
 def restore(manager: ocp.CheckpointManager, step: int, **trees: Any) -> dict[str, Any]:
     """Reads the named trees of a checkpoint, which may have been saved from another mesh.
 
-    trees: ShapeDtypeStructs with the shardings of the arrays to return. ValueError if shapes differ.
+    trees: ShapeDtypeStructs with the shardings of the arrays to return. InputError if shapes differ, or if the
+    checkpoint cannot be read.
     """
     args = {name: ocp.args.StandardRestore(tree) for name, tree in trees.items()}
-    saved = manager.restore(step, args=ocp.args.Composite(**args))
+    try:
+        saved = manager.restore(step, args=ocp.args.Composite(**args))
+    except Exception as error:  # a damaged file gives many kinds
+        place, reason = f"{manager.directory}/{step}", re.split(r"\. |\n| \[tensorstore_spec", str(error).strip())[0]
+        if "stored shape" in reason:
+            raise InputError(f"{place} does not fit the model of config.json: {reason}") from None
+        raise InputError(f"{place} is damaged: {reason[:MAX_REASON]}: delete it, and an older one is used") from None
     return {name: saved[name] for name in trees}
 
 
 def restore_params(folder: Path, abstract: Any) -> tuple[Any, int]:
     """(parameters of the newest checkpoint, its step); abstract: ShapeDtypeStructs with their shardings.
 
-    InputError if the run has no checkpoint, or if its shapes differ.
+    If that checkpoint cannot be read, an older one is taken, with a warning; not by several hosts, which might not agree.
+    InputError if the run has no checkpoint that can be read.
     """
-    step = newest_step(folder)
+    steps = finished_steps(folder)
+    faults: list[InputError] = []
     with closing(open_manager(folder, read_only=True)) as manager:
-        try:
-            return restore(manager, step, params=abstract)["params"], step
-        except ValueError as error:
-            raise InputError(f"{folder}/checkpoints/{step} does not fit the model of config.json: {error}") from None
+        for step in steps[: None if jax.process_count() == 1 else 1]:
+            try:
+                params = restore(manager, step, params=abstract)["params"]
+            except InputError as error:
+                faults.append(error)
+                continue
+            for fault in faults:
+                terminal.note(f"warning: {fault}; now step {step} is")
+            return params, step
+    raise faults[0]
