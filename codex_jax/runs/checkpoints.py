@@ -49,7 +49,8 @@ def restore(manager: ocp.CheckpointManager, step: int, **trees: Any) -> dict[str
 def restore_params(folder: Path, abstract: Any) -> tuple[Any, int]:
     """(parameters of the newest checkpoint, its step); abstract: ShapeDtypeStructs with their shardings.
 
-    If that checkpoint cannot be read, an older one is taken, with a warning; not by several hosts, which might not agree.
+    If that checkpoint cannot be read, an older one is taken, with a warning; but not by several hosts, which may
+    not agree.
     InputError if the run has no checkpoint that can be read.
     """
     steps = finished_steps(folder)
