@@ -3,8 +3,11 @@
 The parameters are a separate tree, which can be read without the optimizer's state.
 """
 
+import logging
+import os
 import re
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import orbax.checkpoint as ocp
 
 from codex_jax import terminal
 from codex_jax.errors import InputError
+from codex_jax.failure import DEVICE_ERRORS
 from codex_jax.runs.folder import finished_steps
 
 MAX_REASON = 200  # characters of an error, which may have pages
@@ -24,9 +28,40 @@ def open_manager(folder: Path, keep: int | None = None, read_only: bool = False)
     return ocp.CheckpointManager((folder / "checkpoints").absolute(), options=options)
 
 
+@contextmanager
+def writing(folder: Path, keep: int) -> Iterator[ocp.CheckpointManager]:
+    """The manager of folder/checkpoints, which waits at the end for what is being written.
+
+    InputError if that fails, as on a full device. What Orbax's threads log about it besides is not printed.
+    """
+    for name in ("absl", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    manager = open_manager(folder, keep)
+    try:
+        yield manager
+    except BaseException:
+        with suppress(Exception):  # the first error tells more
+            manager.close()
+        raise
+    with _write_errors(manager):
+        manager.close()
+
+
 def save(manager: ocp.CheckpointManager, step: int, **trees: Any) -> None:
-    """Writes the trees in the background; manager.wait_until_finished() waits for it."""
-    manager.save(step, args=ocp.args.Composite(**{name: ocp.args.StandardSave(tree) for name, tree in trees.items()}))
+    """Writes the trees in the background; manager.wait_until_finished() waits for it. InputError if that fails."""
+    items = {name: ocp.args.StandardSave(tree) for name, tree in trees.items()}
+    with _write_errors(manager):
+        manager.save(step, args=ocp.args.Composite(**items))
+
+
+@contextmanager
+def _write_errors(manager: ocp.CheckpointManager) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        text = str(error)
+        reason = next((one for one in map(os.strerror, DEVICE_ERRORS) if one in text), text.partition("\n")[0])
+        raise InputError(f"cannot write checkpoints to {manager.directory}: {reason[:MAX_REASON]}") from None
 
 
 def restore(manager: ocp.CheckpointManager, step: int, **trees: Any) -> dict[str, Any]:
