@@ -14,6 +14,7 @@ import tyro
 
 from codex_jax import cli, terminal
 from codex_jax.errors import InputError
+from codex_jax.problems.apps import Prelude
 from codex_jax.problems.load import load_problems
 from codex_jax.reporting import tables
 from codex_jax.reporting.statistics import best, by_problem, summarize
@@ -39,6 +40,7 @@ class Args:
     problems: str = ""  # humaneval, building_blocks, mbpp:FILE, apps:DIR, or a file of HumanEval, EvalPlus or MBPP
     k: str = ",".join(map(str, KS))  # values of k for pass@k, separated by commas
     timeout: float = 3.0  # CPU seconds per sample, or per APPS test; the wall-clock limit is 8 times as long
+    prelude: Prelude = "official"  # names that APPS's programs find defined: those of the official grader, or none
     workers: int = max(1, os.cpu_count() or 1)  # samples that run at a time
     out: Path | None = None  # results file, by default SAMPLES_results.jsonl; an interrupted run resumes
     skip_bad: bool = False  # skip samples that are broken, have an unknown task or occur twice
@@ -105,8 +107,9 @@ def show(models: dict[str, Json], ks: list[int]) -> None:
         terminal.show(title, rows)
     for name, summary in models.items():
         counts = f"{summary['problems']} problems, {summary['samples']} samples, {summary['passed']} passed"
+        prelude = [f"prelude {summary['prelude']}"] if "prelude" in summary else []
         omitted = (f"{key} omitted: {reason}" for key, reason in summary.get("omitted", {}).items())
-        terminal.say("; ".join([f"{name}: {counts}", *omitted]))
+        terminal.say("; ".join([f"{name}: {counts}", *prelude, *omitted]))
     terminal.say(tables.NOTE)
 
 
@@ -119,7 +122,7 @@ def main(args: Args) -> int:
     ks = parse_ks(args.k)
     if not 0 < args.timeout <= MAX_TIMEOUT or args.workers < 1:
         raise InputError(f"--timeout must be above 0 and at most {MAX_TIMEOUT:.0f}, and --workers at least 1")
-    benchmark = load_problems(args.problems)
+    benchmark = load_problems(args.problems, args.prelude)
     inputs = Path(args.problems), Path(args.problems.partition(":")[2])
     sets = read_sample_files(args.samples, args.out, inputs, benchmark, args.skip_bad, args.skip_missing)
     for each in sets:

@@ -298,8 +298,23 @@ def test_apps(tmp_path, capsys):
     assert (values["pass@1"], values["pass@1_timeouts"]) == (0.25, 0.5)
     assert (values["filtered_pass@1"], values["filtered_pass@1_timeouts"]) == (0.5, 0.5)
     assert values["by_group"]["interview"]["pass@1"] == 0.25
+    assert values["prelude"] == "official"
+    assert json.loads((tmp_path / "s.jsonl_results.jsonl").read_text().splitlines()[0])["prelude"] == "official"
     assert cli.run(score.main, score.Args, args) == 0
-    assert "25.0% (50.0%)" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "25.0% (50.0%)" in out
+    assert "1 passed; prelude official" in out
+
+
+def test_apps_without_the_names_of_the_official_grader(tmp_path, capsys):
+    write(tmp_path / "apps" / "0000", input_output=SUMS)
+    row = {"task_id": "apps/0000", "completion": "print(sum(map(int, stdin.readline().split())))\n"}
+    (tmp_path / "s.jsonl").write_text(json.dumps(row) + "\n")
+    args = [str(tmp_path / "s.jsonl"), "--problems", f"apps:{tmp_path / 'apps'}", "--k", "1", "--json"]
+    for flags, prelude, passed in (((), "official", 1), (("--prelude", "none"), "none", 0)):
+        assert cli.run(score.main, score.Args, [*args, *flags]) == 0
+        values = json.loads(capsys.readouterr().out)
+        assert (values["prelude"], values["passed"]) == (prelude, passed)
 
 
 def test_check_prints_the_layer_and_each_attempt(capsys):

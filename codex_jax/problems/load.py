@@ -49,15 +49,15 @@ class Benchmark:
         return next(iter(self.problems.values())).stops
 
 
-def load_problems(spec: str) -> Benchmark:
-    """The benchmark that --problems names; InputError if it cannot be read."""
+def load_problems(spec: str, prelude: apps.Prelude = "official") -> Benchmark:
+    """The benchmark that --problems names; InputError if it cannot be read. prelude: see apps.problems_with_tests."""
     kind, colon, argument = spec.partition(":")
     if spec == "humaneval":
         return _read_file(humaneval.data_file())
     if spec == "building_blocks":
         return _benchmark("building blocks", building_blocks.heldout_problems(), spec)
     if colon and kind == "apps":
-        return _benchmark("APPS", apps.problems_with_tests(Path(argument)), argument)
+        return _benchmark("APPS", apps.problems_with_tests(Path(argument), prelude), argument)
     if colon and kind == "mbpp":
         return _read_file(Path(argument), MBPP)
     return _read_file(Path(spec))

@@ -71,7 +71,8 @@ def groups(models: dict[str, Json]) -> list[Table]:
                 label = name.replace("filtered_", "filtered ") if name.startswith("filtered_") else f"raw {name}"
                 pairs = [(each.get(name), each.get(f"{name}_timeouts")) for each in by_group.values()]
                 rows.append([label, *(f"{percent(rate)} ({percent(with_timeouts)})" for rate, with_timeouts in pairs)])
-        tables.append((f"{model} by difficulty (with timeouts as passes)", rows))
+        prelude = f"prelude {summary['prelude']}; " if "prelude" in summary else ""
+        tables.append((f"{model} by difficulty ({prelude}with timeouts as passes)", rows))
     return tables
 
 
