@@ -24,7 +24,7 @@ def report(error: BaseException) -> int:
         line, code = f"error: {error}", BAD_INPUT
     elif isinstance(error, OSError) and error.strerror:
         place = error.filename if isinstance(error.filename, (str, bytes, os.PathLike)) else ""
-        default = "cannot write the output" if error.errno in DEVICE_ERRORS else type(error).__name__
+        default = "cannot write" if error.errno in DEVICE_ERRORS else type(error).__name__
         line, code = f"error: {os.fsdecode(place) or default}: {error.strerror}", BAD_INPUT
     else:
         line, code = f"internal error: {_summary(error)}: {_write_traceback(error)}", UNFORESEEN
@@ -64,3 +64,10 @@ def hook(kind: type[BaseException], error: BaseException, trace: TracebackType |
     if isinstance(error, ValueError) and "jax" in str(error).lower():  # JAX reads its variables when it is imported
         error = InputError(f"{error}: unset that environment variable")
     os._exit(report(error.with_traceback(trace)))
+
+
+def ignore(error: object) -> None:
+    """For errors in callbacks and threads of a library whose work has been given up: says nothing.
+
+    Our own threads hand their errors to the main thread.
+    """

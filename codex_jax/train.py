@@ -24,8 +24,7 @@ from codex_jax.planning.changes import run_arguments
 from codex_jax.records.dataset import Dataset
 from codex_jax.records.prefetch import prefetch
 from codex_jax.records.shards import Batch
-from codex_jax.runs import folder
-from codex_jax.runs.checkpoints import open_manager
+from codex_jax.runs import checkpoints, folder
 from codex_jax.runs.metrics import open_metrics
 from codex_jax.training.actions.checkpoint import Checkpoint
 from codex_jax.training.actions.evaluate import Evaluate
@@ -69,7 +68,7 @@ def train(config: TrainConfig, resume: bool = False, command: str = "EXPERIMENT.
     check_divides(config, length, mesh)
     hosts.on_first(lambda: folder.prepare(config, data, resume))
     is_main = jax.process_index() == 0  # the process that prints, and writes the metrics
-    with jax.set_mesh(mesh), closing(open_manager(config.folder, config.keep_checkpoints)) as manager:
+    with jax.set_mesh(mesh), checkpoints.writing(config.folder, config.keep_checkpoints) as manager:
         state = start_state(config, mesh, manager if resume else None)
         start = int(state.step)
         if start >= config.steps:

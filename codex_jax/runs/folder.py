@@ -1,5 +1,6 @@
 """A run folder's config.json and tokenizer/; checkpoints.py and metrics.py read and write its other files."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -72,7 +73,13 @@ def check_tokenizer(folder: Path, sha256: str) -> None:
 
 def newest_step(folder: Path) -> int:
     """The step of the newest checkpoint; InputError if the run has no finished checkpoint."""
-    steps = [int(path.name) for path in (folder / "checkpoints").glob("*") if path.name.isdigit()]
+    return finished_steps(folder)[0]
+
+
+def finished_steps(folder: Path) -> list[int]:
+    """The steps of the checkpoints, the newest first; InputError if the run has no finished checkpoint."""
+    names = [path.name for path in (folder / "checkpoints").glob("*") if path.is_dir()]
+    steps = [int(name) for name in names if re.fullmatch("0|[1-9][0-9]*", name)]
     if not steps:
         raise InputError(f"{folder} has no checkpoint: train it first, or name another run folder")
-    return max(steps)
+    return sorted(steps, reverse=True)

@@ -60,6 +60,8 @@ def open_samples_file(path: Path, settings: Any, prompts: dict[str, str], resume
     resume: keeps the samples of `path` and of its journal. InputError if they belong to another run, or if there is a
     journal and resume is False.
     """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is not a file: give another --out")
     partial = path.with_name(path.name + ".partial")
     if not resume and partial.exists():
         raise InputError(f"{partial} holds the samples of an interrupted run: add --resume, or delete it")

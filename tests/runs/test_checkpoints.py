@@ -1,3 +1,5 @@
+import os
+import shutil
 from contextlib import closing
 
 import jax
@@ -58,6 +60,49 @@ def test_another_shape_is_bad_input(folder):
     other = {**PARAMS, "up": jnp.zeros((3, 3))}
     with pytest.raises(InputError, match=r"checkpoints/8 does not fit the model of config.json"):
         checkpoints.restore_params(folder, abstract(other))
+
+
+def damage(folder, fault):
+    """Damages the newest checkpoint, 8."""
+    newest = folder / "checkpoints" / "8"
+    if fault == "empty folder":
+        (folder / "checkpoints" / "999").mkdir()
+    elif fault == "without parameters":
+        shutil.rmtree(newest / "params")
+    elif fault == "without an index":
+        (newest / "params" / "manifest.ocdbt").unlink()
+    elif fault == "cut":
+        for path in [path for path in (newest / "params").rglob("d/*") if path.is_file()]:
+            os.truncate(path, path.stat().st_size // 2)
+    elif fault == "emptied":
+        for path in [path for path in (newest / "params").rglob("*") if path.is_file()]:
+            os.truncate(path, 0)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("fault", ["empty folder", "without parameters", "without an index", "cut", "emptied"])
+def test_an_older_checkpoint_is_taken_if_the_newest_is_damaged(folder, capsys, fault):
+    damage(folder, fault)
+    params, step = checkpoints.restore_params(folder, abstract(PARAMS))
+    assert step == (8 if fault == "empty folder" else 7)
+    np.testing.assert_array_equal(params["down"], [step] * 4)
+    warning = capsys.readouterr().err
+    broken = 999 if fault == "empty folder" else 8
+    assert f"warning: {folder}/checkpoints/{broken} is damaged: " in warning
+    assert f"delete it, and an older one is used; now step {step} is" in warning
+    shutil.rmtree(folder / "checkpoints" / str(step))
+    if fault != "empty folder":
+        with pytest.raises(InputError, match="checkpoints/8 is damaged") as caught:
+            checkpoints.restore_params(folder, abstract(PARAMS))
+        assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("name", ["²", "٣٣٣", "0999", "-5", "1e9", "9.orbax-checkpoint-tmp", "notes"])
+def test_foreign_folders_are_no_checkpoints(folder, capsys, name):
+    (folder / "checkpoints" / name).mkdir()
+    (folder / "checkpoints" / "1000").write_text("a file")
+    assert checkpoints.restore_params(folder, abstract(PARAMS))[1] == 8
+    assert "damaged" not in capsys.readouterr().err
 
 
 def test_a_run_without_checkpoints_is_bad_input(tmp_path):

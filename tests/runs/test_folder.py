@@ -66,7 +66,19 @@ def test_a_folder_that_cannot_be_written_is_reported(data, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "config.json is broken"), ('{"depth": 3}', "unknown setting 'depth'")],
+    [
+        ("{", "config.json is broken"),
+        ("[]", "config.json is broken: not an object"),
+        ('{"depth": 3}', "unknown setting 'depth'"),
+        ('{"steps": true}', "setting 'steps' must be int, not True"),
+        ('{"steps": 1.0}', "setting 'steps' must be int, not 1.0"),
+        ('{"steps": null}', "setting 'steps' must be int, not None"),
+        ('{"optimizer": {"epsilon": false}}', "setting 'epsilon' must be float, not False"),
+        ('{"optimizer": {"offload": 1}}', "setting 'offload' must be bool, not 1"),
+        ('{"model": {"remat": "all"}}', "setting 'remat' must be one of full, .*, not 'all'"),
+        ('{"model": {"compute_dtype": ["float32"]}}', "setting 'compute_dtype' must be one of float32, bfloat16"),
+        ('{"model": 3}', "setting 'model' must be an object"),
+    ],
 )
 def test_a_broken_config_is_reported(tmp_path, text, message):
     (tmp_path / "config.json").write_text(text)
