@@ -18,6 +18,7 @@ from typing import Any, TextIO
 
 from codex_jax.sandbox.check import TIMED_OUT, Policy
 from codex_jax.sandbox.checker import run_test, status_of
+from codex_jax.sandbox.checker_files import restrict_files
 from codex_jax.sandbox.cpu_budget import CpuBudget
 from codex_jax.sandbox.fork_server import MAX_MESSAGE, MORE, MORE_CPU, MORE_WALL, serve_programs
 from codex_jax.sandbox.imports import prepare_imports
@@ -143,6 +144,7 @@ def main(layer: str, policy: str) -> None:
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     resource.setrlimit(resource.RLIMIT_DATA, (CHECKER_MEMORY, hard))
     site.main()  # tests may import installed packages; programs may not
+    restrict_files()
     budget, requests, received = CpuBudget(), Pipe(0, 1), 0
     gc.freeze()  # garbage collection then skips all objects loaded so far
     with contextlib.suppress(EOFError):

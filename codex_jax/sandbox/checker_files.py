@@ -1,0 +1,28 @@
+"""The checker's own restriction: the source that a problem file brings reads Python's library, and writes nothing."""
+
+import contextlib
+import os
+import sys
+import sysconfig
+from pathlib import Path
+
+from codex_jax.sandbox.landlock import enforce_ruleset, landlock_version, make_ruleset
+from codex_jax.sandbox.libc import PR_SET_NO_NEW_PRIVS, prctl
+
+SHARED = ("/usr", "/lib", "/lib64")  # shared libraries, and data such as time zones
+
+
+def restrict_files() -> None:
+    """Denies this process all files but Python's library and installed packages, and TCP, where Landlock can.
+
+    Tests, prompts, solutions and setup code run here. They come from a benchmark, which may be anyone's file.
+    """
+    if not landlock_version():
+        return
+    library = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), sys.prefix, sys.base_prefix)
+    package = Path(__file__).parents[1]
+    folders = {path for path in (*SHARED, *library, *sys.path, str(package)) if os.path.isdir(path)} - {"/"}
+    with contextlib.suppress(OSError):  # the kernel has it, but it is turned off
+        ruleset = make_ruleset("", map(Path, folders))
+        prctl(PR_SET_NO_NEW_PRIVS, 1)
+        enforce_ruleset(ruleset)
