@@ -115,6 +115,10 @@ class SandboxWorker:
                 os.waitpid(child, 0)
         return True
 
+    def kill(self) -> None:
+        """Ends the worker at once, also during a check. Its fork server then ends the program and deletes its files."""
+        self._process.kill()
+
     def close(self) -> None:
         """Asks the worker to exit, so that it can delete its scratch folder, and kills it if it does not exit."""
         with contextlib.suppress(OSError):
@@ -143,9 +147,10 @@ def run_jobs(
 ) -> Generator[tuple[int, Answer], None, None]:
     """Yields (index of the job, its return value) as jobs finish, in any order. Each job uses one worker at a time.
 
-    An exception in a job is raised here. Closing the generator stops jobs at their next check.
+    An exception in a job is raised here. Closing the generator, or interrupting it, ends the checks that are running.
     """
     slots: list[SandboxWorker | None] = [None] * workers  # idle workers; None: not started yet
+    busy: set[SandboxWorker] = set()
     stop = threading.Event()
 
     def run_job(job: CheckJob[Answer]) -> Answer:
@@ -154,13 +159,15 @@ def run_jobs(
         def run(check: Check) -> Result:
             nonlocal worker
             for _ in range(2):
-                if stop.is_set():
-                    raise CancelledError
                 if worker is not None and worker.policy != check.policy:
                     worker.close()
                     worker = None
                 worker = worker or SandboxWorker(layer, check.policy)
+                busy.add(worker)
+                if stop.is_set():
+                    raise CancelledError
                 result = worker.run(check)
+                busy.discard(worker)
                 if result is not None:
                     return result
                 worker.close()
@@ -179,6 +186,8 @@ def run_jobs(
             yield indices.pop(future), future.result()
     finally:
         stop.set()
+        for worker in tuple(busy):
+            worker.kill()
         executor.shutdown(cancel_futures=True)
         for worker in filter(None, slots):
             worker.close()

@@ -68,8 +68,8 @@ def test_an_answer_that_keeps_c_code_busy_is_charged_to_the_program():
 def test_a_test_s_own_time_before_the_first_call_is_not_charged():
     spin = "    import time\n    end = time.process_time() + {}\n    while time.process_time() < end: pass\n"
     test = "def check(candidate):\n{}    candidate()\n{}"
-    before = Check(RIGHT.program, "f", test.format(spin.format(0.6), ""), cpu_seconds=0.3)
-    after = Check(RIGHT.program, "f", test.format("", spin.format(0.6)), cpu_seconds=0.3)
+    before = Check(RIGHT.program, "f", test.format(spin.format(1.1), ""), cpu_seconds=1.0)
+    after = Check(RIGHT.program, "f", test.format("", spin.format(1.1)), cpu_seconds=1.0)
     assert statuses([before, after]) == ["passed", "timed out"]
 
 

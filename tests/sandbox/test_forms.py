@@ -140,7 +140,7 @@ def test_contents_are_assigned_to_a_subclass_without_its_methods():
 
 
 @pytest.mark.parametrize(
-    ("target", "value"), [([1], (1,)), ((1,), (2,)), ([], {}), ({}, Counter()), (1, 2), (object(), [])], ids=str
+    ("target", "value"), [([1], (1,)), ((1,), (2,)), ([], {}), ({}, Counter()), (1, 2), (Ellipsis, [])], ids=repr
 )
 def test_contents_of_another_type_are_not_assigned(target, value):
     with pytest.raises(TypeError):
