@@ -1,4 +1,4 @@
-"""The checker's own restriction: the source that a problem file brings reads Python's library, and writes nothing."""
+"""The checker's own restriction: the source that a problem file brings cannot read or change your files."""
 
 import contextlib
 import os
@@ -10,10 +10,11 @@ from codex_jax.sandbox.landlock import enforce_ruleset, landlock_version, make_r
 from codex_jax.sandbox.libc import PR_SET_NO_NEW_PRIVS, prctl
 
 SHARED = ("/usr", "/lib", "/lib64")  # shared libraries, and data such as time zones
+TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")
 
 
 def restrict_files() -> None:
-    """Denies this process all files but Python's library and installed packages, and TCP, where Landlock can.
+    """Denies this process all files but Python's library, packages and temporary files, and TCP, where Landlock can.
 
     Tests, prompts, solutions and setup code run here. They come from a benchmark, which may be anyone's file.
     """
@@ -21,8 +22,11 @@ def restrict_files() -> None:
         return
     library = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), sys.prefix, sys.base_prefix)
     package = Path(__file__).parents[1]
-    folders = {path for path in (*SHARED, *library, *sys.path, str(package)) if os.path.isdir(path)} - {"/"}
+    packages = {
+        path for path in sys.path if os.path.abspath(path) != str(package.parent)
+    }  # beside this one, in a clone
+    folders = {path for path in (*SHARED, *library, *packages, str(package)) if os.path.isdir(path)} - {"/"}
     with contextlib.suppress(OSError):  # the kernel has it, but it is turned off
-        ruleset = make_ruleset("", map(Path, folders))
+        ruleset = make_ruleset(TEMPORARY[0], map(Path, folders), others=TEMPORARY[1:])
         prctl(PR_SET_NO_NEW_PRIVS, 1)
         enforce_ruleset(ruleset)
