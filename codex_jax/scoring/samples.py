@@ -12,9 +12,9 @@ from codex_jax.storage.jsonl import Json, decode_line, parse, raw_lines
 from codex_jax.storage.regular import open_regular
 
 Item = tuple[str, str, Json]  # the sample's location, why it cannot be read or "", the sample
-Seen = dict[str, str]  # what tells a sample from the others -> its location
+Seen = dict[str, str]  # the fields that tell a sample from others, as JSON -> its location
 MAX_PROGRAM = 16 << 20  # bytes of a file in a folder of samples
-TOLD_BY = ("task_id", "sample", "temperature", "fingerprint")  # these tell samples with a fingerprint apart
+DISTINCT_BY = ("task_id", "sample", "temperature", "fingerprint")  # these tell samples with a fingerprint apart
 
 
 def read_samples(path: Path, benchmark: Benchmark, skip_bad: bool, seen: Seen | None = None) -> list[Json]:
@@ -95,7 +95,7 @@ def repeat(sample: Json, place: str, seen: Seen) -> str:
     if type(number) is not int:
         return ""
     marked = "fingerprint" in sample
-    key = json.dumps({name: sample.get(name) for name in TOLD_BY} if marked else sample, sort_keys=True)
+    key = json.dumps({name: sample.get(name) for name in DISTINCT_BY} if marked else sample, sort_keys=True)
     if seen.setdefault(key, place) is place:
         return ""
     advice = "" if marked else ": if these are samples of two seeds, remove their numbers"
