@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from codex_jax import terminal
 from codex_jax.errors import InputError
@@ -110,10 +111,10 @@ def temperature_of(samples: list[Json], path: Path) -> str:
     return temperatures[0] if temperatures else ""
 
 
-def _number(temperature: object) -> str:
+def _number(temperature: Any) -> str:
     # 1 and 1.0 are one temperature.
     small = type(temperature) is int and abs(temperature) < 1 << 53
-    return json.dumps(float(temperature) if small else temperature)  # type: ignore[arg-type]
+    return json.dumps(float(temperature) if small else temperature)
 
 
 def digest(samples: list[Json]) -> str:
