@@ -1,4 +1,4 @@
-"""What a command does with an exception: one line for the user, an exit code, and a file for what nobody foresaw."""
+"""What a command does with an exception: one line, an exit code, and a traceback file for unexpected errors."""
 
 import errno
 import os
@@ -10,7 +10,7 @@ from types import TracebackType
 
 from codex_jax.errors import InputError
 
-BAD_INPUT, UNFORESEEN, INTERRUPTED = 2, 70, 130  # exit codes
+BAD_INPUT, UNEXPECTED, INTERRUPTED = 2, 70, 130  # exit codes
 DEVICE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
@@ -27,7 +27,7 @@ def report(error: BaseException) -> int:
         default = "cannot write" if error.errno in DEVICE_ERRORS else type(error).__name__
         line, code = f"error: {os.fsdecode(place) or default}: {error.strerror}", BAD_INPUT
     else:
-        line, code = f"internal error: {_summary(error)}: {_write_traceback(error)}", UNFORESEEN
+        line, code = f"internal error: {_summary(error)}: {_write_traceback(error)}", UNEXPECTED
     terminal.note(line)
     return code
 
@@ -67,7 +67,7 @@ def hook(kind: type[BaseException], error: BaseException, trace: TracebackType |
 
 
 def ignore(error: object) -> None:
-    """For errors in callbacks and threads of a library whose work has been given up: says nothing.
+    """A hook that prints nothing, for errors in a library's callbacks and threads after their work was given up.
 
-    Our own threads hand their errors to the main thread.
+    The package's own threads hand their errors to the main thread.
     """

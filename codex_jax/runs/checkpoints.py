@@ -77,7 +77,7 @@ def restore(manager: ocp.CheckpointManager, step: int, **trees: Any) -> dict[str
         place, reason = f"{manager.directory}/{step}", re.split(r"\. |\n| \[tensorstore_spec", str(error).strip())[0]
         if "stored shape" in reason:
             raise InputError(f"{place} does not fit the model of config.json: {reason}") from None
-        raise InputError(f"{place} is damaged: {reason[:MAX_REASON]}: delete it, and an older one is used") from None
+        raise InputError(f"{place} is damaged: {reason[:MAX_REASON]}: delete it to use an older one") from None
     return {name: saved[name] for name in trees}
 
 
@@ -98,6 +98,6 @@ def restore_params(folder: Path, abstract: Any) -> tuple[Any, int]:
                 faults.append(error)
                 continue
             for fault in faults:
-                terminal.note(f"warning: {fault}; now step {step} is")
+                terminal.note(f"warning: {fault}; using step {step} instead")
             return params, step
     raise faults[0]

@@ -103,7 +103,7 @@ class SandboxWorker:
         return Result(**answer) if answer else None
 
     def _was_ended_for_time(self) -> bool:
-        """Whether the kernel ended the worker because an answer kept it busy. If so, leaves nothing of it."""
+        """Whether the kernel ended the worker because an answer kept it busy. If so, also closes it."""
         try:
             if self._process.wait(PATIENCE) != -signal.SIGXCPU:
                 return False

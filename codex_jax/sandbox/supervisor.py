@@ -1,10 +1,10 @@
-"""Makes a program's pipes in its place, and counts its threads, so that it learns no number that the machine counts.
+"""Makes a program's pipes and counts its threads, so that kernel counters carry no messages between programs.
 
 The kernel numbers pipes and socket pairs from one counter for the whole machine, and tasks from one per process-id
-namespace. A program could move such a counter and the next program read it. So a seccomp filter hands the calls that
-move one to the fork server. It makes a pipe or pair itself and gives it to the program under a number from which the
-main filter refuses to tell its status. Threads are let through, and where they share a counter with later programs, it
-is moved on at random when the program has ended.
+namespace. A program could advance such a counter, and the next program could read it. So a seccomp filter hands the
+calls that advance one to the fork server. The server makes a pipe or socket pair itself, and gives it to the program
+under a descriptor number whose status the filter hides. Threads start as usual. Where later programs share their
+counter, the server advances it by a random number after the program has ended.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""What a program finds around it: a small environment, a user's name, /dev/stdin, and what one process needs of locks.
+"""What programs expect of a system: environment variables, a user's name, /dev/stdin, and locks of multiprocessing.
 
 These are set in the fork server's Python, once for all programs, because no layer has a file or a process for them.
 They are for honest programs: a program may undo them, and gains nothing by it.

@@ -148,7 +148,7 @@ def our_inputs(case):
     exec(case, scope)
 
     def check_against(_candidate, reference, name, inputs, _atol, rule, task, assertion):
-        found.extend(pickle.loads(each) for each, _ in prepare(reference, name, inputs, rule, task, assertion)[1])
+        found.extend(arguments for arguments, _ in prepare(reference, name, inputs, rule, task, assertion)[1])
 
     scope["check_against"] = check_against
     scope["check"](None)

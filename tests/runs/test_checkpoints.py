@@ -89,7 +89,7 @@ def test_an_older_checkpoint_is_taken_if_the_newest_is_damaged(folder, capsys, f
     warning = capsys.readouterr().err
     broken = 999 if fault == "empty folder" else 8
     assert f"warning: {folder}/checkpoints/{broken} is damaged: " in warning
-    assert f"delete it, and an older one is used; now step {step} is" in warning
+    assert f"delete it to use an older one; using step {step} instead" in warning
     shutil.rmtree(folder / "checkpoints" / str(step))
     if fault != "empty folder":
         with pytest.raises(InputError, match="checkpoints/8 is damaged") as caught:
