@@ -8,7 +8,6 @@ import contextlib
 import gc
 import json
 import os
-import random
 import select
 import signal
 import socket
@@ -20,6 +19,7 @@ from typing import Any
 
 from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, enter_namespace, fork, prctl, unshare
 from codex_jax.sandbox.namespaces import PROCESS_IDS
+from codex_jax.sandbox.preload import load_packages, reseed
 from codex_jax.sandbox.program import serve_calls
 from codex_jax.sandbox.restrictions import (
     CALLS,
@@ -117,7 +117,7 @@ class ForkServer:
         """Runs in the program's process and never returns."""
         try:
             self._restrict(cpu_limit, *pipes)
-            random.seed()
+            reseed()
             gc.enable()
             serve_calls(CALLS, REPLIES)
         finally:
@@ -214,10 +214,12 @@ def serve_programs(channel: socket.socket, config: ServerConfig) -> None:
     with contextlib.closing(scratch):
         try:
             server = ForkServer(config, scratch)
+            surround(scratch.path_in_root, files_by_descriptor=config.layer.landlock and not config.chroot)
+            if config.packages:
+                load_packages(config.policy.packages, config.packages, from_files=config.layer.namespaces)
         except OSError as error:
             channel.send(json.dumps({"refused": str(error)}).encode())
             return
-        surround(scratch.path_in_root, files_by_descriptor=config.layer.landlock and not config.chroot)
         prctl(PR_SET_DUMPABLE, 0)  # programs of the same user cannot trace this process or write its memory
         tempfile.tempdir = None  # each program then looks up its own folder for temporary files
         gc.collect()

@@ -13,11 +13,12 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from codex_jax.sandbox.check import Policy
+from codex_jax.sandbox.imports import FOLDER
 from codex_jax.sandbox.landlock import DEVICES, TRUNCATE_VERSION, enforce_ruleset, landlock_version, make_ruleset
 from codex_jax.sandbox.layers import Layer
 from codex_jax.sandbox.libc import (
@@ -57,9 +58,10 @@ class ServerConfig:
 
     layer: Layer
     policy: Policy
+    packages: Mapping[str, str]  # installed packages that programs may import, from find_packages
     user: int | None  # the programs' user id, if the server runs as root without namespaces
     chroot: bool  # whether programs get a root of their own, which is possible for root
-    readable: list[Path]  # paths that programs may read
+    readable: dict[str, str]  # paths that programs may read, by the path there
     max_tasks: int  # limit on processes and threads of the programs' user, including those of other programs
 
 
@@ -86,7 +88,8 @@ class Restrictions:
             self._message = DescriptorMessage()
         self._landlock = layer.seccomp and not layer.chroot and landlock_version() > 0
         # With namespaces, every scratch folder has the same path, so one ruleset for its parent serves all programs.
-        self._ruleset = make_ruleset(SCRATCH_PARENT, config.readable) if self._landlock and layer.namespaces else -1
+        shared = self._landlock and layer.namespaces
+        self._ruleset = make_ruleset(SCRATCH_PARENT, [*config.readable, FOLDER]) if shared else -1
         if layer.landlock and not self._landlock:
             raise OSError("this kernel has no Landlock")
 
