@@ -13,7 +13,7 @@ from typing import Any
 from codex_jax.sandbox import forms, raised
 from codex_jax.sandbox.forms import CarryError, Form
 from codex_jax.sandbox.values import refuse_equal_hashes
-from codex_jax.sandbox.wire import MAX_BYTES, too_large
+from codex_jax.sandbox.wire import MAX_BYTES, LimitError, too_large
 
 # Booleans, integers, floating-point and complex numbers, bytes, text, and times with their unit.
 CODE = re.compile(r"[<>|]([biufc]\d{1,2}|[SU]\d{1,9}|[mM]8(\[\d{0,9}[A-Za-z]{1,2}\])?)")
@@ -55,6 +55,9 @@ def carry_arrays() -> None:
         if code == OBJECTS:
             if len(parts) != count or extent > MAX_BYTES:
                 raise ValueError("a shape for other items")
+            # These are freed by recursion in C, and so would be an array that has them as items.
+            if any(type(part) is slice or (type(part) is np.ndarray and part.dtype.kind == OBJECTS) for part in parts):
+                raise LimitError("an array of arrays of objects, or of slices")
             made = np.empty(count, object)
             for index, part in enumerate(parts):  # one by one, as numpy would take lists apart
                 made[index] = part
