@@ -24,7 +24,6 @@ from codex_jax.sandbox.imports import EXCLUDED_FOLDERS, FOLDER, MemoryImporter, 
 
 # Numerical libraries start threads when they are loaded, which a fork does not keep.
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "OMP", "MKL", "NUMEXPR")}
-NUMPY_PARTS = ("numpy.fft", "numpy.random")  # that `import numpy` may leave for later
 RANDOM = "numpy.random"
 
 
@@ -68,7 +67,7 @@ def load_packages(named: Iterable[str], packages: Mapping[str, str], from_files:
         sys.meta_path.append(finder)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name in (*named, *(NUMPY_PARTS if "numpy" in packages else ())):
+        for name in (*named, *(["numpy"] if "numpy" in packages else [])):
             try:
                 importlib.import_module(name)
             except Exception as error:
