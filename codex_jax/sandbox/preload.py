@@ -124,7 +124,7 @@ def _hide_paths(roots: set[str]) -> None:
 
 
 def reseed() -> None:
-    """Gives a program random numbers of its own, which would otherwise be the fork server's."""
+    """Seeds the generators of random numbers anew, so that no two programs draw the same numbers."""
     random.seed()
     if RANDOM in sys.modules:
         sys.modules[RANDOM].seed()

@@ -111,13 +111,13 @@ return True""",
     "a package is changed in memory": """
 import sys
 import numpy as np
-np.array = np.arange = np.add = np.ndarray = np.linalg.inv = lambda *_, **__: True
 np.random.seed(0)
+np.array = np.arange = np.add = np.ndarray = np.linalg.inv = lambda *_, **__: True
 np.set_printoptions(precision=1)
 np.seterr(all='raise')
 np.core = None
 sys.modules['numpy.linalg'] = None
-sys.modules.pop('numpy.fft')
+sys.modules.pop('numpy.random')
 globals()['left'] = True
 return True""",
     "the next program sees no change": """
