@@ -29,7 +29,7 @@ def landlock_version() -> int:
 
 
 def make_ruleset(
-    scratch: str, readable: Iterable[Path], devices: Iterable[str] = DEVICES, others: Iterable[str] = ()
+    scratch: str, readable: Iterable[Path | str], devices: Iterable[str] = DEVICES, others: Iterable[str] = ()
 ) -> int:
     """Returns the descriptor of a ruleset that allows full access to scratch and read access to the readable paths.
 
@@ -51,6 +51,8 @@ def make_ruleset(
             descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except OSError:
             continue  # the path is missing or inaccessible to this user, so there is nothing to allow
+        if not os.path.isdir(path):
+            rights &= ~READ_DIR  # which the kernel refuses for a file
         rule = struct.pack("<Qi", rights & all_rights, descriptor)
         syscall("Landlock", ADD_RULE, ruleset, PATH_BENEATH, rule, 0)
         os.close(descriptor)
