@@ -22,7 +22,6 @@ from codex_jax.sandbox.preload import load_packages, reseed
 from codex_jax.sandbox.program import serve_calls
 from codex_jax.sandbox.restrictions import (
     CALLS,
-    LISTENER,
     REPLIES,
     Restrictions,
     ServerConfig,
@@ -131,7 +130,7 @@ class ForkServer:
         if not self._restrictions.supervised:
             return None
         try:
-            return Supervisor(pid, LISTENER, self._restrictions.descriptors)
+            return Supervisor(pid, self._restrictions.listener, self._restrictions.descriptors)
         except OSError:
             return None
 

@@ -1,6 +1,6 @@
 """Restricts a program's process before the program's first line runs.
 
-The process gets its own session and, under root, its own user id. It has two pipes and no other descriptors, no
+The process gets its own session and, under root, its own user id. It can use two pipes and no other descriptors, no
 capabilities, and limits on CPU time, memory, files and threads. Landlock or a new root hides all files but Python's
 library and the scratch folder, and seccomp allows only the system calls that Python needs.
 """
@@ -43,7 +43,6 @@ from codex_jax.sandbox.seccomp import (
 from codex_jax.sandbox.supervisor import MAKING_PAIRS, PAIRS, may_listen
 
 CALLS, REPLIES = 3, 4  # a program's descriptors, after the standard streams
-LISTENER = 5  # of the program's filter; a program cannot use it, but the fork server can fetch it (see supervisor.py)
 FIRST_OWN = 6  # the fork server's own descriptors; the numbers below are those of programs, with a Landlock ruleset
 OTHER_TASKS = 1024  # processes and threads allowed in addition to one program's, if the user is not root
 CAP_SYS_CHROOT = 18
@@ -67,13 +66,15 @@ class ServerConfig:
 class Restrictions:
     """The restrictions of one fork server's programs, prepared once and applied in each program's process.
 
-    supervised: whether its filter has a listener; descriptors: limit on open files.
+    supervised: whether their filters have a listener (see supervisor.py); descriptors: limit on open files.
+    listener: its number in the program, which cannot use it, but from which the fork server can fetch it.
     """
 
     def __init__(self, config: ServerConfig, sees_descriptors: bool = True) -> None:
         """sees_descriptors: whether the fork server can list a program's open files. OSError if the layer fails."""
         self._config, layer = config, config.layer
         self.descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self.listener = self.descriptors - PAIRS - 1
         self.supervised = False
         if layer.seccomp:
             machine = platform.machine()
@@ -105,7 +106,7 @@ class Restrictions:
         if self._config.layer.landlock and not self._config.chroot:
             rules |= TIMES_BY_DESCRIPTOR
         if self.supervised:
-            rules |= supervised_rules(self.descriptors - PAIRS)
+            rules |= supervised_rules(self.listener)
         return rules
 
     def prepare(self, scratch: str, root: str, calls: int, replies: int) -> None:
@@ -155,7 +156,9 @@ class Restrictions:
         if self._landlock:
             enforce_ruleset(REPLIES + 1)
         if self.supervised:
-            self._filter.install_listener(platform.machine())  # as LISTENER, the lowest free number
+            listener = self._filter.install_listener(platform.machine())
+            os.dup2(listener, self.listener)
+            os.close(listener)
         else:
             self._filter.install()
 
