@@ -34,7 +34,7 @@ class ModelConfig:
     window: int = 0  # last tokens that every second layer attends to, the current one included; 0: all tokens
 
 
-# Settings that change the speed of a model and not its results: a resumed run may change them.
+# Settings that change the speed of a model, and its results only by rounding.
 SPEED = ("compute_dtype", "gather_dtype", "remat", "unroll", "attention")
 
 
@@ -139,6 +139,18 @@ def load_experiment(spec: str | Path) -> TrainConfig:
         names = ", ".join(defined["configs"])
         raise InputError(f"name one of the experiments of {path} as {path}:NAME; it has {names}")
     raise InputError(f"{path} defines no `config = TrainConfig(...)`")
+
+
+def differences(before: Any, after: Any, prefix: str = "") -> dict[str, Any]:
+    """The settings of `after` that differ from `before`, such as {"mesh.fsdp": 128}."""
+    changed: dict[str, Any] = {}
+    for item in dataclasses.fields(before):
+        old, new = getattr(before, item.name), getattr(after, item.name)
+        if dataclasses.is_dataclass(new):
+            changed |= differences(old, new, f"{prefix}{item.name}.")
+        elif old != new:
+            changed[prefix + item.name] = new
+    return changed
 
 
 def to_json(config: Any) -> str:

@@ -29,6 +29,11 @@ class Report(Protocol):
     def __call__(self, advance: int = 1, note: str = "") -> None: ...
 
 
+def warn(message: str) -> None:
+    """Prints one line on stderr: the command goes on."""
+    print(f"warning: {' '.join(message.split())}", file=sys.stderr, flush=True)
+
+
 def tables() -> Console:
     """A console on stdout for tables: as wide as the terminal, or TABLE_WIDTH if stdout is not a terminal."""
     return Console() if sys.stdout.isatty() else Console(width=TABLE_WIDTH)

@@ -1,22 +1,29 @@
 """python -m codex_jax.train EXPERIMENT.py [flags]: pretrains or fine-tunes one run.
 
 EXPERIMENT.py is a Python file that defines `config = TrainConfig(...)`. Every setting is also a flag. --init-from RUN
-starts from the parameters of another run, as for fine-tuning. --resume continues an interrupted run from the newest
-checkpoint of its run folder, or from step 0 if it has none yet.
+starts from the parameters of another run, as for fine-tuning.
+
+python -m codex_jax.train --resume RUN continues an interrupted run with its own settings, from its newest checkpoint,
+or from step 0 if it has none yet. Flags may change its length, what is logged and saved, and what depends on the
+machine; other changes need --override NAME.
 """
 
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import Annotated
 
 import jax
+import tyro
 
 from codex_jax import cli, terminal
 from codex_jax.config import TrainConfig, validate
+from codex_jax.errors import InputError
 from codex_jax.parallel import hosts
 from codex_jax.parallel.mesh import check_divides, make_mesh
 from codex_jax.planning import capacity
@@ -38,18 +45,39 @@ from codex_jax.training.step import make_train_step, to_global
 
 @dataclass(frozen=True)
 class TrainArgs(cli.ExperimentArgs):
-    """The settings of a run; the experiment file gives their defaults."""
+    """The settings of a run; the experiment file, or the run that is resumed, gives their defaults."""
 
+    load = staticmethod(folder.load_settings)
     resume: bool = False  # continue from the newest checkpoint of the run folder, or from step 0 if it has none
+    # with --resume: a setting that may differ from the run's, such as batch-size; give it once per setting
+    override: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+
+    @staticmethod
+    def split(words: Sequence[str]) -> tuple[str, list[str]]:
+        """As for every experiment; --resume RUN takes the run's own settings, or with an experiment is its folder."""
+        words = [part for word in words for part in (word.split("=", 1) if word[:9] == "--resume=" else [word])]
+        name, flags = cli.ExperimentArgs.split(words)
+        at = flags.index("--resume") + 1 if "--resume" in flags else len(flags)
+        if at == len(flags) or flags[at].startswith("-"):
+            return name, flags
+        run = flags.pop(at)
+        if name:
+            return name, [*flags, "--run-dir", run]
+        if not Path(run).is_dir():
+            raise InputError(f"{run} is not a run folder: name one written by codex_jax.train")
+        return run, flags
 
 
-def check(config: TrainConfig, command: str) -> tuple[TrainConfig, Dataset]:
-    """(the completed settings, the data); InputError if they do not fit; command: named in the message on memory."""
+def check(config: TrainConfig, command: str, saved: TrainConfig | None = None) -> tuple[TrainConfig, Dataset]:
+    """(the completed settings, the data); InputError if they do not fit.
+
+    command: named in the message on memory. saved: the settings of the run that is resumed.
+    """
     if not config.init_from:  # with init_from, resolve() reads the model from that run
         hosts.on_first(lambda: capacity.require(config, command=command))
     validate(config)
     data = open_data(config)
-    config = resolve(config, data)
+    config = resolve(config, data, saved)
     hosts.on_first(lambda: capacity.require(config, data.manifest["seq_len"], command))
     return config, data
 
@@ -61,20 +89,30 @@ def batches(config: TrainConfig, data: Dataset, start: int) -> Iterator[Batch]:
         yield data.batch(config.data.train_split, config.seed, step, config.batch_size, host, count)
 
 
-def train(config: TrainConfig, resume: bool = False, command: str = "EXPERIMENT.py") -> dict[str, float]:
-    """Trains the run to its last step and returns its last validation values."""
-    config, data = check(config, command)
+def train(
+    config: TrainConfig, resume: bool = False, command: str = "EXPERIMENT.py", override: Sequence[str] = ()
+) -> dict[str, float]:
+    """Trains the run to its last step and returns its last validation values.
+
+    command: the experiment and its flags, for messages. override: names of settings that --resume may change.
+    """
+    saved = folder.read_config(config.folder) if resume else None
+    config, data = check(config, command, saved)
     eot, length = data.manifest["tokenizer"]["eot"], data.manifest["seq_len"]
     mesh = make_mesh(config.mesh)
     check_divides(config, length, mesh)
-    hosts.on_first(lambda: folder.prepare(config, data, resume))
     is_main = jax.process_index() == 0  # the process that prints, and writes the metrics
-    with jax.set_mesh(mesh), closing(open_manager(config.folder, config.keep_checkpoints)) as manager:
+    with jax.set_mesh(mesh), ExitStack() as stack:
+        run: list[folder.OpenRun] = []  # in the main process
+        hosts.on_first(lambda: run.append(stack.enter_context(folder.open_run(config, data, resume, override))))
+        manager = stack.enter_context(closing(open_manager(config.folder, config.keep_checkpoints)))
         state = start_state(config, mesh, manager if resume else None)
         start = int(state.step)
         if start >= config.steps:
             print(f"{config.folder} is at step {start} of {config.steps} already", file=sys.stderr)
             return {}
+        for opened in run:
+            opened.begin(start)
         train_step = make_train_step(config, mesh, eot)
         with (
             open_metrics(config.folder, start, is_main) as write,
@@ -101,7 +139,7 @@ def main(args: TrainArgs) -> int:
     began = time.monotonic()
     config = args.config()
     hosts.join(config.hosts)
-    values = train(config, args.resume, run_arguments(args))
+    values = train(config, args.resume, run_arguments(args), args.override)
     if jax.process_index() == 0:
         metrics = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
         print(f"{config.folder}: {metrics}  {time.monotonic() - began:.0f} s")

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 
@@ -80,6 +81,64 @@ def test_a_resumed_run_may_change_speed_settings_but_not_the_model(root, capsys)
     assert lines(root, "settings")[-1]["step"] == 6
     assert run(root, "settings", "--resume", "--model.layers", "3") == 2
     assert "was trained with another model" in capsys.readouterr().err
+
+
+def resume(root, name, *flags):
+    return cli.run_experiment(train.main, train.TrainArgs, ["--resume", f"{root}/{name}", *flags])
+
+
+def test_a_run_knows_its_settings(root, capsys):
+    assert run(root, "known", "--seed", "3", "--optimizer.peak-learning-rate", "2e-3", "--steps", "3") == 0
+    assert resume(root, "known", "--steps", "6") == 0
+    assert [row["step"] for row in lines(root, "known")] == [0, 1, 2, 3, 3, 4, 5, 6, 6]
+    config = json.loads((root / "known" / "config.json").read_text())
+    assert (config["seed"], config["batch_size"], config["steps"]) == (3, 4, 6)
+    assert config["optimizer"]["peak_learning_rate"] == 2e-3
+    assert resume(root, "known") == 0
+    assert "is at step 6 of 6 already" in capsys.readouterr().err
+
+
+def test_resume_without_an_experiment_is_exact(root):
+    assert run(root, "exact") == 0
+    before = lines(root, "exact")
+    shutil.rmtree(root / "exact" / "checkpoints" / "6")
+    assert resume(root, "exact") == 0
+    assert lines(root, "exact") == before
+
+
+def test_a_resumed_run_refuses_other_settings_by_name(root, capsys):
+    assert run(root, "kept", "--seed", "3") == 0
+    shutil.rmtree(root / "kept" / "checkpoints" / "6")
+    before = (root / "kept" / "config.json").read_bytes()
+    capsys.readouterr()
+    for call in (
+        lambda: resume(root, "kept", "--batch-size", "8", "--seed", "0"),
+        lambda: run(root, "kept", "--batch-size", "8", "--resume"),
+    ):
+        assert call() == 2
+        error = capsys.readouterr().err
+        assert "--batch-size 4, not 8" in error
+        assert "--seed 3, not 0" in error
+        assert error.count("\n") == 1
+    assert resume(root, "kept", "--data.path", f"{root}/other") == 2
+    assert "is not the one" in capsys.readouterr().err
+    assert resume(root, "nothing") == 2
+    assert "not a run folder" in capsys.readouterr().err
+    assert (root / "kept" / "config.json").read_bytes() == before
+    assert [path.name for path in (root / "kept" / "checkpoints").iterdir()] == ["3"]
+    assert resume(root, "kept", "--seed", "0", "--override", "seed") == 0
+    assert json.loads((root / "kept" / "config.json").read_text())["seed"] == 0
+
+
+def test_a_run_with_init_from_resumes_without_the_other_run(root):
+    assert run(root, "origin") == 0
+    flags = ["--init-from", f"{root}/origin"]
+    assert run(root, "from_origin", *flags) == 0
+    before = lines(root, "from_origin")
+    shutil.rmtree(root / "from_origin" / "checkpoints" / "6")
+    shutil.rmtree(root / "origin")
+    assert resume(root, "from_origin") == 0
+    assert lines(root, "from_origin") == before
 
 
 def test_a_run_with_init_from_starts_at_the_other_runs_loss(root):

@@ -31,6 +31,13 @@ class Journal:
         except OSError as error:
             raise InputError(f"cannot write {self.path}: {error.strerror}") from None
 
+    def sync(self) -> None:
+        """Waits until the rows are on the disk, where they survive a crash of the machine. InputError if that fails."""
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise InputError(f"cannot write {self.path}: {error.strerror}") from None
+
 
 @contextmanager
 def open_journal(path: Path, header: Json) -> Iterator[Journal]:
@@ -54,8 +61,9 @@ def open_journal(path: Path, header: Json) -> Iterator[Journal]:
 
 
 def _append(file: BinaryIO, row: Json) -> None:
-    line = json.dumps(row).encode() + b"\n"
-    if file.write(line) != len(line):  # the next open_journal drops the incomplete line
+    line, size = json.dumps(row).encode() + b"\n", file.seek(0, os.SEEK_END)
+    if file.write(line) != len(line):
+        file.truncate(size)  # so that the next row begins a new line
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
