@@ -92,6 +92,18 @@ class HostsConfig:
 
 
 @dataclass(frozen=True)
+class GuardsConfig:
+    """What happens when training goes wrong."""
+
+    # Updates that may be skipped in a row, because a loss, gradient or update is not finite, before training stops.
+    skipped_updates: int = 5
+    # A loss this many standard deviations above the mean of the steps before is reported as a spike; 0: never.
+    spike_deviations: float = 8.0
+    # After a spike, return to the newest checkpoint before it, and skip the batches up to the spike.
+    roll_back: bool = False
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """One run: pretraining, or fine-tuning if init_from names another run."""
 
@@ -102,17 +114,19 @@ class TrainConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     mesh: MeshConfig = field(default_factory=MeshConfig)
     hosts: HostsConfig = field(default_factory=HostsConfig)
+    guards: GuardsConfig = field(default_factory=GuardsConfig)
     steps: int = 1000
     batch_size: int = 32  # sequences per step, over all devices
     accumulation: int = 1  # microbatches per step
     loss_chunks: int = 1  # parts of each sequence whose logits are computed in turn, to save memory
     seed: int = 0
-    init_from: str = ""  # run folder whose newest checkpoint gives the parameters to start from
+    init_from: str = ""  # RUN or RUN@STEP: a run whose checkpoint gives the parameters to start from
     log_every: int = 10  # steps between logged metrics
     eval_every: int = 0  # steps between evaluations; 0: only before the first step and after the last
     eval_batches: int = 0  # 0: the whole validation split
     checkpoint_every: int = 500  # steps between checkpoints
-    keep_checkpoints: int = 3
+    keep_checkpoints: int = 3  # the newest checkpoints to keep
+    keep_every: int = 0  # also keep the checkpoints of every so many steps; 0: none
     topology: str = ""  # CHIP:SHAPE, such as v5e:16x16: the TPU slice that codex_jax.plan compiles for
 
     @property

@@ -15,32 +15,40 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import jax
+import numpy as np
 import tyro
+from jax.sharding import Mesh
 
 from codex_jax import cli, terminal
 from codex_jax.config import TrainConfig, validate
 from codex_jax.errors import InputError
 from codex_jax.parallel import hosts
 from codex_jax.parallel.mesh import check_divides, make_mesh
+from codex_jax.parallel.stopping import Stop
 from codex_jax.planning import capacity
 from codex_jax.planning.changes import run_arguments
 from codex_jax.records.dataset import Dataset
 from codex_jax.records.prefetch import prefetch
 from codex_jax.records.shards import Batch
-from codex_jax.runs import folder
-from codex_jax.runs.checkpoints import open_manager
+from codex_jax.runs import folder, loading
+from codex_jax.runs.checkpoints import Checkpoints, finished_steps
+from codex_jax.runs.folder import OpenRun, open_run
+from codex_jax.runs.history import History, read_history
 from codex_jax.runs.metrics import open_metrics
+from codex_jax.storage.jsonl import Json
 from codex_jax.training.actions.checkpoint import Checkpoint
 from codex_jax.training.actions.evaluate import Evaluate
+from codex_jax.training.actions.guard import Guard, RollBack
 from codex_jax.training.actions.log import Log
 from codex_jax.training.experiment import open_data, resolve
-from codex_jax.training.loop import Action, steps
-from codex_jax.training.state import start_state
-from codex_jax.training.step import make_train_step, to_global
+from codex_jax.training.loop import Action, OneStepLate, Step, Stopping, steps
+from codex_jax.training.state import TrainState, new_state, saved_state
+from codex_jax.training.step import make_eval_step, make_train_step, to_global
+
+METADATA_HOST = os.environ.get("GCE_METADATA_HOST", "metadata.google.internal")  # announces preemptions of TPU VMs
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,7 @@ class TrainArgs(cli.ExperimentArgs):
     resume: bool = False  # continue from the newest checkpoint of the run folder, or from step 0 if it has none
     # with --resume: a setting that may differ from the run's, such as batch-size; give it once per setting
     override: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    resume_step: int = 0  # with --resume: the checkpoint to continue from, as --resume RUN@STEP; 0: the newest
 
     @staticmethod
     def split(words: Sequence[str]) -> tuple[str, list[str]]:
@@ -60,12 +69,13 @@ class TrainArgs(cli.ExperimentArgs):
         at = flags.index("--resume") + 1 if "--resume" in flags else len(flags)
         if at == len(flags) or flags[at].startswith("-"):
             return name, flags
-        run = flags.pop(at)
+        run, step = folder.parse_run(flags.pop(at))
+        flags += [] if step is None else ["--resume-step", str(step)]
         if name:
-            return name, [*flags, "--run-dir", run]
-        if not Path(run).is_dir():
+            return name, [*flags, "--run-dir", str(run)]
+        if not run.is_dir():
             raise InputError(f"{run} is not a run folder: name one written by codex_jax.train")
-        return run, flags
+        return str(run), flags
 
 
 def check(config: TrainConfig, command: str, saved: TrainConfig | None = None) -> tuple[TrainConfig, Dataset]:
@@ -82,56 +92,123 @@ def check(config: TrainConfig, command: str, saved: TrainConfig | None = None) -
     return config, data
 
 
-def batches(config: TrainConfig, data: Dataset, start: int) -> Iterator[Batch]:
+def batches(config: TrainConfig, data: Dataset, start: int, history: History) -> Iterator[Batch]:
     """This host's rows for each step after `start`: a function of seed and step, so resuming needs no state."""
+    host, count = jax.process_index(), jax.process_count()
     for step in range(start, config.steps):
-        host, count = jax.process_index(), jax.process_count()
-        yield data.batch(config.data.train_split, config.seed, step, config.batch_size, host, count)
+        number = step + history.skipped(step)
+        yield data.batch(config.data.train_split, config.seed, number, config.batch_size, host, count)
+
+
+class Trainer:
+    """One command's work on a run: it may start several times from a checkpoint, after spikes of the loss."""
+
+    def __init__(self, config: TrainConfig, data: Dataset, mesh: Mesh, run: OpenRun, checkpoints: Checkpoints) -> None:
+        """config, data: from check(). run: the open run folder."""
+        self.config, self.data, self.mesh, self.run, self.checkpoints = config, data, mesh, run, checkpoints
+        self.is_main = jax.process_index() == 0  # the process that prints, and writes the metrics
+        self.about = loading.about(config.model, data.manifest["tokenizer"]["sha256"], data.digest)
+        self.train_step = make_train_step(config, mesh, data.manifest["tokenizer"]["eot"])
+        self.eval_step = make_eval_step(config, data.manifest["tokenizer"]["eot"])
+
+    def start(self, resumed: bool, step: int | None = None) -> tuple[TrainState, Json]:
+        """(the state to begin with, what was saved about it): of a checkpoint, or else a new one."""
+        if not resumed or not (step or finished_steps(self.config.folder)):
+            return new_state(self.config, self.mesh), {}
+        known = {row["data"] for row in self.run.history.rows if row.get("data")}
+        state, about = saved_state(self.config, self.mesh, self.about, step, known | {self.data.digest})
+        self.checkpoints.set_aside(int(state.step), "damaged" if step is None else "left")
+        return state, about
+
+    def train(self, state: TrainState, about: Json, stop: Stopping) -> tuple[Step, dict[str, float]]:
+        """Trains until the last step or until `stop`; -> (the last step, the values of the last evaluation)."""
+        config, data, start, history = self.config, self.data, int(state.step), self.run.history
+        guard = Guard(config.guards, history, self.advice(), about.get("losses", ()), self.is_main)
+
+        def saved() -> Json | None:
+            return None if guard.streak else {**self.about, "losses": [*guard.losses]}
+
+        with (
+            open_metrics(config.folder, start, self.is_main) as write,
+            terminal.progress(config.name, config.steps, shown=self.is_main) as report,
+            closing(prefetch(batches(config, data, start, history), partial(to_global, self.mesh))) as prefetched,
+        ):
+            report(start)
+            evaluate = Evaluate(config, data, self.mesh, self.eval_step, write)
+            missing = start == 0 or (self.is_main and evaluate.is_missing(start))
+            if hosts.of_first(np.array(missing)):
+                evaluate.run(start, state.params)
+            tokens = config.batch_size * data.manifest["seq_len"]
+            actions: tuple[Action, ...] = (
+                OneStepLate([guard, Log(config, tokens, write, report)], config.checkpoint_every),
+                Checkpoint(config.checkpoint_every, self.checkpoints, saved),
+                evaluate,
+            )
+            for step in steps(state, prefetched, self.train_step, config.steps, stop):
+                for action in actions:
+                    action(step)
+        return step, evaluate.values
+
+    def advice(self) -> str:
+        """What to do after training has diverged."""
+        lower = "--optimizer.peak-learning-rate RATE --override optimizer.peak-learning-rate"
+        return (
+            f"go on at a lower rate from a checkpoint before that: python -m codex_jax.train --resume "
+            f"{self.config.folder}@STEP {lower}, or start again"
+        )
 
 
 def train(
-    config: TrainConfig, resume: bool = False, command: str = "EXPERIMENT.py", override: Sequence[str] = ()
-) -> dict[str, float]:
-    """Trains the run to its last step and returns its last validation values.
+    config: TrainConfig, resume: bool = False, command: str = "EXPERIMENT.py", override: Sequence[str] = (), at: int = 0
+) -> dict[str, float] | None:
+    """Trains the run to its last step and returns its last validation values, or None if a signal has stopped it.
 
     command: the experiment and its flags, for messages. override: names of settings that --resume may change.
+    at: the step of the checkpoint to resume from; 0: the newest.
     """
     saved = folder.read_config(config.folder) if resume else None
     config, data = check(config, command, saved)
-    eot, length = data.manifest["tokenizer"]["eot"], data.manifest["seq_len"]
     mesh = make_mesh(config.mesh)
-    check_divides(config, length, mesh)
-    is_main = jax.process_index() == 0  # the process that prints, and writes the metrics
+    check_divides(config, data.manifest["seq_len"], mesh)
     with jax.set_mesh(mesh), ExitStack() as stack:
-        run: list[folder.OpenRun] = []  # in the main process
-        hosts.on_first(lambda: run.append(stack.enter_context(folder.open_run(config, data, resume, override))))
-        manager = stack.enter_context(closing(open_manager(config.folder, config.keep_checkpoints)))
-        state = start_state(config, mesh, manager if resume else None)
-        start = int(state.step)
-        if start >= config.steps:
-            print(f"{config.folder} is at step {start} of {config.steps} already", file=sys.stderr)
+        opened: list[OpenRun] = []  # in the main process
+        hosts.on_first(lambda: opened.append(stack.enter_context(open_run(config, data, resume, override))))
+        run = opened[0] if opened else OpenRun(config, History(read_history(config.folder)), {}, data.digest)
+        checkpoints = Checkpoints(config.folder, config.keep_checkpoints, config.keep_every)
+        stack.callback(checkpoints.close)
+        trainer = Trainer(config, data, mesh, run, checkpoints)
+        stop = stack.enter_context(Stop(mesh, METADATA_HOST if hosts.on_tpu_vm() else ""))
+        state, about = trainer.start(resume, at or None)
+        if int(state.step) >= config.steps:
+            print(f"{config.folder} is at step {int(state.step)} of {config.steps} already", file=sys.stderr)
             return {}
-        for opened in run:
-            opened.begin(start)
-        train_step = make_train_step(config, mesh, eot)
-        with (
-            open_metrics(config.folder, start, is_main) as write,
-            terminal.progress(config.name, config.steps, shown=is_main) as report,
-            closing(prefetch(batches(config, data, start), partial(to_global, mesh))) as prefetched,
-        ):
-            report(start)
-            evaluate = Evaluate(config, data, mesh, write)
-            if start == 0:
-                evaluate.run(0, state.params)
-            actions: tuple[Action, ...] = (
-                Log(config, config.batch_size * length, write, report),
-                Checkpoint(config.checkpoint_every, manager),
-                evaluate,
-            )
-            for step in steps(state, prefetched, train_step, config.steps):
-                for action in actions:
-                    action(step)
-    return evaluate.values
+        run.begin(int(state.step))
+        while True:
+            try:
+                step, values = trainer.train(state, about, stop)
+                break
+            except RollBack as spike:
+                checkpoints.set_aside(spike.step - 1, "deleted")
+                state, about = trainer.start(resumed=True)
+                run.roll_back(spike.step, int(state.step))
+        return finish(run, step, checkpoints.finish() or step.number in finished_steps(config.folder), values)
+
+
+def finish(run: OpenRun, step: Step, is_saved: bool, values: dict[str, float]) -> dict[str, float] | None:
+    """Records how the run has ended; returns `values`, or None if it was stopped.
+
+    is_saved: whether the state after `step` is in a checkpoint; InputError if not.
+    """
+    command, steps = folder.resume_command(run.config.folder), f"step {step.number} of {run.config.steps}"
+    if not is_saved:
+        newest = max(finished_steps(run.config.folder), default=0)
+        raise InputError(f"{steps} could not be saved: the newest checkpoint is that of step {newest}; then {command}")
+    run.history.add(
+        "stopped" if step.stopped else "finished", step.number, **({"reason": step.stopped} if step.stopped else {})
+    )
+    if step.stopped and jax.process_index() == 0:
+        print(f"stopped after {steps} ({step.stopped}); continue with {command}")
+    return values
 
 
 def main(args: TrainArgs) -> int:
@@ -139,8 +216,8 @@ def main(args: TrainArgs) -> int:
     began = time.monotonic()
     config = args.config()
     hosts.join(config.hosts)
-    values = train(config, args.resume, run_arguments(args), args.override)
-    if jax.process_index() == 0:
+    values = train(config, args.resume, run_arguments(args), args.override, args.resume_step)
+    if jax.process_index() == 0 and values is not None:
         metrics = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
         print(f"{config.folder}: {metrics}  {time.monotonic() - began:.0f} s")
     return 0

@@ -1,47 +1,154 @@
-"""Checkpoints of a run: trees of arrays in checkpoints/STEP/NAME, written and read by Orbax.
+"""Saves checkpoints of a run: trees of arrays in checkpoints/STEP/NAME, written by Orbax in the background.
 
-The parameters are a separate tree, which can be read without the optimizer's state.
+A folder gets its name, STEP, when it is complete. Its _CHECKPOINT_METADATA identifies model, tokenizer and data, and
+has a digest of each tree. The parameters are a separate tree, which can be read without the optimizer's state.
 """
 
-from contextlib import closing
+import errno
+import logging
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import jax
 import orbax.checkpoint as ocp
 
-from codex_jax.errors import InputError
-from codex_jax.runs.folder import newest_step
+from codex_jax import terminal
+from codex_jax.runs.array_digests import digest
+from codex_jax.storage.jsonl import Json
+
+FOLDER = "checkpoints"
+UNFINISHED = re.compile(r"\d+(\.orbax-checkpoint-tmp.*|\.deleted)")
+WAIT = 1200  # seconds for which a process waits until the others have written their parts
 
 
-def open_manager(folder: Path, keep: int | None = None, read_only: bool = False) -> ocp.CheckpointManager:
-    """The Orbax manager of folder/checkpoints; keep: how many of the newest to keep (default: all)."""
-    options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=not read_only, read_only=read_only)
-    return ocp.CheckpointManager((folder / "checkpoints").absolute(), options=options)
+def handler(names: list[str]) -> ocp.CompositeCheckpointHandler:
+    """Orbax's handler of trees with these names."""
+    return ocp.CompositeCheckpointHandler(**{name: ocp.StandardCheckpointHandler() for name in names})
 
 
-def save(manager: ocp.CheckpointManager, step: int, **trees: Any) -> None:
-    """Writes the trees in the background; manager.wait_until_finished() waits for it."""
-    manager.save(step, args=ocp.args.Composite(**{name: ocp.args.StandardSave(tree) for name, tree in trees.items()}))
+@contextmanager
+def without_orbax_logs() -> Iterator[None]:
+    """Drops Orbax's logs: it logs an error with its traceback and raises it too, and callers report it in one line."""
+    logger = logging.getLogger("absl")
+
+    def is_foreign(record: logging.LogRecord) -> bool:
+        return f"{os.sep}orbax{os.sep}checkpoint{os.sep}" not in record.pathname
+
+    logger.addFilter(is_foreign)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_foreign)
 
 
-def restore(manager: ocp.CheckpointManager, step: int, **trees: Any) -> dict[str, Any]:
-    """Reads the named trees of a checkpoint, which may have been saved from another mesh.
+def reason(error: BaseException) -> str:
+    """An error of Orbax, whose messages have many lines, in a few words."""
+    text = str(error)
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        if os.strerror(number) in text or getattr(error, "errno", None) == number:
+            return os.strerror(number)
+    return " ".join(text.split())[:160] or type(error).__name__
 
-    trees: ShapeDtypeStructs with the shardings of the arrays to return. ValueError if shapes differ.
-    """
-    args = {name: ocp.args.StandardRestore(tree) for name, tree in trees.items()}
-    saved = manager.restore(step, args=ocp.args.Composite(**args))
-    return {name: saved[name] for name in trees}
+
+def finished_steps(folder: Path) -> list[int]:
+    """The steps of a run's checkpoints in ascending order; a damaged one counts too."""
+    names = [path.name for path in (folder / FOLDER).glob("*")]
+    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
 
 
-def restore_params(folder: Path, abstract: Any) -> tuple[Any, int]:
-    """(parameters of the newest checkpoint, its step); abstract: ShapeDtypeStructs with their shardings.
+class Checkpoints:
+    """The checkpoints of the run that this command trains. Failures are reported in a line; training goes on."""
 
-    InputError if the run has no checkpoint, or if its shapes differ.
-    """
-    step = newest_step(folder)
-    with closing(open_manager(folder, read_only=True)) as manager:
+    def __init__(self, folder: Path, keep: int = 3, keep_every: int = 0) -> None:
+        """keep: how many of the newest to keep; keep_every: also keep those of every so many steps; 0: none."""
+        self._folder, self._keep, self._keep_every = folder, keep, keep_every
+        self._stack = ExitStack()
+        self._stack.enter_context(without_orbax_logs())
+        self._saver: ocp.AsyncCheckpointer | None = None
+        self._pool = ThreadPoolExecutor(1, "checkpoints")
+        self._pending: Future[bool] | None = None
+        self._is_main = jax.process_index() == 0
+        if self._is_main:  # what a killed process has left
+            for path in (folder / FOLDER).glob("*"):
+                if UNFINISHED.fullmatch(path.name):
+                    shutil.rmtree(path, ignore_errors=True)
+
+    def save(self, step: int, about: Json, **trees: Any) -> None:
+        """Copies the trees from the devices, and writes them in the background. Waits for the save before this one.
+
+        about: what identifies the run, see loading.Expected. Numbers that are not finite are reported and not saved.
+        """
+        self.finish()
+        digests = {name: digest(tree) for name, tree in trees.items()}
+        if not all(finite for _, finite in digests.values()):
+            terminal.warn(f"the state after step {step} is not finite, so it is not saved")
+            return
+        metadata = {**about, "digests": {name: value for name, (value, _) in digests.items()}}
+        arguments = ocp.args.Composite(**{name: ocp.args.StandardSave(tree) for name, tree in trees.items()})
+        path = self._path(step)
         try:
-            return restore(manager, step, params=abstract)["params"], step
-        except ValueError as error:
-            raise InputError(f"{folder}/checkpoints/{step} does not fit the model of config.json: {error}") from None
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._saver = self._saver or ocp.AsyncCheckpointer(handler([*trees]), timeout_secs=WAIT)
+            self._saver.save(path, args=arguments, custom_metadata=metadata, force=True)
+        except Exception as error:
+            self._failed(step, error)
+            return
+        self._pending = self._pool.submit(self._complete, step)
+
+    def finish(self) -> bool:
+        """Waits for the save in progress; returns whether there was one and it is complete."""
+        pending, self._pending = self._pending, None
+        return pending is not None and pending.result()
+
+    def set_aside(self, after: int, ending: str) -> None:
+        """Renames the checkpoints after step `after`, such as 120 to 120.damaged, so that nothing reads them."""
+        self.finish()
+        for step in finished_steps(self._folder) if self._is_main else []:
+            if step > after:
+                target = self._path(step).with_name(f"{step}.{ending}")
+                shutil.rmtree(target, ignore_errors=True)
+                with suppress(OSError):
+                    self._path(step).rename(target)
+
+    def close(self) -> None:
+        """Waits for the save in progress."""
+        self.finish()
+        self._pool.shutdown()
+        if self._saver:
+            self._saver.close()
+        self._stack.close()
+
+    def _path(self, step: int) -> Path:
+        return (self._folder / FOLDER / str(step)).absolute()
+
+    def _complete(self, step: int) -> bool:
+        # In the pool's thread.
+        assert self._saver
+        try:
+            self._saver.wait_until_finished()
+        except Exception as error:
+            self._failed(step, error)
+            return False
+        if self._is_main:
+            self._delete_old()
+        return True
+
+    def _failed(self, step: int, error: Exception) -> None:
+        left = f"{step}.orbax-checkpoint-tmp*"
+        for path in (self._folder / FOLDER).glob(left) if self._is_main else []:
+            shutil.rmtree(path, ignore_errors=True)
+        terminal.warn(f"cannot save the checkpoint of step {step}: {reason(error)}; training goes on")
+
+    def _delete_old(self) -> None:
+        for step in finished_steps(self._folder)[: -self._keep]:
+            if not (self._keep_every and step % self._keep_every == 0):
+                hidden = self._path(step).with_name(f"{step}.deleted")  # a folder that is half deleted looks damaged
+                with suppress(OSError):
+                    self._path(step).rename(hidden)
+                    shutil.rmtree(hidden)

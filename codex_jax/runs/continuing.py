@@ -1,9 +1,10 @@
 """Which settings of a run may change when it is resumed."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from codex_jax.config import TrainConfig, differences
+from codex_jax.config import SPEED, ModelConfig, TrainConfig, differences
 from codex_jax.errors import InputError
 
 # Settings, and groups of settings, that change the length, the speed or the observation of a run.
@@ -22,13 +23,16 @@ MAY_CHANGE = (
     "checkpoint_every",
     "keep_checkpoints",
     "keep_every",
+    "guards.",
     "model.remat",
     "model.unroll",
     "model.attention",
     "optimizer.offload",
 )
 UNRECORDED = ("run_dir", "hosts.")  # of the machines and not of the run
-SHAPES = ("model.layers", "model.width", "model.context", "model.vocab_size")  # of the parameters: they never change
+MODEL = tuple(
+    f"model.{item.name}" for item in dataclasses.fields(ModelConfig) if item.name not in SPEED
+)  # never changes
 
 
 def flag(setting: str) -> str:
@@ -57,7 +61,7 @@ def changed_settings(
     """
     before, after = differences(wanted, saved), differences(saved, wanted)
     allowed = {setting_named(name) for name in override} | ({"data.path"} if same_data else set())
-    fixed = [name for name in after if name in SHAPES]
+    fixed = [name for name in after if name in MODEL]
     if fixed:
         listed = ", ".join(f"{flag(name)} {before[name]}, not {after[name]}" for name in fixed)
         raise InputError(f"{wanted.folder} was trained with another model: it has {listed}")

@@ -18,6 +18,8 @@ from codex_jax.storage.atomic import write_text_atomic
 from codex_jax.storage.jsonl import Json
 from codex_jax.text.tokenizers import Tokenizer, load_tokenizer
 
+ROLL_BACKS = 3  # to the same step
+
 
 def parse_run(run: str | Path) -> tuple[Path, int | None]:
     """RUN or RUN@STEP -> (the run folder, the step of the checkpoint or None for the newest)."""
@@ -44,14 +46,22 @@ class OpenRun:
 
     def __init__(self, config: TrainConfig, history: History, changed: Json, digest: str) -> None:
         """changed: settings that differ from config.json. digest: of the data."""
-        self._config, self.history, self._changed, self._digest = config, history, changed, digest
+        self.config, self.history, self._changed, self._digest = config, history, changed, digest
 
     def begin(self, step: int, **values: Any) -> None:
         """Records that training begins after `step`; config.json now has the settings that it begins with."""
         event = "resumed" if self.history.rows else "started"
-        write_config(self._config.folder, self._config)
+        if self.history.is_open:
+            write_config(self.config.folder, self.config)
         changed = {"changed": self._changed} if self._changed else {}
         self.history.add(event, step, **changed, data=self._digest, **values)
+
+    def roll_back(self, spike: int, step: int) -> None:
+        """Records that training goes on after `step`, with the batches that follow those up to the step `spike`."""
+        rolled_back = [row for row in self.history.rows if row["event"] == "rolled back" and row["step"] == step]
+        if len(rolled_back) >= ROLL_BACKS:
+            raise InputError(f"the loss has spiked again after {ROLL_BACKS} returns to step {step}: lower the rate")
+        self.history.add("rolled back", step, spike=spike, skipped=spike - step)
 
 
 @contextmanager

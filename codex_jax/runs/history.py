@@ -25,6 +25,11 @@ class History:
         """journal: where to write; None, for processes other than the first, keeps new rows in memory only."""
         self.rows, self._journal = rows, journal
 
+    @property
+    def is_open(self) -> bool:
+        """Whether this process writes the file."""
+        return self._journal is not None
+
     def add(self, event: str, step: int, **values: Any) -> None:
         """Appends a row. A full disk costs the row and a warning, but does not end the run."""
         row = {"time": _now(), "event": event, "step": step, **values}
@@ -35,6 +40,15 @@ class History:
                 self._journal.sync()
             except InputError as error:
                 terminal.warn(str(error))
+
+    def skipped(self, step: int) -> int:
+        """How many batches of the data's order come before step `step` + 1 and were skipped by a rollback."""
+        skips: dict[int, int] = {}
+        for row in self.rows:
+            if row.get("event") == "rolled back":  # what was skipped after its step belongs to steps that are undone
+                skips = {after: count for after, count in skips.items() if after <= row["step"]}
+                skips[row["step"]] = skips.get(row["step"], 0) + row["skipped"]
+        return sum(count for after, count in skips.items() if after <= step)
 
     def latest(self, name: str) -> Any:
         """The value of `name` in the newest row that has one, or None."""

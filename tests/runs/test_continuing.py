@@ -43,7 +43,6 @@ def test_length_machine_and_observation_may_change():
         ({"seed": 0}, "--seed 3, not 0"),
         ({"optimizer": OptimizerConfig(peak_learning_rate=2e-3)}, "--optimizer.peak-learning-rate 0.001, not 0.002"),
         ({"model": ModelConfig(compute_dtype="bfloat16")}, "--model.compute-dtype 'float32', not 'bfloat16'"),
-        ({"model": ModelConfig(heads=3)}, "--model.heads 6, not 3"),
         ({"data": DataConfig("e")}, "--data.path 'd', not 'e'"),
         ({"data": DataConfig("d", train_split="test")}, "--data.train-split 'train', not 'test'"),
         ({"init_from": "runs/b"}, "--init-from '', not 'runs/b'"),
@@ -70,9 +69,10 @@ def test_the_same_records_at_another_path_are_the_same_data():
     assert changed(same_data=True, data=DataConfig("e")) == {"data.path": ["d", "e"]}
 
 
-def test_shapes_cannot_be_overridden():
-    with pytest.raises(InputError, match=r"another model: it has --model.width 192, not 96"):
-        changed(["model.width"], model=ModelConfig(width=96))
+@pytest.mark.parametrize(("name", "value", "has"), [("width", 96, 192), ("heads", 3, 6), ("window", 8, 0)])
+def test_the_model_cannot_be_overridden(name, value, has):
+    with pytest.raises(InputError, match=rf"another model: it has --model.{name} {has}, not {value}"):
+        changed([f"model.{name}"], model=ModelConfig(**{name: value}))
 
 
 @pytest.mark.parametrize("name", ["nothing", "optimizer", "optimizer.rate", ""])

@@ -1,10 +1,8 @@
 """Logs the metrics of training steps."""
 
-import math
 import time
 
 from codex_jax.config import TrainConfig
-from codex_jax.errors import InputError
 from codex_jax.runs.metrics import WriteMetrics
 from codex_jax.terminal import Report
 from codex_jax.training.loop import Step
@@ -13,27 +11,16 @@ from codex_jax.training.step import Metrics
 
 
 class Log:
-    """Advances the progress bar after each step, and writes the metrics of every config.log_every-th step.
-
-    A step is logged when the next one has been dispatched, so that the devices never wait for the log.
-    """
+    """Advances the progress bar after each finished step, and writes the metrics of every config.log_every-th step."""
 
     def __init__(self, config: TrainConfig, tokens: int, write: WriteMetrics, report: Report) -> None:
         """tokens: per batch, over all hosts. The first interval of tokens_per_second begins now."""
         self._config, self._tokens, self._write, self._report = config, tokens, write, report
         self._learning_rate = learning_rate(config.optimizer, config.steps)
-        self._previous: Step | None = None
         self._interval, self._began = 0, time.monotonic()  # steps since the last logged step, and its time
 
     def __call__(self, step: Step) -> None:
-        """See loop.Action; InputError if the loss of a logged step is not finite."""
-        if self._previous:
-            self._finish(self._previous)
-        self._previous = step
-        if step.last:
-            self._finish(step)
-
-    def _finish(self, step: Step) -> None:
+        """See loop.Action."""
         self._interval += 1
         if step.is_due(self._config.log_every):
             self._report(1, self._log(step.number, step.metrics))
@@ -42,11 +29,6 @@ class Log:
 
     def _log(self, number: int, metrics: Metrics) -> str:
         values = {name: float(value) for name, value in metrics.items()}
-        if not math.isfinite(values["loss"]):
-            raise InputError(
-                f"the loss is not finite at step {number}: lower --optimizer.peak-learning-rate, "
-                "then --resume from the last checkpoint"
-            )
         now = time.monotonic()
         speed = self._tokens * self._interval / (now - self._began)
         self._interval, self._began = 0, now
