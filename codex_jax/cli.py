@@ -1,6 +1,6 @@
 """Runs a command: tyro parses its flags, and an error becomes one line and an exit code.
 
-Exit codes: 0 done; 1 completed, negative result; 2 bad input.
+Exit codes: 0 done; 1 completed, negative result; 2 bad input; 70 an error that nobody foresaw; 130 interrupted.
 """
 
 import contextlib
@@ -10,10 +10,11 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TextIO, TypeVar
 
 import tyro
 
+from codex_jax import failure
 from codex_jax.config import TrainConfig, load_experiment
 from codex_jax.errors import InputError
 
@@ -53,18 +54,45 @@ def _one_line(box: str) -> str:
 
 
 def guarded(body: Callable[[], int | None]) -> int:
-    """Runs body() and returns its exit code; an InputError becomes one line on stderr and exit code 2."""
+    """Runs body() and returns its exit code; an error becomes one line on stderr and an exit code: see failure.py."""
+    _prepare_streams()
     try:
-        return body() or 0
-    except InputError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # the reader of our output, such as head, has closed it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+        try:
+            code = body() or 0
+            sys.stdout.flush()
+        except BrokenPipeError:  # the reader of our output, such as head, has closed it
+            code = 0
+        except (Exception, KeyboardInterrupt) as error:
+            code = failure.report(error)
+        for stream in (sys.stdout, sys.stderr):
+            _drop_what_cannot_be_written(stream)
+    except KeyboardInterrupt:  # a second one
+        code = failure.INTERRUPTED
+    return code
+
+
+def _prepare_streams() -> None:
+    # A closed descriptor would be given to the next file that is opened, and then be written to as stdout.
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        with contextlib.suppress(OSError):
+            try:
+                os.fstat(number)
+            except OSError:
+                os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "w" if number else "r", encoding="utf-8"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # characters that the terminal lacks become escapes
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_what_cannot_be_written(stream: TextIO) -> None:
+    # Otherwise Python would try again at exit, and print an error of its own.
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def run(

@@ -41,7 +41,7 @@ def show(manifest: Manifest, seconds: float) -> None:
         ratio = split["tokens"] / max(split["bytes"], 1)
         splits.append([name, *counts, f"{ratio:.3f}", f"{split['records']:,}", f"{len(split['shards']):,}"])
     terminal.show(f"{manifest['name']} {manifest['version']}", splits)
-    print(f"digest {manifest['digest']}  {seconds:.0f} s")
+    terminal.say(f"digest {manifest['digest']}  {seconds:.0f} s")
 
 
 def make_executor(args: Args) -> Executor:

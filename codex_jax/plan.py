@@ -25,6 +25,7 @@ import tyro
 from codex_jax import cli, terminal
 from codex_jax.config import differences
 from codex_jax.errors import InputError
+from codex_jax.parallel import numerics
 from codex_jax.planning import plan_tables
 from codex_jax.planning.candidates import FREE, Candidate, smallest
 from codex_jax.planning.changes import experiment_lines, flags, plan_command, run_arguments
@@ -52,7 +53,7 @@ class PlanConfig(cli.ExperimentArgs):
 
 def say(line: str) -> None:
     """Prints a line on stderr."""
-    print(line, file=sys.stderr)
+    terminal.note(line)
 
 
 def suggestion(found: Candidate) -> dict[str, Any]:
@@ -85,7 +86,8 @@ def plan_step(job: Job, args: PlanConfig) -> bool:
     else:
         plan_tables.show(plan, f"remat {plan.remat}")
         for one in better:
-            print("by the estimate this fits:", plan_command(run_arguments(args), one.topology, one.settings))
+            command = plan_command(run_arguments(args), one.topology, one.settings)
+            terminal.say(f"by the estimate this fits: {command}")
     return plan.fits
 
 
@@ -122,6 +124,7 @@ def best_plan(job: Job, args: PlanConfig) -> bool:
 def main(args: PlanConfig) -> int:
     """Runs the command."""
     prepare_environment()
+    numerics.fix()
     args.search_settings.check()
     run = args.config()
     if args.decode:

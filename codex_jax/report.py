@@ -23,7 +23,7 @@ class Args:
     """Writes tables (Markdown) and figures (PNG, SVG) of results from score.
 
     Each input is a *_results.jsonl, a results.json, or a run folder, which gives validation bits per byte. NAME=PATH
-    names an input, as in base=runs/demo/base.jsonl_results.jsonl.
+    names an input, as in base=runs/demo/base.jsonl_results.jsonl. Results files of one NAME are counted together.
     """
 
     inputs: tyro.conf.Positional[tuple[str, ...]]  # RUN_OR_RESULTS..., each [NAME=]PATH
@@ -54,7 +54,7 @@ def main(args: Args) -> None:
     for title, rows in tables:
         terminal.show(title, rows)
     for name in ["report.md", "results.json", *(f"{name}.png" for name in figures)]:
-        print(args.out / name)
+        terminal.say(args.out / name)
 
 
 if __name__ == "__main__":

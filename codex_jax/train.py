@@ -180,7 +180,7 @@ def train(
         stop = stack.enter_context(Stop(mesh, METADATA_HOST if hosts.on_tpu_vm() else ""))
         state, about = trainer.start(resume, at or None)
         if int(state.step) >= config.steps:
-            print(f"{config.folder} is at step {int(state.step)} of {config.steps} already", file=sys.stderr)
+            terminal.note(f"{config.folder} is at step {int(state.step)} of {config.steps} already")
             return {}
         run.begin(int(state.step))
         while True:
@@ -203,12 +203,13 @@ def finish(run: OpenRun, step: Step, is_saved: bool, values: dict[str, float]) -
     if not is_saved:
         newest = max(finished_steps(run.config.folder), default=0)
         raise InputError(f"{steps} could not be saved: the newest checkpoint is that of step {newest}; then {command}")
-    run.history.add(
-        "stopped" if step.stopped else "finished", step.number, **({"reason": step.stopped} if step.stopped else {})
-    )
-    if step.stopped and jax.process_index() == 0:
-        print(f"stopped after {steps} ({step.stopped}); continue with {command}")
-    return values
+    if not step.stopped:
+        run.history.add("finished", step.number)
+        return values
+    run.history.add("stopped", step.number, reason=step.stopped)
+    if jax.process_index() == 0:
+        terminal.say(f"stopped after {steps} ({step.stopped}); continue with {command}")
+    return None
 
 
 def main(args: TrainArgs) -> int:
@@ -219,7 +220,7 @@ def main(args: TrainArgs) -> int:
     values = train(config, args.resume, run_arguments(args), args.override, args.resume_step)
     if jax.process_index() == 0 and values is not None:
         metrics = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
-        print(f"{config.folder}: {metrics}  {time.monotonic() - began:.0f} s")
+        terminal.say(f"{config.folder}: {metrics}  {time.monotonic() - began:.0f} s")
     return 0
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "codex_jax"
 # Each line may import from the lines above it, and from itself; commands, the other top-level modules, from all.
 ORDER = (
-    ("errors", "config", "terminal", "cli", "storage"),
+    ("errors", "config", "terminal", "failure", "cli", "storage"),
     ("text",),
     ("problems",),
     ("sources",),

@@ -109,6 +109,21 @@ def test_bad_results_json(tmp_path, capsys, text):
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_results_of_one_name_are_counted_together(tmp_path, capsys):
+    marked = [{**row, "sample": 0} for row in rows("p/1", [True], [-1.0])]
+    for name, mark in (("one", "aa"), ("two", "bb")):
+        write(tmp_path / f"{name}.jsonl", [{**row, "passed": name == "one", "fingerprint": mark} for row in marked])
+    one, two, out = f"{tmp_path}/one.jsonl", f"{tmp_path}/two.jsonl", ["--out", f"{tmp_path}/out"]
+    assert cli.run(main, Args, [f"m={one}", f"m={two}", *out]) == 0
+    results = json.loads((tmp_path / "out/results.json").read_text())
+    assert (results["m"]["samples"], results["m"]["pass@1"]) == (2, 0.5)
+    capsys.readouterr()
+    assert cli.run(main, Args, [f"m={one}", f"m={one}", *out]) == 2
+    assert "one.jsonl result 1: sample 0 of 'p/1' occurs twice" in capsys.readouterr().err
+    assert cli.run(main, Args, [one, one, *out]) == 2
+    assert "two inputs are called 'one'" in capsys.readouterr().err
+
+
 def test_a_missing_file_and_no_input(tmp_path, capsys):
     assert cli.run(main, Args, [str(tmp_path / "none.jsonl"), "--out", str(tmp_path)]) == 2
     assert cli.run(main, Args, ["--out", str(tmp_path)]) == 2

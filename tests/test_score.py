@@ -194,6 +194,28 @@ def test_several_temperatures(files, capsys):
     assert "temperatures 0.2, 0.8: give a file for each" in errors(capsys)[0]
 
 
+def test_two_seeds_are_counted_together(files, capsys):
+    folder, rows = files
+    seeds = [
+        [{**row, "sample": n % 4, "temperature": 0.8, "fingerprint": mark} for n, row in enumerate(rows)]
+        for mark in "ab"
+    ]
+    for row in seeds[1]:
+        row["completion"] = "    return 0\n"
+    assert run(folder, [*seeds[0], *seeds[1]], "--json", "--k", "1,8", name="one.jsonl") == 0
+    one = json.loads(capsys.readouterr().out)
+    assert (one["samples"], one["passed"], one["pass@8"]) == (24, 6, 1)
+    assert one["pass@1"] == pytest.approx((1 + 2 + 3) / 24)
+    names = ["first.jsonl", "second.jsonl"]
+    for name, samples in zip(names, seeds, strict=True):
+        (folder / name).write_text("".join(json.dumps(row) + "\n" for row in samples))
+    args = [*(str(folder / name) for name in names), "--problems", str(folder / "p.jsonl"), "--json", "--k", "1,8"]
+    assert cli.run(score.main, score.Args, args) == 0
+    assert json.loads(capsys.readouterr().out) == one
+    for name in names:
+        assert len((folder / f"{name}_results.jsonl").read_text().splitlines()) == 12
+
+
 def test_several_files_resume_in_any_of_them(files, capsys, monkeypatch):
     folder, rows = files
     for name in ("a.jsonl", "b.jsonl"):
@@ -276,8 +298,23 @@ def test_apps(tmp_path, capsys):
     assert (values["pass@1"], values["pass@1_timeouts"]) == (0.25, 0.5)
     assert (values["filtered_pass@1"], values["filtered_pass@1_timeouts"]) == (0.5, 0.5)
     assert values["by_group"]["interview"]["pass@1"] == 0.25
+    assert values["prelude"] == "official"
+    assert json.loads((tmp_path / "s.jsonl_results.jsonl").read_text().splitlines()[0])["prelude"] == "official"
     assert cli.run(score.main, score.Args, args) == 0
-    assert "25.0% (50.0%)" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "25.0% (50.0%)" in out
+    assert "1 passed; prelude official" in out
+
+
+def test_apps_without_the_names_of_the_official_grader(tmp_path, capsys):
+    write(tmp_path / "apps" / "0000", input_output=SUMS)
+    row = {"task_id": "apps/0000", "completion": "print(sum(map(int, stdin.readline().split())))\n"}
+    (tmp_path / "s.jsonl").write_text(json.dumps(row) + "\n")
+    args = [str(tmp_path / "s.jsonl"), "--problems", f"apps:{tmp_path / 'apps'}", "--k", "1", "--json"]
+    for flags, prelude, passed in (((), "official", 1), (("--prelude", "none"), "none", 0)):
+        assert cli.run(score.main, score.Args, [*args, *flags]) == 0
+        values = json.loads(capsys.readouterr().out)
+        assert (values["prelude"], values["passed"]) == (prelude, passed)
 
 
 def test_check_prints_the_layer_and_each_attempt(capsys):

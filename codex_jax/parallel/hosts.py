@@ -11,16 +11,17 @@ from jax.experimental import multihost_utils
 
 from codex_jax.config import HostsConfig
 from codex_jax.errors import InputError
-from codex_jax.parallel import rendezvous
+from codex_jax.parallel import numerics, rendezvous
 
 PORT = 8476  # of process 0; JAX would choose a random port, which firewalls often block
 
 
 def join(config: HostsConfig) -> None:
-    """Connects this process to the run's others, if there are any; call it before JAX is used.
+    """Fixes JAX's settings and connects this process to the run's others, if any; call it before JAX is used.
 
-    InputError if the flags are inconsistent, or if processes are missing after config.wait seconds.
+    InputError if the flags are inconsistent, processes are missing after config.wait seconds, or JAX has no device.
     """
+    numerics.fix()
     if config.wait < 1:
         raise InputError(f"--hosts.wait must be at least 1 second, not {config.wait}")
     if config.coordinator or config.count or config.index >= 0:
@@ -41,6 +42,7 @@ def join(config: HostsConfig) -> None:
     elif on_tpu_vm():
         os.environ.setdefault("JAX_COORDINATOR_PORT", str(PORT))
         _initialize(None, None, None, config.wait)  # JAX detects the processes
+    numerics.check_platform()
 
 
 def on_tpu_vm() -> bool:

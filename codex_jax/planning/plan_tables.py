@@ -35,7 +35,7 @@ def figures(plan: Any) -> Iterator[list[str]]:
 def show(plan: Plan, settings: str) -> None:
     """Prints a plan. settings: text for the title, such as the remat policy."""
     verdict = f"fits, with {1 - plan.peak_bytes / plan.hbm_bytes:.0%} of HBM free" if plan.fits else "does not fit"
-    print(f"{plan.topology}: {plan.chips} chips, mesh {shown_mesh(plan.mesh)}, {settings}: {verdict}")
+    terminal.say(f"{plan.topology}: {plan.chips} chips, mesh {shown_mesh(plan.mesh)}, {settings}: {verdict}")
     terminal.show("", [["per chip", ""], *figures(plan)])
     if plan.speed:
         print("projected, not measured: see docs/planning.md for what each figure counts and leaves out")
@@ -52,7 +52,7 @@ def show_suggestions(found: list[Candidate], arguments: str) -> None:
     print(f"the smallest slices that leave {FREE:.0%} of HBM free, by estimates; to compile for them:")
     terminal.show("", rows)
     for one in found:
-        print(plan_command(arguments, one.topology, one.settings))
+        terminal.say(plan_command(arguments, one.topology, one.settings))
 
 
 def show_search(tried: list[Tried]) -> None:

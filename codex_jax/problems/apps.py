@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from codex_jax.errors import InputError
 from codex_jax.problems import stdio
@@ -19,30 +19,36 @@ from codex_jax.problems.examples import public_examples
 from codex_jax.problems.problem import Problem, TestSuite
 
 STOPS = ('\n"""', "\n'''")  # start the next problem's statement; programs may contain functions, comments and prints
-# Imports that the contest sites run before a submitted function.
-PRELUDE = """\
-import bisect, collections, copy, datetime, functools, heapq, itertools, math, operator, random, re, string, sys
-from bisect import bisect_left, bisect_right, insort
-from collections import Counter, OrderedDict, defaultdict, deque
-from functools import cmp_to_key, lru_cache, reduce
-from heapq import heapify, heappop, heappush
+# The names that run_test of hendrycks/apps defines before every program. np is left out where numpy is not permitted.
+OFFICIAL_PRELUDE = """\
+import collections, fractions, heapq, itertools, math, random, sys, time
+from collections import ChainMap, Counter, OrderedDict, defaultdict, deque
+from functools import lru_cache
+from heapq import *
 from itertools import accumulate, combinations, permutations, product
-from typing import *
+from math import ceil, cos, exp, fabs, floor, gcd, log, log2, sin, sqrt, tan
+from typing import List, Tuple
+try:
+    import numpy as np
+except ImportError:
+    pass
 """
+STREAMS = "stdin, stdout = sys.stdin, sys.stdout\n"  # also defined, before programs on standard input
+Prelude = Literal["official", "none"]
 CALL_HOST = """\
 def call(*arguments):
-    scope = vars(load(prelude={prelude!r}))
-    holder = scope.get("Solution")
-    function = getattr(holder(), {name!r}) if hasattr(holder, {name!r}) else scope[{name!r}]
-    return function(*arguments)
+    module = load(prelude={prelude!r})
+    owner = module.Solution() if hasattr(module, "Solution") else module
+    return getattr(owner, {name!r})(*arguments)
 """
 CALL_CASE = """\
-from codex_jax.problems.apps_answers import same_return
+from codex_jax.problems.apps_answers import restore_arguments, restore_value, same_return
 from codex_jax.problems.compare import read
 
 
 def check(candidate):
-    assert same_return(candidate(*read({arguments!r})), read({expected!r})), "another value"
+    value = candidate(*restore_arguments(read({arguments!r})))
+    assert same_return(value, restore_value(read({expected!r}))), "another value"
 """
 DIFFICULTIES = ("introductory", "interview", "competition")
 ADVICE = "give the release's APPS/train or APPS/test"
@@ -157,8 +163,13 @@ def _check(path: Path, good: bool, fault: str) -> None:
         raise InputError(f"{path}: {fault}: unpack the release again, or leave the problem's folder out")
 
 
-def problems_with_tests(folder: Path) -> Iterator[Problem]:
-    """The problems of APPS/train or APPS/test that have tests; InputError as for read_apps."""
+def problems_with_tests(folder: Path, prelude: Prelude = "official") -> Iterator[Problem]:
+    """The problems of APPS/train or APPS/test that have tests; InputError as for read_apps.
+
+    prelude: the names that programs find defined, none or those of the official grader.
+    """
+    official = OFFICIAL_PRELUDE if prelude == "official" else ""
+    streams = STREAMS if prelude == "official" else ""
     for record in read_apps(folder):
         if record.inputs:
             name = record.fn_name
@@ -169,9 +180,12 @@ def problems_with_tests(folder: Path) -> Iterator[Problem]:
                 suites=(),
                 reference=record.solutions[0] if record.solutions else "",
                 opening=record.starter_code,
-                host=CALL_HOST.format(prelude=PRELUDE, name=name) if name else stdio.HOST,
+                host=CALL_HOST.format(prelude=official, name=name)
+                if name
+                else stdio.HOST.format(prelude=official + streams),
                 stops=STOPS,
                 group=record.difficulty,
+                prelude=prelude,
                 folder=folder / record.problem_id,
                 digest=hashlib.sha256(_dumps([record.inputs, record.outputs]).encode()).hexdigest(),
             )

@@ -1,17 +1,12 @@
-"""Finds in MBPP's assertions which function they call, the types of its arguments, and how its value is compared."""
+"""Finds in source which names it uses and defines, and how assertions compare the value of a function."""
 
 import ast
 import warnings
-from collections.abc import Iterator
-from typing import Any
 
 from codex_jax.errors import InputError
 
 # Functions that accept any iterable, so the value passed to them may be an iterator instead of a list.
 ITERATING = {"list", "set", "sorted", "tuple", "sum", "any", "all", "max", "min", "frozenset"}
-RESTORED = {"tuple", "set", "complex", "float"}  # types that JSON cannot express
-# (path, type) pairs. A path is the number of an argument, then "*" for each level of nesting below it.
-ArgumentTypes = tuple[tuple[tuple, str], ...]
 
 
 def parse(source: str, what: str) -> ast.Module:
@@ -24,10 +19,26 @@ def parse(source: str, what: str) -> ast.Module:
         raise InputError(f"{what} is not Python: {error}") from None
 
 
-def called_names(tree: ast.AST) -> list[str]:
-    """The names of the called functions, in source order."""
-    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
-    return [name.id for name in sorted(calls, key=lambda name: (name.lineno, name.col_offset))]
+def used_names(tree: ast.AST) -> set[str]:
+    """All names that the source uses."""
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def defined_names(tree: ast.Module) -> set[str]:
+    """The names that the source defines on its top level."""
+    names: set[str] = set()
+    nodes: list[ast.AST] = [*tree.body]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif not isinstance(node, ast.Lambda):
+            nodes += ast.iter_child_nodes(node)
+    return names
 
 
 def value_use(tree: ast.AST, name: str) -> str:
@@ -54,46 +65,10 @@ def _use(parent: ast.AST) -> str:
 
 
 def _compares_sets(node: ast.Assert) -> bool:
-    """Whether the assertion has the form assert set(...) == set(...)."""
+    """Whether the assertion has the form assert set(...) == set(...), or {...} instead of the second set(...)."""
     test = node.test
-    return isinstance(test, ast.Compare) and all(_calls(side, "set") for side in (test.left, *test.comparators))
-
-
-def argument_types(tree: ast.AST, name: str) -> ArgumentTypes:
-    """The types of literal arguments that JSON cannot express. Paths with several types are left out."""
-    types: dict[tuple, set[str]] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and _calls(node, name):
-            for number, argument in enumerate(node.args):
-                try:
-                    value = ast.literal_eval(argument)
-                except (ValueError, SyntaxError, TypeError):
-                    continue
-                for path, kind in _typed_paths((number,), value):
-                    types.setdefault(path, set()).add(kind)
-    return tuple((path, min(kinds)) for path, kinds in types.items() if len(kinds) == 1 and kinds <= RESTORED)
-
-
-def _typed_paths(path: tuple, value: Any) -> Iterator[tuple[tuple, str]]:
-    yield path, type(value).__name__
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple, set)) else ()
-    for item in items:
-        yield from _typed_paths((*path, "*"), item)
-
-
-def restore_types(arguments: list[Any], types: ArgumentTypes) -> list[Any]:
-    """Converts arguments read from JSON to the types that they have in the assertions."""
-    by_path = dict(types)
-    return [_restore((number,), value, by_path) for number, value in enumerate(arguments)]
-
-
-def _restore(path: tuple, value: Any, types: dict[tuple, str]) -> Any:
-    kind = types.get(path)
-    if isinstance(value, dict):
-        return {key: _restore((*path, "*"), item, types) for key, item in value.items()}
-    if isinstance(value, list):
-        items = [_restore((*path, "*"), item, types) for item in value]
-        return tuple(items) if kind == "tuple" else set(items) if kind == "set" else items
-    if kind == "complex" and isinstance(value, str):
-        return complex(value)
-    return float(value) if kind == "float" and type(value) is int else value
+    return (
+        isinstance(test, ast.Compare)
+        and all(isinstance(operator, ast.Eq) for operator in test.ops)
+        and all(_calls(side, "set") or isinstance(side, ast.Set) for side in (test.left, *test.comparators))
+    )

@@ -2,13 +2,10 @@
 
 import json
 import math
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-
-NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @contextmanager

@@ -2,21 +2,37 @@
 
 The release does not list them, and their layout varies. So each test is searched for in the statement. It is an example
 if its input occurs there, followed by its output, with no other number next to either.
+Each search takes time linear in the statement, or nearly so, whatever the statement says.
 """
 
 import json
 import re
-from typing import Any
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Any, NamedTuple
 
-from codex_jax.problems.compare import NUMBER, long_integers
+from codex_jax.problems.compare import long_integers
 
+NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 HEADING = re.compile(r"\b(?:examples?|samples?)\b", re.IGNORECASE)  # text before the first one has no examples
 # Matches "Sample Input 2" alone on a line, where 2 is not part of the input, unlike in "Input: 2".
 LABEL = r"(?:samples?|examples?|test|case|input|output)"
 NUMBERED = re.compile(rf"^([^\w\n]*(?:{LABEL}[ \t#-]+)+)\d+[^\w\n]*$", re.IGNORECASE | re.MULTILINE)
-EXPLANATION = re.compile(r"^\W*(?:explanation|note)\b.*$", re.IGNORECASE | re.MULTILINE)
-# Text that may stand between the arguments of a call and before its value, without white space.
-BETWEEN = r"(?:(?!input|explanation|example|note)[^0-9]){0,40}?"
+EXPLANATION = re.compile(r"^[^\w\n]*(?:explanation|note)\b.*$", re.IGNORECASE | re.MULTILINE)
+# Between the arguments of a call and before its value, there may be some text, without white space, a digit or these.
+MAX_GAP = 40
+BEFORE = tuple("0123456789.-")  # these and AFTER make a number a part of a longer one
+AFTER = re.compile(r"\.?[0-9]")
+BARRIER = re.compile(r"[0-9]|(?=input|explanation|example|note)")
+
+
+class Words(NamedTuple):
+    """The words of a statement, as one text that can be searched for several words at once."""
+
+    text: str  # a line feed before each word and after the last one
+    starts: list[int]  # for each word, the position of the line feed before it
+    numbers: list[bool]  # for each word, whether it is a number; False for the end
 
 
 def public_examples(question: str, inputs: tuple[Any, ...], outputs: tuple[Any, ...], call: bool) -> list[int]:
@@ -26,32 +42,72 @@ def public_examples(question: str, inputs: tuple[Any, ...], outputs: tuple[Any, 
     tests = enumerate(zip(inputs, outputs, strict=True))
     if call:
         text = _normalized(EXPLANATION.sub("", statement))
-        return [index for index, (arguments, value) in tests if _shows_call(text, arguments, value)]
-    words = statement.split()
+        barriers = [match.start() for match in BARRIER.finditer(text)] + [len(text)]
+        return [index for index, (arguments, value) in tests if _shows_call(text, barriers, arguments, value)]
+    words = _words(statement.split())
     return [index for index, (given, output) in tests if _shows_text(words, given.split(), output.split())]
 
 
-def _shows_text(words: list[str], given: list[str], output: list[str]) -> bool:
+def _words(words: list[str]) -> Words:
+    starts = accumulate((len(word) + 1 for word in words), initial=0)
+    numbers = [NUMBER.fullmatch(word) is not None for word in words]
+    return Words(_joined(words), list(starts), [*numbers, False])
+
+
+def _joined(words: list[str]) -> str:
+    return "".join(f"\n{word}" for word in words) + "\n"
+
+
+def _shows_text(words: Words, given: list[str], output: list[str]) -> bool:
     start = _find(words, given, 0)
     return start >= 0 and _find(words, output, start + len(given)) >= 0
 
 
-def _find(words: list[str], sought: list[str], start: int) -> int:
+def _find(words: Words, sought: list[str], start: int) -> int:
     """The first index from `start` on where the sought words are consecutive with no number next to them, or -1."""
-    for index in range(start, len(words) - len(sought) + 1 if sought else start):
-        if words[index] == sought[0] and words[index : index + len(sought)] == sought:
-            neighbours = [*words[max(0, index - 1) : index], *words[index + len(sought) : index + len(sought) + 1]]
-            if not any(map(NUMBER.fullmatch, neighbours)):
+    text, starts, numbers = words
+    part = _joined(sought)
+    if sought and part in text:
+        for index in range(start, len(numbers) - len(sought)):
+            next_to_number = numbers[index - 1] or numbers[index + len(sought)]
+            if not next_to_number and text.startswith(part, starts[index]):
                 return index
     return -1
 
 
-def _shows_call(text: str, arguments: list[Any], value: Any) -> bool:
+def _shows_call(text: str, barriers: list[int], arguments: list[Any], value: Any) -> bool:
+    """Whether the arguments, then the value, occur in the text with at most MAX_GAP and no barrier between them."""
     unwrapped = value[0] if isinstance(value, list) and len(value) == 1 else value
-    # A number must not be part of a longer one. A word may touch it, because the text has no white space.
-    pieces = [rf"(?<![0-9.-]){re.escape(_json_text(each))}(?![0-9]|\.[0-9])" for each in [*arguments, unwrapped]]
-    too_long = sum(map(len, pieces)) > 4 * len(text) + 1000  # cannot occur, and would be slow to search for
-    return bool(arguments) and not too_long and re.search("(?<!output:)" + BETWEEN.join(pieces), text) is not None
+    first, *others = map(_json_text, [*arguments, unwrapped])
+    if not arguments or not all(piece in text for piece in (first, *others)):
+        return False
+    ends = [end for end in _ends(text, first) if not text.endswith("output:", 0, end - len(first))]
+    for piece in others:
+        ends, last, starts = [], -1, ends
+        for start in starts:
+            limit = min(start + MAX_GAP, barriers[bisect_left(barriers, start)])
+            places = range(max(start, last + 1), limit + 1)
+            ends += [place + len(piece) for place in places if _stands_at(text, piece, place)]
+            last = limit
+    return bool(ends)
+
+
+def _ends(text: str, piece: str) -> Iterator[int]:
+    """Where the piece ends, for each place where it stands."""
+    place = text.find(piece)
+    while place >= 0:
+        if _stands_at(text, piece, place):
+            yield place + len(piece)
+        place = text.find(piece, place + 1)
+
+
+def _stands_at(text: str, piece: str, place: int) -> bool:
+    """Whether the piece is there. A number must not be part of a longer one; a word may touch it."""
+    return (
+        text.startswith(piece, place)
+        and not text.endswith(BEFORE, 0, place)
+        and AFTER.match(text, place + len(piece)) is None
+    )
 
 
 def _normalized(text: str) -> str:

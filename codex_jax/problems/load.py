@@ -1,7 +1,6 @@
 """The benchmarks that --problems and --protect can name."""
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import NamedTuple
 from codex_jax.errors import InputError
 from codex_jax.problems import apps, building_blocks, evalplus, humaneval, mbpp
 from codex_jax.problems.problem import Problem
-from codex_jax.storage.jsonl import Json, parse, read_lines, text_field_error
+from codex_jax.storage.jsonl import Json, parse, read_json, read_lines, text_field_error
 from codex_jax.text.encoding import is_utf8
 
 CHOICES = (
@@ -50,15 +49,15 @@ class Benchmark:
         return next(iter(self.problems.values())).stops
 
 
-def load_problems(spec: str) -> Benchmark:
-    """The benchmark that --problems names; InputError if it cannot be read."""
+def load_problems(spec: str, prelude: apps.Prelude = "official") -> Benchmark:
+    """The benchmark that --problems names; InputError if it cannot be read. prelude: see apps.problems_with_tests."""
     kind, colon, argument = spec.partition(":")
     if spec == "humaneval":
         return _read_file(humaneval.data_file())
     if spec == "building_blocks":
         return _benchmark("building blocks", building_blocks.heldout_problems(), spec)
     if colon and kind == "apps":
-        return _benchmark("APPS", apps.problems_with_tests(Path(argument)), argument)
+        return _benchmark("APPS", apps.problems_with_tests(Path(argument), prelude), argument)
     if colon and kind == "mbpp":
         return _read_file(Path(argument), MBPP)
     return _read_file(Path(spec))
@@ -106,10 +105,7 @@ def _read_file(path: Path, expected: Format | None = None) -> Benchmark:
 def _rows(path: Path) -> Iterator[tuple[str, Json]]:
     """(location, row) pairs from a file of JSON lines, or from a JSON list (.json) such as sanitized-mbpp.json."""
     if path.suffix == ".json":
-        try:
-            rows = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise InputError(f"cannot read {path}: {error}") from None
+        rows = read_json(path)
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise InputError(f"{path} is not a JSON list of objects: give {CHOICES}")
         yield from ((f"{path} problem {number}", row) for number, row in enumerate(rows, 1))

@@ -40,6 +40,7 @@ class Problem:
     host: str = ""  # source that calls load() to run the sample as a module, and defines entry_point; see Check
     stops: tuple[str, ...] = PAPER_STOPS  # strings that end a completion
     group: str = ""  # such as the difficulty: pass rates are also reported by group
+    prelude: str = ""  # for APPS: which names every program finds defined, "official" or "none"
     blocks: int | None = None  # number of chained building blocks, for a problem of that benchmark
 
     @property

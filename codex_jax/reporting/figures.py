@@ -1,5 +1,6 @@
 """The report's figures: headline pass rates, ways of choosing one sample, and pass rate by number of blocks."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -7,18 +8,25 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from codex_jax import terminal
 from codex_jax.reporting.tables import RANKING_LABELS
 from codex_jax.storage.atomic import write_atomic
 from codex_jax.storage.jsonl import Json
 
 COLOURS = ("#8c96a3", "#1f6fb4", "#2a9d6f", "#d98324", "#b5379a")
-HEIGHT = 4.2  # inches
-# A fixed salt makes SVG files reproducible.
-matplotlib.rcParams.update({"svg.hashsalt": "codex_jax", "font.size": 10})
+HEIGHT, MAX_WIDTH = 4.2, 400.0  # inches; matplotlib draws at most 2^16 pixels
+MAX_NAME = 40  # characters of a model's name
+# A fixed salt makes SVG files reproducible. Names may contain $ and are not formulas.
+matplotlib.rcParams.update({"svg.hashsalt": "codex_jax", "font.size": 10, "text.parse_math": False})
 
 
 def draw_figures(models: dict[str, Json]) -> dict[str, Figure]:
     """Draws the figures, by name, from summaries by model. A figure without values is left out."""
+    shown: dict[str, Json] = {}
+    for name, summary in models.items():
+        label = _label(name)
+        shown[label if label not in shown else f"{label} {len(shown) + 1}"] = summary
+    models = shown
     figures = {"headline": headline(models), "rankings": rankings(models), "blocks": blocks(models)}
     return {name: figure for name, figure in figures.items() if figure is not None}
 
@@ -86,9 +94,15 @@ def rankings(models: dict[str, Json]) -> Figure | None:
     return figure
 
 
+def _label(name: str) -> str:
+    """A model's name as a label. matplotlib leaves labels that begin with _ out of a legend."""
+    short = name if len(name) <= MAX_NAME else f"{name[: MAX_NAME // 2]}…{name[-MAX_NAME // 2 :]}"
+    return terminal.plain(f" {short}" if short.startswith("_") else short)
+
+
 def _figure(width: float) -> tuple[Figure, Any]:
     """A figure and its axes, with percent on y and a light grid. width: inches."""
-    figure = Figure(figsize=(width, HEIGHT), layout="constrained")
+    figure = Figure(figsize=(min(width, MAX_WIDTH), HEIGHT), layout="constrained")
     axes = figure.subplots()
     axes.yaxis.set_major_formatter(PercentFormatter(decimals=0))
     axes.set_ylabel("pass rate")
@@ -108,5 +122,6 @@ def _error_bars(y: list[float], intervals: list[list[float]]) -> list[list[float
 def save_figure(figure: Figure, stem: Path) -> None:
     """Writes STEM.png and STEM.svg; OSError if that fails."""
     for kind in ("png", "svg"):
-        with write_atomic(stem.with_name(f"{stem.name}.{kind}")) as file:
+        with write_atomic(stem.with_name(f"{stem.name}.{kind}")) as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # about characters that the font lacks, drawn as boxes
             figure.savefig(file, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)

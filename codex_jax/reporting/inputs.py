@@ -1,18 +1,20 @@
 """Reads the inputs of report: results files, results.json files and run folders."""
 
-import json
 from pathlib import Path
 
 from codex_jax.errors import InputError
 from codex_jax.reporting.statistics import summarize
 from codex_jax.runs.metrics import read_metrics
-from codex_jax.storage.jsonl import Json, read_objects
+from codex_jax.scoring.samples import Seen, repeat
+from codex_jax.storage.jsonl import Json, read_json, read_objects
 
 
 def collect(inputs: tuple[str, ...], problems: Path | None, seconds: Path | None) -> Json:
     """The content of results.json: summaries by model, "bits_per_byte" and "seconds". InputError for bad inputs."""
     results: Json = {}
     blocks = read_blocks(problems) if problems else None
+    files: dict[str, list[Path]] = {}  # results files by the name of their model
+    named: set[str] = set()
     for text in inputs:
         name, equals, rest = text.partition("=")
         path = Path(rest if equals else text)
@@ -27,14 +29,32 @@ def collect(inputs: tuple[str, ...], problems: Path | None, seconds: Path | None
             results |= entries
         else:
             name = (name if equals else "") or path.name.removesuffix("_results.jsonl").removesuffix(".jsonl")
-            if name in results:
+            if name in files and not (equals and name in named):
                 raise InputError(f"two inputs are called {name!r}: write NAME=PATH")
-            results[name] = summarize(list(read_objects(path)), path, blocks)
+            files.setdefault(name, []).append(path)
+            named |= {name} if equals else set()
+    for name, paths in files.items():
+        if name in results:
+            raise InputError(f"two inputs are called {name!r}: write NAME=PATH")
+        results[name] = summarize(read_results(paths), paths[0], blocks)
     if seconds:
         results["seconds"] = read_numbers(seconds)
     if not models_of(results):
         raise InputError("no scored results: give at least one *_results.jsonl written by python -m codex_jax.score")
     return results
+
+
+def read_results(paths: list[Path]) -> list[Json]:
+    """The rows of the results files of one model, as for several seeds; InputError if a sample occurs twice."""
+    rows: list[Json] = []
+    seen: Seen = {}
+    for path in paths:
+        for number, row in enumerate(read_objects(path), 1):
+            fault = repeat(row, f"{path} result {number}", seen) if "task_id" in row else ""
+            if fault:
+                raise InputError(f"{path} result {number}: {fault}")
+            rows.append(row)
+    return rows
 
 
 def models_of(results: Json) -> dict[str, Json]:
@@ -44,10 +64,7 @@ def models_of(results: Json) -> dict[str, Json]:
 
 def read_numbers(path: Path) -> Json:
     """Reads a file with one JSON object; InputError unless its values are as _check_numbers requires."""
-    try:
-        value = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {error}") from None
+    value = read_json(path)
     if not isinstance(value, dict):
         raise InputError(f"{path} must hold one JSON object")
     _check_numbers(f"{path}: ", value)

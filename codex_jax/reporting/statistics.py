@@ -10,6 +10,7 @@ import numpy as np
 from codex_jax.errors import InputError
 from codex_jax.problems.problem import PASSED, TIMED_OUT
 from codex_jax.scoring.pass_at_k import KS, pass_at_k, supported_ks
+from codex_jax.scoring.results import failing_references
 from codex_jax.storage.jsonl import Json
 
 RESAMPLES = 2000
@@ -24,7 +25,8 @@ Measures = dict[str, list[float]]  # by name, one value per problem
 def summarize(rows: Rows, source: Path, blocks: dict[str, int] | None = None, ks: Sequence[int] = KS) -> Json:
     """The measures of a results file, as fractions. blocks: numbers of blocks by task_id, for rows without them.
 
-    "intervals_95" has each measure's [low, high]; "omitted", each skipped pass@k's reason. InputError for a bad row.
+    "intervals_95" has each measure's [low, high]; "omitted", each skipped pass@k's reason; "failing_references", the
+    results of reference solutions that do not pass. InputError for a bad row.
     """
     by_task: dict[str, Rows] = defaultdict(list)
     for number, row in enumerate(rows, 1):
@@ -38,6 +40,7 @@ def summarize(rows: Rows, source: Path, blocks: dict[str, int] | None = None, ks
     tasks = list(by_task.values())
     supported, omitted = supported_ks({task_id: len(task) for task_id, task in by_task.items()}, ks)
     measures = pass_rates(tasks, supported) | rankings(tasks)
+    failing = failing_references(rows)
     return {
         "problems": len(tasks),
         "samples": len(rows),
@@ -45,6 +48,8 @@ def summarize(rows: Rows, source: Path, blocks: dict[str, int] | None = None, ks
         **_means(measures),
         "intervals_95": {name: bootstrap(values) for name, values in measures.items()},
         **({"omitted": omitted} if omitted else {}),
+        **({"failing_references": failing} if failing else {}),
+        **_prelude(rows),
         **_by_group(tasks, supported),
         **_by_blocks(by_task, blocks or {}),
     }
@@ -95,6 +100,12 @@ def _is_finite(value: object) -> bool:
 
 def _means(measures: Measures) -> dict[str, float]:
     return {name: float(np.mean(values)) for name, values in measures.items()}
+
+
+def _prelude(rows: Rows) -> Json:
+    """Which names APPS's programs found defined, if the rows say so."""
+    names = sorted({row["prelude"] for row in rows if row.get("prelude") in ("official", "none")})
+    return {"prelude": ", ".join(names)} if names else {}
 
 
 def _by_group(tasks: list[Rows], ks: Sequence[int]) -> Json:

@@ -1,5 +1,8 @@
 """Tables of summaries, for score and report."""
 
+import re
+
+from codex_jax import terminal
 from codex_jax.reporting.statistics import RESAMPLES
 from codex_jax.storage.jsonl import Json
 
@@ -68,7 +71,8 @@ def groups(models: dict[str, Json]) -> list[Table]:
                 label = name.replace("filtered_", "filtered ") if name.startswith("filtered_") else f"raw {name}"
                 pairs = [(each.get(name), each.get(f"{name}_timeouts")) for each in by_group.values()]
                 rows.append([label, *(f"{percent(rate)} ({percent(with_timeouts)})" for rate, with_timeouts in pairs)])
-        tables.append((f"{model} by difficulty (with timeouts as passes)", rows))
+        prelude = f"prelude {summary['prelude']}; " if "prelude" in summary else ""
+        tables.append((f"{model} by difficulty ({prelude}with timeouts as passes)", rows))
     return tables
 
 
@@ -81,7 +85,7 @@ def blocks(models: dict[str, Json]) -> Table:
 
 
 def best_of_files(entries: dict[str, Json]) -> Table:
-    """The best of several files for each k, from statistics.best."""
+    """The best of several temperatures for each k, from statistics.best."""
     rows = [[key, percent(entry["value"], entry["interval_95"]), entry["from"]] for key, entry in entries.items()]
     return "Best of the files", [["", "value", "from"], *rows]
 
@@ -110,9 +114,17 @@ def run_tables(results: Json) -> list[Table]:
 
 
 def markdown(tables: list[Table]) -> str:
-    """The tables in Markdown, each below a heading."""
+    """The tables in Markdown, each below a heading; names from files appear as they are."""
     sections = []
     for title, (header, *rows) in tables:
-        lines = ["| " + " | ".join(cells) + " |" for cells in [header, ["---"] * len(header), *rows]]
-        sections.append(f"## {title}\n\n" + "\n".join(lines) + "\n")
+        shown = [[_escaped(cell) for cell in row] for row in [header, *rows]]
+        shown.insert(1, ["---"] * len(header))
+        lines = ["| " + " | ".join(cells) + " |" for cells in shown]
+        sections.append(f"## {_escaped(title)}\n\n" + "\n".join(lines) + "\n")
     return "\n".join(sections)
+
+
+def _escaped(text: str) -> str:
+    """Text as Markdown that shows it: without markup, HTML, formulas and links."""
+    marked = re.sub(r"[\\`*_\[\]|~]", r"\\\g<0>", terminal.plain(text))
+    return re.sub(r"[<>&$]|:(?=//)|\.(?<=www\.)", lambda found: f"&#{ord(found[0])};", marked)

@@ -1,7 +1,6 @@
 """A run folder's config.json and tokenizer/; the other modules of this package read and write its other files."""
 
 import dataclasses
-import json
 import shlex
 import shutil
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ from codex_jax.records.dataset import Dataset
 from codex_jax.runs.continuing import changed_settings, setting_named
 from codex_jax.runs.history import History, open_history
 from codex_jax.storage.atomic import write_text_atomic
-from codex_jax.storage.jsonl import Json
+from codex_jax.storage.jsonl import Json, read_json
 from codex_jax.text.tokenizers import Tokenizer, load_tokenizer
 
 ROLL_BACKS = 3  # to the same step
@@ -108,15 +107,16 @@ def write_config(folder: Path, config: TrainConfig) -> None:
 
 def read_config(folder: Path) -> TrainConfig:
     """The settings that a run was trained with; InputError if the folder is not a run."""
+    path = folder / "config.json"
+    if not path.is_file():
+        raise InputError(f"{folder} is not a run folder (no config.json): name one written by codex_jax.train")
+    values = read_json(path)
     try:
-        values = json.loads((folder / "config.json").read_text())
-    except FileNotFoundError:
-        raise InputError(
-            f"{folder} is not a run folder (no config.json): name one written by codex_jax.train"
-        ) from None
-    except ValueError as error:
-        raise InputError(f"{folder}/config.json is broken: {error}") from None
-    return from_dict(TrainConfig, values)
+        if not isinstance(values, dict):
+            raise InputError("not an object")
+        return from_dict(TrainConfig, values)
+    except InputError as error:
+        raise InputError(f"{path} is broken: {error}") from None
 
 
 def read_tokenizer(folder: Path, model: ModelConfig) -> Tokenizer:

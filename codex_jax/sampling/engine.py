@@ -17,6 +17,7 @@ from codex_jax.sampling.likelihood import CHUNK, Score, token_logps
 from codex_jax.sampling.params import SamplingParams
 from codex_jax.sampling.programs import copies_of, jitted, slots_for
 from codex_jax.sampling.rows import StopTables, make_stop_tables
+from codex_jax.text.encoding import is_utf8
 
 CACHED_STOPS = 4  # sets of stop strings whose tables stay on the devices; each takes 0.2 s to build and about 10 MB
 
@@ -48,6 +49,8 @@ class Engine:
 
         truncate_left: drops the beginning of a long prompt to make room for max_new_tokens, at most half the context.
         """
+        if not is_utf8(prompt):
+            raise InputError("the prompt is not UTF-8 text: it has half a surrogate pair")
         tokens, context = self.tokenizer.encode(prompt), self.config.context
         if truncate_left:
             room = max(context - params.max_new_tokens, context // 2, 2) - 1

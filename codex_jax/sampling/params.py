@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from codex_jax.errors import InputError
+from codex_jax.text.encoding import is_utf8
 
 MIN_TEMPERATURE = 1e-3  # below it, logits overflow a float32
 
@@ -48,6 +49,8 @@ class SamplingParams:
             raise InputError(
                 f"--min-new-tokens must be from 0 to --max-new-tokens {self.max_new_tokens}, not {self.min_new_tokens}"
             )
+        if not all(map(is_utf8, self.stops)):
+            raise InputError("a stop string is not UTF-8 text: it has half a surrogate pair")
         if "" in self.stops:
             raise InputError("a stop string is empty: leave it out")
 

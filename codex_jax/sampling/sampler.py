@@ -15,6 +15,7 @@ from codex_jax.config import Dtype, MeshConfig, ModelConfig
 from codex_jax.errors import InputError
 from codex_jax.model.decode import unstack
 from codex_jax.model.quantize import quantize
+from codex_jax.parallel import numerics
 from codex_jax.parallel.mesh import make_mesh
 from codex_jax.problems.problem import PAPER_STOPS
 from codex_jax.runs.folder import newest_step, parse_run, read_config, read_tokenizer
@@ -48,6 +49,7 @@ def load_engine(
     dtype: of products, weights and cache; default: the run's compute dtype. int8: whether the layers' weights are int8.
     InputError if the folder is not a run, or the mesh does not fit it.
     """
+    numerics.check()
     folder, _ = parse_run(run)
     config = read_config(folder)
     newest_step(folder)  # reports a missing checkpoint before a missing tokenizer

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-PASSED = "passed"
+PASSED, TIMED_OUT = "passed", "timed out"
+LIMIT = "failed: limit: "  # before the name of a limit that an answer exceeds
+HARNESS = "failed: harness: "  # before what the sandbox cannot do, which is not the program's failure
 
 
 @dataclass(frozen=True)

@@ -1,127 +1,165 @@
 """The checker runs a test with a proxy for the program's function, which runs in another process."""
 
-import builtins
 import functools
-import signal
+import threading
+from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
-from codex_jax.sandbox.check import PASSED
-from codex_jax.sandbox.wire import WireError, decode, encode, receive, send
+from codex_jax.sandbox.check import HARNESS, LIMIT, PASSED, TIMED_OUT
+from codex_jax.sandbox.cpu_budget import CheckTimeout, CpuBudget
+from codex_jax.sandbox.forms import CarryError, assign
+from codex_jax.sandbox.peer import Peer
+from codex_jax.sandbox.raised import LOOP_ENDING, was_swallowed
+from codex_jax.sandbox.values import INVALID
+from codex_jax.sandbox.wire import LimitError, Pipe, WireError, parse
 
-SHORTEST_TIMER = 1e-6  # seconds
-SHORT_ANSWER = 2048  # bytes; a shorter answer decodes too quickly to need a timer
-# These would end a test's loop over map(candidate, inputs) early, so that the remaining inputs are skipped.
-LOOP_ENDING = (StopIteration, StopAsyncIteration)
+LONG = 2048  # bytes; a shorter message cannot hold enough items to make sets slow
+MANY = 10_000  # messages after which the limits are moved, because each message takes the checker and the program time
+STARTS = {"limit": LIMIT, "harness": HARNESS}  # of the statuses
+SHORT_TEXT = 200  # characters of a reason
 
 
 class ProgramError(BaseException):
     """The program ended, or its answer is not plain data. A test's `except Exception` does not catch it."""
 
-
-class CheckTimeout(BaseException):
-    """The check ran past its wall-clock limit, or the program's answers took too long to decode."""
-
-
-def _raise_timeout(_number: int, _frame: object) -> None:
-    raise CheckTimeout
+    def __init__(self, text: str, start: str = "failed: ProgramError: ") -> None:
+        super().__init__(text)
+        self.start = start  # of the status
 
 
-def install_timers() -> None:
-    """Makes this process's timers raise CheckTimeout."""
-    signal.signal(signal.SIGALRM, _raise_timeout)
-    signal.signal(signal.SIGVTALRM, _raise_timeout)
-
-
-class _AnswerDecoder:
-    """Decodes answers with a limit on CPU time, because a hostile program may send a dict whose keys all collide."""
-
-    def __init__(self, seconds: float) -> None:
-        self._remaining = seconds  # CPU seconds left for all answers together
-
-    def decode(self, data: bytes) -> Any:
-        if len(data) < SHORT_ANSWER:
-            return decode(data)
-        signal.setitimer(signal.ITIMER_VIRTUAL, self._remaining)
-        try:
-            return decode(data)
-        finally:
-            self._remaining = max(SHORTEST_TIMER, signal.setitimer(signal.ITIMER_VIRTUAL, 0)[0])
-
-
-def _receive_answer(replies: int, decoder: _AnswerDecoder) -> tuple:
-    """Reads the program's next message. Raises the exception that it describes, or ProgramError if it is invalid."""
-    try:
-        message = decoder.decode(receive(replies))
-    except (EOFError, OSError):
-        raise ProgramError("program ended") from None
-    except (WireError, MemoryError) as error:
-        raise ProgramError(str(error) or type(error).__name__) from None
-    if type(message) is not tuple or not message:
-        raise ProgramError("not an answer")
-    if message[0] == "error" and len(message) == 3 and all(type(part) is str for part in message):
-        cls, text = getattr(builtins, message[1], None), message[2][:200]
-        if isinstance(cls, type) and issubclass(cls, Exception) and not issubclass(cls, LOOP_ENDING):
-            try:
-                exception = cls(text)
-            except TypeError:  # some exceptions need other arguments, such as UnicodeDecodeError
-                raise ProgramError(f"{message[1]}: {text}") from None
-            raise exception
-        raise ProgramError(f"{message[1][:200]}: {text}")
-    return message
-
-
-@functools.lru_cache(maxsize=256)  # more than HumanEval's 164 problems
-def _compile(source: str) -> CodeType:
-    return compile(source, "test.py", "exec")
+@functools.lru_cache(maxsize=512)  # more than HumanEval's 164 problems have tests and setups
+def _compile(source: str, name: str) -> CodeType:
+    return compile(source, name, "exec")
 
 
 def status_of(error: BaseException) -> str:
     """Returns the one-line status of a check that raised this exception."""
     if isinstance(error, CheckTimeout):
-        return "timed out"
+        return TIMED_OUT
     try:
-        text = " ".join(str(error)[:1000].split())[:200]
+        text = " ".join(str(error)[:1000].split())[:SHORT_TEXT]
     except Exception:  # str() can fail, for example on an integer with too many digits
         text = ""
+    if isinstance(error, ProgramError):
+        return error.start + text
     return f"failed: {type(error).__name__}" + (f": {text}" if text else "")
 
 
-def run_test(setup: str, test: str, calls: int, replies: int, seconds: float) -> str:
+class _Examiner(Peer):
+    """Calls the program's function for a test, and keeps all errors of the program, which the test may catch."""
+
+    passes = Exception  # a CheckTimeout ends the check
+    explains = ()
+
+    def __init__(self, pipe: Pipe, scope: dict[str, Any], budget: CpuBudget, on_many: Callable[[], None]) -> None:
+        super().__init__(pipe, scope)
+        self._budget, self._on_many = budget, on_many
+        self._received = 0  # messages
+        self._last: BaseException | None = None  # the last exception of the program that may have ended a loop
+        self._lock = threading.RLock()
+        self.errors: list[BaseException] = []
+
+    def receive(self) -> list:
+        """See Peer. The time for all that follows is charged to the program."""
+        data = self._pipe.receive()
+        self._budget.start()
+        self._received += 1
+        if not self._received % MANY:
+            self._on_many()
+        self.guarded = len(data) > LONG
+        return parse(data)
+
+    def wait_until_ready(self) -> None:
+        """Waits until the program is loaded. Raises the exception that it raised meanwhile."""
+        kind, *content = self._checked(lambda: parse(self._pipe.receive()))
+        if kind == "error":
+            error = self._checked(lambda: self.unpack(*content)[0])
+            if isinstance(error, BaseException):
+                raise error
+        if kind != "ready":
+            raise ProgramError("not an answer")
+
+    def candidate(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Calls the program's function."""
+        self.settle()
+        failed, *outcome = self._checked(self._call, args, kwargs)
+        if failed:
+            raise outcome.pop()  # kept in no variable, as its traceback would then keep itself alive
+        return outcome[0]
+
+    def settle(self) -> None:
+        """Finds out what became of the last exception that may have ended a loop of the test."""
+        last, self._last = self._last, None
+        if last is not None and was_swallowed(last):
+            self.errors.append(_ending(last))
+
+    def take(self, number: int, count: int) -> tuple[list, bool, BaseException | None]:
+        """See Peer."""
+        return self._checked(super().take, number, count)
+
+    def _call(self, args: tuple, kwargs: dict[str, Any]) -> tuple[bool, Any]:
+        graph, objects = self.pack((*args, *kwargs.values()))
+        kind, graph, *changed = self.ask("call", graph, [*kwargs])
+        if kind in STARTS and type(graph) is str:
+            raise ProgramError(graph, STARTS[kind])
+        value = self.unpack(graph, objects)[0]
+        if changed:
+            value, *copies = value
+            for number, copy in zip(*changed, copies, strict=True):
+                assign(objects[number], copy)
+        if kind == "error" and isinstance(value, BaseException):
+            if isinstance(value, LOOP_ENDING):
+                self._last = value
+            return True, value
+        if kind != "value":
+            raise WireError("not an answer")
+        return False, value
+
+    def _checked(self, ask: Callable[..., Any], *content: Any) -> Any:
+        """The outcome of a question. Whatever is wrong with the answer becomes a ProgramError, which is kept."""
+        try:
+            with self._lock:  # a test may call from several threads
+                return ask(*content)
+        except (ProgramError, CheckTimeout) as error:
+            failure: BaseException = error
+        except (EOFError, OSError):
+            failure = ProgramError("program ended")
+        except CarryError as error:
+            failure = ProgramError(str(error), HARNESS)
+        except LimitError as error:
+            failure = ProgramError(str(error), LIMIT)
+        except MemoryError:
+            failure = ProgramError("an answer that does not fit in the checker's memory", LIMIT)
+        except (WireError, *INVALID) as error:
+            failure = ProgramError(f"not an answer: {error}")
+        self.errors.append(failure)
+        raise failure from None
+
+
+def run_test(setup: str, test: str, pipe: Pipe, budget: CpuBudget, on_many: Callable[[], None]) -> str:
     """Runs setup, then the test's check(candidate); returns "passed", "timed out" or "failed: REASON".
 
-    calls, replies: descriptors of the pipes to and from the program; seconds: limit on CPU time to decode its answers.
+    pipe: to the program. budget: is started when the first answer arrives. on_many: called after many messages.
     """
-    errors: list[BaseException] = []  # kept because a test may catch them with a bare `except:`
-    decoder = _AnswerDecoder(seconds)
-
-    def call(args: tuple, kwargs: dict[str, Any]) -> Any:
-        try:
-            send(calls, encode((args, kwargs)))
-        except OSError:
-            raise ProgramError("program ended") from None
-        message = _receive_answer(replies, decoder)
-        if len(message) == 2 and message[0] == "value":
-            return message[1]
-        if len(message) == 2 and message[0] == "refused" and type(message[1]) is str:
-            raise ProgramError(message[1][:200])
-        raise ProgramError("not an answer")
-
-    def candidate(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return call(args, kwargs)
-        except (ProgramError, CheckTimeout) as error:
-            errors.append(error)
-            raise
-
     try:
         scope: dict[str, Any] = {"__name__": "checker"}
-        exec(_compile(f"{setup}\n{test}"), scope)
-        if _receive_answer(replies, decoder) != ("ready",):
-            raise ProgramError("not an answer")
-        scope["check"](candidate)
-        if errors:
-            raise errors[0]
+        exec(_compile(setup, "setup.py"), scope)
+        examiner = _Examiner(pipe, scope.copy(), budget, on_many)
+        exec(_compile(test, "test.py"), scope)
+        examiner.wait_until_ready()
+        scope["check"](examiner.candidate)
+        examiner.settle()
+        if budget.expired:
+            raise CheckTimeout
+        if examiner.errors:
+            raise examiner.errors[0]
+    except LOOP_ENDING as error:
+        return status_of(_ending(error))
     except BaseException as error:
-        return status_of(error)
+        return TIMED_OUT if budget.expired else status_of(error)
     return PASSED
+
+
+def _ending(error: BaseException) -> ProgramError:
+    return ProgramError(f"{type(error).__name__}: {error}")

@@ -31,6 +31,8 @@ from codex_jax.sandbox.restrictions import (
 from codex_jax.sandbox.scratch import FolderScratch, MountedScratch, stat_descriptors
 
 MAX_MESSAGE = 4096  # bytes
+# The checker's message that a program has answered many calls, which takes time. The limits then move by these seconds.
+MORE, MORE_CPU, MORE_WALL = b"more", 0.25, 2.0
 CPUS = os.cpu_count() or 1
 SHORTEST_WAIT = 0.002  # seconds between two checks of a program's CPU time
 
@@ -85,7 +87,7 @@ class ForkServer:
             self._run_program(cpu_limit, pipes)
         for descriptor in pipes:
             os.close(descriptor)
-        exceeded = self._watch(pid, channel, cpu_limit, wall_limit)
+        exceeded, cpu_limit = self._watch(pid, channel, cpu_limit, wall_limit)
         seconds = self._kill(pid)
         if self._scratch.check_interval:
             self._scratch.clear()  # clearing may be slow, and must not count against the next program's time
@@ -103,20 +105,26 @@ class ForkServer:
         finally:
             os._exit(1)
 
-    def _watch(self, pid: int, channel: socket.socket, cpu_limit: float, wall_limit: float) -> str:
-        """Waits for a message on the channel or an exceeded limit; returns the limit's name, or "" for a message."""
+    def _watch(self, pid: int, channel: socket.socket, cpu_limit: float, wall_limit: float) -> tuple[str, float]:
+        """Waits for a message other than MORE on the channel, or an exceeded limit.
+
+        Returns (the limit's name, or "" for a message; the limit on CPU time, which MORE moves).
+        """
         deadline = time.monotonic() + wall_limit
         while True:
             cpu_left, wall_left = cpu_limit - cpu_time(pid), deadline - time.monotonic()
             if cpu_left <= 0 or wall_left <= 0:
-                return "time"
+                return "time", cpu_limit
             # Even on all CPUs, the program cannot use up its CPU time sooner than this.
             wait = min(max(cpu_left / CPUS, SHORTEST_WAIT), wall_left, self._scratch.check_interval or wall_left)
             done = bool(select.select([channel], [], [], wait)[0])
             if self._scratch.is_full(pid):
-                return "disk"
+                return "disk", cpu_limit
+            if done and channel.recv(MAX_MESSAGE, socket.MSG_PEEK) != MORE:
+                return "", cpu_limit
             if done:
-                return ""
+                channel.recv(MAX_MESSAGE)
+                cpu_limit, deadline = cpu_limit + MORE_CPU, deadline + MORE_WALL
 
     def _kill(self, pid: int) -> float:
         """Kills the program and all processes that it left behind; returns the program's CPU seconds."""
@@ -166,6 +174,8 @@ def serve_programs(channel: socket.socket, config: ServerConfig) -> None:
                 return
             seconds, exceeded = server.run(channel, pipes=pipes, **json.loads(message))
             # After the program is killed, the checker sees its pipe close and sends a message that it is done.
-            if not channel.recv(MAX_MESSAGE):
+            while (message := channel.recv(MAX_MESSAGE)) == MORE:
+                pass
+            if not message:
                 return
             channel.send(json.dumps({"cpu_seconds": seconds, "exceeded": exceeded}).encode())

@@ -17,12 +17,12 @@ from codex_jax.sandbox.check import Policy
 
 # Loaded before programs are forked, because many programs import them. Each module makes every fork slightly slower.
 COMMON_MODULES = """
-abc array ast bisect collections contextlib copy dataclasses datetime enum functools heapq inspect io itertools json
-math numbers operator random re string struct time types typing warnings
+abc array ast bisect collections contextlib copy dataclasses datetime enum fractions functools heapq inspect io
+itertools json math numbers operator random re string struct time types typing warnings
 """
 # Also loaded if programs cannot read bytecode files, because each program would otherwise compile these from source.
 SLOW_MODULES = """
-_strptime asyncio base64 calendar cmath decimal difflib encodings.idna encodings.latin_1 encodings.utf_16 fractions
+_strptime asyncio base64 calendar cmath decimal difflib encodings.idna encodings.latin_1 encodings.utf_16
 hashlib pprint queue statistics textwrap threading timeit traceback unicodedata
 """
 PACKAGE_FOLDERS = ("site-packages", "dist-packages")  # installed packages, which may include a benchmark with its tests

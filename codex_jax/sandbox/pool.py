@@ -3,6 +3,7 @@
 import contextlib
 import json
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from codex_jax.errors import InputError
-from codex_jax.sandbox.check import STDLIB_ONLY, Check, Policy, Result
+from codex_jax.sandbox.check import STDLIB_ONLY, TIMED_OUT, Check, Policy, Result
 from codex_jax.sandbox.layers import no_layer_message
 from codex_jax.sandbox.wire import frame
 
@@ -81,8 +82,21 @@ class SandboxWorker:
             self._requests.flush()
         except OSError:
             return None
-        answer = self._read_answer(wall_seconds + GRACE)
+        while (answer := self._read_answer(wall_seconds + GRACE)) == {}:  # the check goes on
+            pass
+        if answer is None and self._was_killed_for_time():
+            return Result(TIMED_OUT, check.cpu_seconds)
         return Result(**answer) if answer else None
+
+    def _was_killed_for_time(self) -> bool:
+        """Whether the kernel ended the worker because an answer kept it busy."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(PATIENCE) == -signal.SIGXCPU
+        return False
+
+    def is_running(self) -> bool:
+        """Whether the worker can run another check."""
+        return self._process.poll() is None
 
     def close(self) -> None:
         """Asks the worker to exit, so that it can delete its scratch folder, and kills it if it does not exit."""
@@ -130,10 +144,11 @@ def run_jobs(
                     worker = None
                 worker = worker or SandboxWorker(layer, check.policy)
                 result = worker.run(check)
+                if result is None or not worker.is_running():
+                    worker.close()
+                    worker = None
                 if result is not None:
                     return result
-                worker.close()
-                worker = None
             return Result("failed: the worker died twice on it")
 
         try:

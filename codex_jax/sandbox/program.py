@@ -3,25 +3,21 @@
 It never sees a test, and the checker treats its answers as values, never as a verdict.
 """
 
+import copy
 import linecache
 import sys
+from collections.abc import Callable
 from functools import partial
+from operator import is_
 from types import ModuleType
 from typing import Any
 
-from codex_jax.sandbox.wire import decode, encode, receive, send
+from codex_jax.sandbox.forms import CHANGEABLE, SCALARS, CarryError, contents
+from codex_jax.sandbox.peer import Peer
+from codex_jax.sandbox.values import pack
+from codex_jax.sandbox.wire import Pipe, dump, parse
 
 FILE = "candidate.py"  # the program's name in tracebacks and in __file__
-
-
-def _encode_error(error: BaseException) -> bytes:
-    # The nearest built-in base class comes first. The checker knows no other types.
-    names = [cls.__name__ for cls in type(error).__mro__ if cls.__module__ == "builtins"]
-    try:
-        text = str(error)[:200]
-    except Exception:
-        text = ""
-    return encode(("error", names[0] if names else "Exception", text))
 
 
 def load(source: str, name: str = "candidate", prelude: str = "") -> ModuleType:
@@ -39,32 +35,81 @@ def load(source: str, name: str = "candidate", prelude: str = "") -> ModuleType:
     return module
 
 
+def _reply(pipe: Pipe, value: str) -> None:
+    pipe.send(dump(["value", value]))
+
+
+def _can_send(value: Any) -> bool:
+    try:
+        pack(value, lambda _: 0)
+    except Exception:
+        return False
+    return True
+
+
 def serve_calls(calls: int, replies: int) -> None:
     """Reads the program, its host and the function's name, runs them, then answers calls until the process is killed.
 
     calls, replies: the descriptors of the pipes from and to the checker.
     """
-    source, host, entry_point = decode(receive(calls))
+    pipe = Pipe(calls, replies)
+    _, source, host, entry_point = parse(pipe.receive())
+    scope: dict[str, Any] = {}
+    caller = _Caller(pipe, scope)
     try:
         if host:
-            scope: dict[str, Any] = {"__name__": "host", "load": partial(load, source)}
+            scope.update(__name__="host", load=partial(load, source), can_send=_can_send)
+            scope["reply"] = partial(_reply, pipe)  # answers a call whose program then ends the process, with text
             exec(compile(host, "host.py", "exec"), scope)
         else:
             scope = vars(load(source))
-        function = scope[entry_point]
-        message = encode(("ready",))
+        if entry_point not in scope:
+            raise NameError(f"name {entry_point!r} is not defined")
+        caller.function = scope[entry_point]
     except BaseException as error:
-        message, function = _encode_error(error), None
-    send(replies, message)
-    while function is not None:
-        args, kwargs = decode(receive(calls))
+        pipe.send(dump(["error", caller.pack_error(lambda raised: raised, error)]))
+        return
+    caller.ask("ready")
+
+
+class _Caller(Peer):
+    """Answers calls of the program's function."""
+
+    function: Callable[..., Any]
+
+    def __init__(self, pipe: Pipe, scope: dict[str, Any]) -> None:
+        super().__init__(pipe, scope)
+        self._answers["call"] = self._call
+
+    def _call(self, graph: Any, names: list[str]) -> list:
+        values, made = self.unpack(graph)
+        before = [(number, value, contents(value)) for number, value in made.items() if type(value) in CHANGEABLE]
+        split = len(values) - len(names)
         try:
-            value = function(*args, **kwargs)
+            kind, value = "value", self.function(*values[:split], **dict(zip(names, values[split:], strict=True)))
         except BaseException as error:
-            message = _encode_error(error)
-        else:
-            try:
-                message = encode(("value", value))
-            except BaseException as error:
-                message = encode(("refused", f"cannot return {type(value).__name__}: {error}"[:200]))
-        send(replies, message)
+            kind, value = "error", error
+        changed = {number: value for number, value, items in before if _differ(items, contents(value))}
+        if type(value) in SCALARS and not changed:
+            return [kind, value]
+        return self._outcome(kind, value, made, changed)
+
+    def _outcome(self, kind: str, value: Any, made: dict[int, Any], changed: dict[int, Any]) -> list:
+        known = {id(value): [-1 - number] for number, value in made.items() if type(value) not in SCALARS}
+
+        def graph(changed: dict[int, Any]) -> Any:
+            def wrap(value: Any) -> Any:
+                return [value, *map(copy.copy, changed.values())] if changed else value
+
+            return self.pack_error(wrap, value, known) if kind == "error" else self.pack(wrap(value), known)[0]
+
+        try:
+            return [kind, graph(changed), *([[*changed]] if changed else [])]
+        except CarryError:
+            if not changed:
+                raise
+            return [kind, graph({})]  # an argument that now holds what cannot be sent stays as it was
+
+
+def _differ(before: list, after: list) -> bool:
+    return len(before) != len(after) or not all(map(is_, before, after))

@@ -32,6 +32,7 @@ from codex_jax.sandbox.seccomp import (
 
 FIRST_DESCRIPTOR = 3  # after the standard streams
 CALLS, REPLIES, RULESET = 3, 4, 5  # a program's descriptors; the last is closed when Landlock is applied
+SPARE_CPU = 60  # seconds
 OTHER_TASKS = 256  # processes and threads allowed in addition to one program's, if the user is not root
 CLOCK_OF_PROCESS = 2  # the low bits of a process's CPU clock id
 
@@ -66,7 +67,10 @@ class Restrictions:
             raise OSError("this kernel has no Landlock")
 
     def apply(self, cpu_seconds: float, scratch: str, calls: int, replies: int) -> None:
-        """Restricts this process permanently; it must exit after an OSError. cpu_seconds: limit, rounded up."""
+        """Restricts this process permanently; it must exit after an OSError.
+
+        cpu_seconds: the kernel's limit, which is well above the fork server's, as that may move.
+        """
         layer, user = self._config.layer, self._config.user
         os.setsid()
         os.umask(0o22)
@@ -77,7 +81,7 @@ class Restrictions:
         move_descriptors([calls, replies, ruleset] if ruleset >= 0 else [calls, replies])
         if layer.chroot:
             os.chroot(".")
-        set_limit(resource.RLIMIT_CPU, int(cpu_seconds) + 1)
+        set_limit(resource.RLIMIT_CPU, int(cpu_seconds) + SPARE_CPU)
         # Not set in the fork server, where the threads of other workers' programs could then prevent it from forking.
         set_limit(resource.RLIMIT_NPROC, self._config.max_tasks)
         if user is not None:

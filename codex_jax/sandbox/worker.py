@@ -14,21 +14,23 @@ import site
 import socket
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from codex_jax.sandbox.check import Policy
-from codex_jax.sandbox.checker import install_timers, run_test, status_of
-from codex_jax.sandbox.fork_server import MAX_MESSAGE, serve_programs
+from codex_jax.sandbox.check import TIMED_OUT, Policy
+from codex_jax.sandbox.checker import run_test, status_of
+from codex_jax.sandbox.cpu_budget import CpuBudget
+from codex_jax.sandbox.fork_server import MAX_MESSAGE, MORE, MORE_CPU, MORE_WALL, serve_programs
 from codex_jax.sandbox.imports import prepare_imports
 from codex_jax.sandbox.layers import Layer, candidate_layers
 from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, prctl
 from codex_jax.sandbox.namespaces import start_in_namespaces
 from codex_jax.sandbox.restrictions import ServerConfig, max_tasks
-from codex_jax.sandbox.wire import encode, receive, send
+from codex_jax.sandbox.wire import Pipe, dump
 
 CHECKER_MEMORY = 3 << 30  # bytes; a hostile answer may take much more memory than its message
 EXTRA_SECONDS = 2.0  # wall-clock seconds for which a test may continue after its program is stopped
-STATUSES = {"time": "timed out", "disk": "failed: too much in its scratch folder"}  # by exceeded limit
+COLLECT = 1 << 20  # bytes of answers after which garbage is collected; values take up to 30 times as much memory
+STATUSES = {"time": TIMED_OUT, "disk": "failed: too much in its scratch folder"}  # by exceeded limit
 FIRST_USER, USERS = 61_184, 4_335  # unassigned user ids: systemd's range for dynamic users
 
 
@@ -86,28 +88,41 @@ def choose_layer(name: str, policy: Policy) -> tuple[str, socket.socket | None, 
     return "", None, refused
 
 
-def run_check(request: dict[str, Any], channel: socket.socket) -> dict[str, Any]:
-    """Runs one check and returns the fields of its Result."""
+def run_check(request: dict[str, Any], channel: socket.socket, budget: CpuBudget, answers: TextIO) -> int:
+    """Runs one check and prints the fields of its Result; returns the number of bytes that the program sent."""
     calls_out, calls_in = os.pipe()
     replies_out, replies_in = os.pipe()
     limits = {"cpu_limit": request["cpu_seconds"], "wall_limit": request["wall_seconds"]}
     socket.send_fds(channel, [json.dumps(limits).encode()], [calls_out, replies_in])
     os.close(calls_out)
     os.close(replies_in)
+    pipe = Pipe(replies_out, calls_in)
+
+    def on_many() -> None:
+        """Allows more time, because messages take time that the program would not take in the test's own process."""
+        channel.send(MORE)
+        budget.extend(MORE_CPU)
+        signal.setitimer(signal.ITIMER_REAL, signal.getitimer(signal.ITIMER_REAL)[0] + MORE_WALL)
+        print("{}", file=answers)
+
     try:
+        budget.seconds = request["cpu_seconds"]
         signal.setitimer(signal.ITIMER_REAL, request["wall_seconds"] + EXTRA_SECONDS)
         with contextlib.suppress(OSError):  # the program has ended, which run_test will notice
-            send(calls_in, encode((request["program"], request["host"], request["entry_point"])))
-        status = run_test(request["setup"], request["test"], calls_in, replies_out, request["cpu_seconds"])
+            pipe.send(dump(["program", request["program"], request["host"], request["entry_point"]]))
+        status = run_test(request["setup"], request["test"], pipe, budget, on_many)
     except BaseException as error:
         status = status_of(error)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        budget.stop()
         os.close(calls_in)
         os.close(replies_out)
     channel.send(b"done")
     outcome = json.loads(channel.recv(MAX_MESSAGE))
-    return {"status": STATUSES.get(outcome["exceeded"], status), "cpu_seconds": outcome["cpu_seconds"]}
+    status = STATUSES.get(outcome["exceeded"], status)
+    print(json.dumps({"status": status, "cpu_seconds": outcome["cpu_seconds"]}), file=answers)
+    return pipe.received
 
 
 def main(layer: str, policy: str) -> None:
@@ -126,11 +141,14 @@ def main(layer: str, policy: str) -> None:
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     resource.setrlimit(resource.RLIMIT_DATA, (CHECKER_MEMORY, hard))
     site.main()  # tests may import installed packages; programs may not
-    install_timers()
+    budget, requests, received = CpuBudget(), Pipe(0, 1), 0
     gc.freeze()  # garbage collection then skips all objects loaded so far
     with contextlib.suppress(EOFError):
         while True:
-            print(json.dumps(run_check(json.loads(receive(0)), channel)), file=answers)
+            received += run_check(json.loads(requests.receive()), channel, budget, answers)
+            if received > COLLECT:  # answers may be garbage that only the collector finds
+                received = 0
+                gc.collect()
     channel.close()
     with contextlib.suppress(ChildProcessError):  # wait for the server, which deletes its scratch folder
         while True:

@@ -1,6 +1,7 @@
 """Judges a sample: runs the problem's test suites one after another, each case in its own process."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from threading import Lock
 
 from codex_jax.problems.problem import NOT_RUN, PASSED, TIMED_OUT, Problem, TestSuite
 from codex_jax.sandbox.check import Check, Result
@@ -17,6 +18,7 @@ class Judgement:
 
     result: str  # "passed", "timed out" or "failed: REASON"
     suites: dict[str, str]  # the result of each test suite, or "not run", by the suite's name
+    reference: str = ""  # the result of the problem's reference solution, if it does not pass
 
     @property
     def passed(self) -> bool:
@@ -30,48 +32,60 @@ def combine(results: list[str]) -> str:
     return (failures or [TIMED_OUT if TIMED_OUT in results else PASSED])[0]
 
 
-@dataclass
 class Judge:
-    """Judges samples; several threads may share it. timeout: CPU seconds per case."""
+    """Judges samples; several threads may share it. The reference solution of a problem runs before its samples."""
 
-    timeout: float
-    failing_references: dict[str, str] = field(default_factory=dict)  # results of reference solutions by task_id
-    _scaled: dict[tuple[str, str], float] = field(default_factory=dict)  # time limits by (task_id, suite)
+    def __init__(self, timeout: float) -> None:
+        """timeout: CPU seconds per case."""
+        self.timeout = timeout
+        self._references: dict[str, Judgement] = {}  # of the reference solutions, by task_id
+        self._scaled: dict[tuple[str, str], float] = {}  # time limits by (task_id, suite)
+        self._locks: dict[str, Lock] = {}  # by task_id
 
     def judge(self, problem: Problem, program: str, run: Run) -> Judgement:
         """Runs the suites in order. If the program fails a gate suite, the later suites are not run."""
+        suites, reference = problem.test_suites(), None
+        if problem.reference:
+            reference_program = problem.program({"solution": problem.reference})
+            with self._locks.setdefault(problem.task_id, Lock()):
+                reference = self._references.get(problem.task_id)
+                if reference is None:
+                    reference = self._run_suites(problem, suites, reference_program, run, is_reference=True)
+                    self._references[problem.task_id] = reference
+            if program == reference_program and reference.passed:
+                return reference
+        judgement = self._run_suites(problem, suites, program, run)
+        if reference is None or reference.passed:
+            return judgement
+        return replace(judgement, reference=reference.result)
+
+    def _run_suites(
+        self, problem: Problem, suites: tuple[TestSuite, ...], program: str, run: Run, is_reference: bool = False
+    ) -> Judgement:
         results: dict[str, str] = {}
-        suites, closed = problem.test_suites(), False
+        closed = False
         for suite in suites:
-            results[suite.name] = NOT_RUN if closed else self._run_suite(problem, suite, program, run)
+            results[suite.name] = NOT_RUN if closed else self._run_suite(problem, suite, program, run, is_reference)
             closed = closed or (suite.gate and results[suite.name] not in (PASSED, TIMED_OUT))
         decisive = [results[suite.name] for suite in suites if suite.required and results[suite.name] != NOT_RUN]
         return Judgement(combine(decisive), results)
 
-    def _run_suite(self, problem: Problem, suite: TestSuite, program: str, run: Run) -> str:
+    def _run_suite(self, problem: Problem, suite: TestSuite, program: str, run: Run, is_reference: bool) -> str:
         # A timeout does not end the suite, because failures are reported separately and a later case may fail.
-        limit = self._time_limit(problem, suite, run) if suite.scaled_timeout else self.timeout
-        timeouts = 0
+        key, limit, timeouts, seconds = (problem.task_id, suite.name), self.timeout, 0, 0.0
+        if suite.scaled_timeout:
+            limit = REFERENCE_TIMEOUT if is_reference else self._scaled.get(key, limit)
         for case in suite.cases:
-            status = _run_case(problem, case, program, limit, run).status
-            if status not in (PASSED, TIMED_OUT):
-                return status
-            timeouts += status == TIMED_OUT
+            result = _run_case(problem, case, program, limit, run)
+            seconds += result.cpu_seconds
+            if result.status not in (PASSED, TIMED_OUT):
+                return result.status
+            timeouts += not result.passed
             if timeouts == MAX_TIMEOUTS:
                 break
+        if is_reference and suite.scaled_timeout:
+            self._scaled[key] = max(self.timeout, SLOWDOWN * seconds)
         return TIMED_OUT if timeouts else PASSED
-
-    def _time_limit(self, problem: Problem, suite: TestSuite, run: Run) -> float:
-        key = problem.task_id, suite.name
-        if key not in self._scaled:
-            program, seconds = problem.program({"solution": problem.reference}), 0.0
-            for case in suite.cases:
-                result = _run_case(problem, case, program, REFERENCE_TIMEOUT, run)
-                seconds += result.cpu_seconds
-                if not result.passed:
-                    self.failing_references[problem.task_id] = result.status
-            self._scaled.setdefault(key, max(self.timeout, SLOWDOWN * seconds))
-        return self._scaled[key]
 
 
 def _run_case(problem: Problem, case: str, program: str, cpu_seconds: float, run: Run) -> Result:

@@ -9,7 +9,8 @@ from codex_jax.problems.problem import Problem
 from codex_jax.scoring.judge import Judgement
 from codex_jax.storage.jsonl import Json, read_objects
 
-RESULT_FIELDS = ("result", "passed", "parts", "group", "blocks")  # these replace fields of the sample
+# These replace fields of the sample.
+RESULT_FIELDS = ("result", "passed", "parts", "reference", "group", "prelude", "blocks")
 
 
 def journal_path(out: Path) -> Path:
@@ -33,17 +34,30 @@ def result_row(sample: Json, problem: Problem, judgement: Judgement) -> Json:
     row |= {"result": judgement.result, "passed": judgement.passed}
     if len(judgement.suites) > 1:
         row["parts"] = judgement.suites
+    if judgement.reference:
+        row["reference"] = judgement.reference
     if problem.group:
         row["group"] = problem.group
+    if problem.prelude:
+        row["prelude"] = problem.prelude
     if problem.blocks is not None:
         row["blocks"] = problem.blocks
     return row
 
 
+def failing_references(rows: Iterable[Json]) -> dict[str, str]:
+    """The results of the reference solutions that do not pass their own tests here, by task_id."""
+    return {row["task_id"]: row["reference"] for row in rows if isinstance(row.get("reference"), str)}
+
+
 def check_out(out: Path, inputs: Iterable[Path]) -> None:
-    """InputError if results written to `out` would replace an input."""
+    """InputError if results written to `out` would replace an input, or something that is not a file."""
+    if out.exists() and not out.is_file():
+        raise InputError(f"{out} is not a file: give another --out")
     for path in inputs:
-        if out.resolve() == path.resolve() or (out.exists() and path.exists() and os.path.samefile(out, path)):
+        if os.path.realpath(out) == os.path.realpath(path) or (
+            out.exists() and path.exists() and os.path.samefile(out, path)
+        ):
             raise InputError(f"the results would replace {path}: give another --out")
 
 

@@ -2,28 +2,34 @@
 
 import hashlib
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from codex_jax import terminal
 from codex_jax.errors import InputError
 from codex_jax.problems.load import Benchmark
-from codex_jax.storage.jsonl import Json, parse, read_lines
-from codex_jax.text.encoding import is_utf8
+from codex_jax.storage.jsonl import Json, decode_line, parse, raw_lines
+from codex_jax.storage.regular import open_regular
 
 Item = tuple[str, str, Json]  # the sample's location, why it cannot be read or "", the sample
+Seen = dict[str, str]  # what tells a sample from the others -> its location
+MAX_PROGRAM = 16 << 20  # bytes of a file in a folder of samples
+TOLD_BY = ("task_id", "sample", "temperature", "fingerprint")  # these tell samples with a fingerprint apart
 
 
-def read_samples(path: Path, benchmark: Benchmark, skip_bad: bool) -> list[Json]:
-    """Reads all samples. InputError names the first bad one, unless skip_bad is set: then bad ones are left out."""
+def read_samples(path: Path, benchmark: Benchmark, skip_bad: bool, seen: Seen | None = None) -> list[Json]:
+    """Reads all samples. InputError names the first bad one, unless skip_bad is set: then bad ones are left out.
+
+    seen: the samples of the files that were read before, which this file must not repeat; its own are added.
+    """
     samples: list[Json] = []
-    seen: dict[tuple, str] = {}
+    seen = {} if seen is None else seen
     for place, reason, sample in _read_folder(path, benchmark) if path.is_dir() else _read_file(path):
-        reason = reason or _fault(sample, benchmark) or _duplicate(sample, place, seen)
+        reason = reason or _fault(sample, benchmark) or repeat(sample, place, seen)
         if not reason:
             samples.append(sample)
         elif skip_bad:
-            print(f"{place} skipped: {reason}", file=sys.stderr)
+            terminal.note(f"{place} skipped: {reason}")
         else:
             raise InputError(f"{place}: {reason} (--skip-bad scores the rest)")
     if not samples:
@@ -34,24 +40,37 @@ def read_samples(path: Path, benchmark: Benchmark, skip_bad: bool) -> list[Json]
 def _read_file(path: Path) -> Iterator[Item]:
     if not path.is_file():
         raise InputError(f"no samples file {path}: write one with python -m codex_jax.sample")
-    for number, line in read_lines(path, errors="surrogateescape"):
-        # Bytes that are not UTF-8 become lone surrogates here, which JSON would write as escapes.
-        reason, sample = parse(line) if line.isascii() or is_utf8(line) else ("not UTF-8 text", {})
-        yield f"{path} line {number}", reason, sample
+    for number, data in raw_lines(path):
+        reason, line = decode_line(data)
+        if reason or line.strip():
+            reason, sample = (reason, {}) if reason else parse(line)
+            yield f"{path} line {number}", reason, sample
 
 
 def _read_folder(path: Path, benchmark: Benchmark) -> Iterator[Item]:
     """Reads EvalPlus's layout: whole programs TASK_ID/0.py, TASK_ID/1.py and so on, with _ for / in TASK_ID."""
     names = {task_id.replace("/", "_"): task_id for task_id in benchmark.problems}
     for folder in sorted(item for item in path.iterdir() if item.is_dir()):
+        if folder.is_symlink():
+            yield str(folder), "it is a link", {}
+            continue
         for file in sorted(folder.glob("*.py"), key=lambda file: (len(file.stem), file.stem)):
             sample: Json = {"task_id": names.get(folder.name, folder.name)}
             if file.stem.isdecimal():
                 sample["sample"] = int(file.stem)
-            try:
-                yield str(file), "", {**sample, "solution": file.read_text(encoding="utf-8")}
-            except (OSError, UnicodeDecodeError) as error:
-                yield str(file), f"cannot be read ({error})", {}
+            reason, text = _read_program(file)
+            yield str(file), reason, {**sample, "solution": text}
+
+
+def _read_program(path: Path) -> tuple[str, str]:
+    """(why it cannot be read or "", the text). Nothing is read through a link, which may lead out of the folder."""
+    try:
+        with open_regular(path) as file:
+            data = file.read(MAX_PROGRAM + 1)
+        text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except (OSError, UnicodeDecodeError) as error:
+        return f"cannot be read ({error.strerror if isinstance(error, OSError) else error})", ""
+    return ("", text) if len(data) <= MAX_PROGRAM else (f"is longer than {MAX_PROGRAM >> 20} MiB", "")
 
 
 def _fault(sample: Json, benchmark: Benchmark) -> str:
@@ -67,24 +86,34 @@ def _fault(sample: Json, benchmark: Benchmark) -> str:
     return ""
 
 
-def _duplicate(sample: Json, place: str, seen: dict[tuple, str]) -> str:
-    """The fault of a sample whose number occurred before, else "". Samples without a number may be equal."""
+def repeat(sample: Json, place: str, seen: Seen) -> str:
+    """The fault of a numbered sample that occurred before, else "".
+
+    Two seeds number their samples alike: their fingerprints tell them apart. Without a fingerprint, the whole row does.
+    """
     number = sample.get("sample")
-    if not isinstance(number, int):
+    if type(number) is not int:
         return ""
-    key = sample["task_id"], number, json.dumps(sample.get("temperature"))
-    if key in seen:
-        return f"sample {number} of {sample['task_id']!r} occurs twice, first at {seen[key]}"
-    seen[key] = place
-    return ""
+    marked = "fingerprint" in sample
+    key = json.dumps({name: sample.get(name) for name in TOLD_BY} if marked else sample, sort_keys=True)
+    if seen.setdefault(key, place) is place:
+        return ""
+    advice = "" if marked else ": if these are samples of two seeds, remove their numbers"
+    return f"sample {number} of {sample['task_id']!r} occurs twice, first at {seen[key]}{advice}"
 
 
 def temperature_of(samples: list[Json], path: Path) -> str:
     """The temperature of the samples, or "" if they have none; InputError if there are several."""
-    temperatures = sorted({json.dumps(sample["temperature"]) for sample in samples if "temperature" in sample})
+    temperatures = sorted({_number(sample["temperature"]) for sample in samples if "temperature" in sample})
     if len(temperatures) > 1:
         raise InputError(f"{path} holds samples of the temperatures {', '.join(temperatures)}: give a file for each")
     return temperatures[0] if temperatures else ""
+
+
+def _number(temperature: object) -> str:
+    # 1 and 1.0 are one temperature.
+    small = type(temperature) is int and abs(temperature) < 1 << 53
+    return json.dumps(float(temperature) if small else temperature)  # type: ignore[arg-type]
 
 
 def digest(samples: list[Json]) -> str:

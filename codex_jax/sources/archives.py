@@ -16,7 +16,7 @@ from codex_jax.text.document import Rejected
 from codex_jax.text.encoding import MAX_BYTES, escape_surrogates, python_item
 from codex_jax.text.licences import combine, detect, is_licence_file, normalise
 
-TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
+TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz", ".tar.zst", ".tzst")
 SUFFIXES = {"tar": TARS, "zip": (".zip",), "wheel": (".whl",), "sdist": (".tar.gz", ".tgz", ".zip")}
 ALL_SUFFIXES = sorted({suffix for suffixes in SUFFIXES.values() for suffix in suffixes}, key=len, reverse=True)
 METADATA_FILES = {"wheel": "METADATA", "sdist": "PKG-INFO"}
@@ -135,7 +135,7 @@ def read(kind: str, path: StoragePath, label: str) -> Iterator[Item]:
         repo = distribution or escape_surrogates(first) or escape_surrogates(stem(path))
         try:
             data = member.read(MAX_BYTES + 1)
-        except UnreadableError:
-            yield Rejected(id_, "unreadable")
+        except UnreadableError as error:
+            yield Rejected(id_, str(error))
             continue
         yield python_item(id_, repo, name, data, all_licences if distribution else own_licence)

@@ -6,11 +6,11 @@ import sysconfig
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO, cast
 
 from codex_jax.errors import InputError
 from codex_jax.sources.source import Item, Part
 from codex_jax.storage.paths import only_local
+from codex_jax.storage.regular import open_regular
 from codex_jax.text.document import Rejected
 from codex_jax.text.encoding import MAX_BYTES, escape_surrogates, python_item
 from codex_jax.text.licences import combine, detect, is_licence_file
@@ -107,11 +107,7 @@ def read_regular(root: str, name: str, size: int) -> bytes:
     path = os.path.join(os.path.realpath(root), name)
     if os.path.realpath(path) != path:
         raise OSError(f"{path} is reached through a link")
-    # O_NONBLOCK: opening a pipe that has replaced the file must not block.
-    opener = lambda path, flags: os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)  # noqa: E731
-    with cast(BinaryIO, open(path, "rb", opener=opener)) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(f"{path} is not a regular file")
+    with open_regular(path) as file:
         return file.read(size)
 
 

@@ -2,21 +2,19 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from codex_jax.errors import InputError
 from codex_jax.sources.columns import Columns, as_text, split_argument
-from codex_jax.sources.files import READ_ERRORS, compression, find_files, open_stream
+from codex_jax.sources.files import find_files
 from codex_jax.sources.source import Item, Part
-from codex_jax.storage.jsonl import parse, read_objects
+from codex_jax.storage.compressed import READ_ERRORS, compression, open_stream
+from codex_jax.storage.jsonl import MAX_LINE, parse, read_objects, skip_line
 from codex_jax.storage.paths import StoragePath, size_of, storage_path
 from codex_jax.text.document import Document, Rejected
-from codex_jax.text.encoding import escape_surrogates, is_utf8
+from codex_jax.text.encoding import BOM, escape_surrogates, is_utf8
 
-SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".json.gz")
+SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.bz2", ".jsonl.xz", ".jsonl.zst", ".json.gz")
 PART_BYTES = 64 << 20
-MAX_LINE = 64 << 20  # bytes; a line is held in memory
-SKIP_BYTES = 1 << 20
 
 
 def json_lines(argument: str) -> Iterator[Part]:
@@ -42,7 +40,7 @@ def read(path: StoragePath, label: str, columns: Columns, start: int, end: int |
         with open_stream(path) as file:
             if start:
                 file.seek(start - 1)
-                offset = start - 1 + _skip_line(file, None if end is None else end - start + 1)
+                offset = start - 1 + skip_line(file, None if end is None else end - start + 1)
             while end is None or offset < end:
                 line = file.readline(MAX_LINE)
                 if not line:
@@ -50,23 +48,12 @@ def read(path: StoragePath, label: str, columns: Columns, start: int, end: int |
                 id_ = f"{label}:{offset}"
                 offset += len(line)
                 if len(line) == MAX_LINE and not line.endswith(b"\n"):
-                    offset += _skip_line(file, None)
+                    offset += skip_line(file, None)
                     yield Rejected(id_, "malformed_line")
                 elif line.strip():
                     yield parse_line(line, id_, columns)
     except READ_ERRORS as error:
         raise InputError(f"cannot read {path} after byte {offset} of its text: {error}: download it again") from None
-
-
-def _skip_line(file: BinaryIO, limit: int | None) -> int:
-    """Skips to the next line, or at least `limit` bytes if the line is longer. Returns the bytes skipped."""
-    skipped = 0
-    while limit is None or skipped < limit:
-        line = file.readline(SKIP_BYTES)
-        skipped += len(line)
-        if not line or line.endswith(b"\n"):
-            break
-    return skipped
 
 
 def parse_line(line: bytes, id_: str, columns: Columns) -> Item:
@@ -85,7 +72,7 @@ def parse_line(line: bytes, id_: str, columns: Columns) -> Item:
         return Rejected(id_, "not_decodable")
     names = (columns.repo, columns.path, columns.license)
     repo, path, license_ = (escape_surrogates(as_text(row.get(name))) for name in names)
-    return Document(id_, repo or id_, path or id_, text, license=license_)
+    return Document(id_, repo or id_, path or id_, text.removeprefix(BOM), license=license_)
 
 
 def problems(argument: str) -> Iterator[Part]:

@@ -1,11 +1,15 @@
 """Reads the members of untrusted tar and zip archives. Nothing is extracted to disk, and decompression is bounded."""
 
+import bz2
+import copy
 import io
+import lzma
 import re
 import stat
 import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,7 +17,7 @@ from functools import partial
 from typing import BinaryIO, cast
 
 from codex_jax.errors import InputError
-from codex_jax.sources.files import READ_ERRORS, open_stream
+from codex_jax.storage.compressed import READ_ERRORS, open_stream
 from codex_jax.storage.paths import StoragePath, size_of
 
 # An archive may unpack to MAX_RATIO times its size, or MIN_LIMIT if that is more, but to at most MAX_UNPACKED bytes.
@@ -28,11 +32,13 @@ ARCHIVE_ERRORS = (
     OverflowError,
     NotImplementedError,
 )
-METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # zipfile decompresses the others without a bound on memory
+BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile reads no more of these than it is asked for
+IN_PIECES = (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)  # of these it decompresses all that it reads, which can be gigabytes
+PIECE = 4096  # compressed bytes
 
 
 class UnreadableError(Exception):
-    """A member that is encrypted or uses an unsupported compression."""
+    """A member that cannot be read; str() is the reason, as in the manifest."""
 
 
 @dataclass(frozen=True)
@@ -151,11 +157,35 @@ def _zip(path: StoragePath) -> Iterator[Member]:
         for info in archive.infolist():
 
             def read(size: int, info: zipfile.ZipInfo = info) -> bytes:
-                if info.flag_bits & 1 or info.compress_type not in METHODS:
-                    raise UnreadableError
+                if info.flag_bits & 1:
+                    raise UnreadableError("encrypted")
+                if info.compress_type not in BOUNDED + IN_PIECES:
+                    raise UnreadableError("unknown_compression")
+                if info.compress_type in IN_PIECES:
+                    return limit.count(_expand(archive, info, size))
                 with archive.open(info) as opened:
                     return limit.count(opened.read(size))
 
             if not info.is_dir():
                 kind = stat.S_IFMT(info.external_attr >> 16) if info.create_system == 3 else 0
                 yield Member(info.filename, kind in (0, stat.S_IFREG) and is_inside(info.filename), read)
+
+
+def _expand(archive: zipfile.ZipFile, info: zipfile.ZipInfo, size: int) -> bytes:
+    """The first `size` bytes of a member in IN_PIECES."""
+    stored = copy.copy(info)  # the compressed bytes, as if they were the member
+    stored.compress_type, stored.file_size, stored.CRC = zipfile.ZIP_STORED, info.compress_size, None  # type: ignore
+    data, decoder, fed = bytearray(), bz2.BZ2Decompressor(), b""
+    with archive.open(stored) as raw:
+        if info.compress_type == zipfile.ZIP_LZMA:
+            decoder = lzma.LZMADecompressor(lzma.FORMAT_ALONE)  # type: ignore[assignment]
+            properties = raw.read(struct.unpack("<HH", raw.read(4))[1])
+            fed = properties + struct.pack("<q", -1 if info.flag_bits & 2 else info.file_size)  # -1: it has an end mark
+        while len(data) < size and not decoder.eof:
+            if not fed and decoder.needs_input and not (fed := raw.read(PIECE)):
+                raise EOFError("a member is truncated")
+            data += decoder.decompress(fed, size - len(data))
+            fed = b""
+    if decoder.eof and zlib.crc32(data) != info.CRC:
+        raise zipfile.BadZipFile(f"a bad checksum of {info.filename!r}")
+    return bytes(data)

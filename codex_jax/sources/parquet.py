@@ -11,7 +11,7 @@ from codex_jax.sources.files import find_files
 from codex_jax.sources.source import Item, Part
 from codex_jax.storage.paths import READ_AHEAD, StoragePath
 from codex_jax.text.document import Document, Rejected
-from codex_jax.text.encoding import decode_python
+from codex_jax.text.encoding import BOM, decode_python
 
 PART_BYTES = 64 << 20
 BATCH_ROWS = 64
@@ -51,6 +51,7 @@ def _open(path: StoragePath) -> Iterator[Any]:
 def choose_columns(path: StoragePath, schema: Any, given: dict[str, str]) -> Columns:
     """The columns to read. InputError if the schema lacks a given column or the text column, or if that is not text."""
     import pyarrow.types as kinds
+    from pyarrow import BaseExtensionType
 
     chosen = {}
     for key, names in DEFAULTS.items():
@@ -61,10 +62,10 @@ def choose_columns(path: StoragePath, schema: Any, given: dict[str, str]) -> Col
             raise InputError(f"{path} has no column {column!r}: give ?{key}=COLUMN, one of {available}")
         chosen[key] = column
     kind = schema.field(schema.names.index(chosen["text"])).type
-    if kinds.is_dictionary(kind):
-        kind = kind.value_type
-    text_kinds = (kinds.is_string, kinds.is_large_string, kinds.is_binary, kinds.is_large_binary)
-    if not any(check(kind) for check in text_kinds):
+    kind = kind.storage_type if isinstance(kind, BaseExtensionType) else kind
+    kind = kind.value_type if kinds.is_dictionary(kind) else kind
+    texts = (kinds.is_string, kinds.is_large_string, kinds.is_string_view)
+    if not any(check(kind) for check in (*texts, kinds.is_binary, kinds.is_large_binary, kinds.is_binary_view)):
         raise InputError(f"{path}: column {chosen['text']!r} holds {kind}, not text: give ?text=COLUMN")
     return Columns(**chosen)
 
@@ -111,4 +112,5 @@ def _item(id_: str, cells: list[Any]) -> Item:
         text = decode_python(text)
         if text is None:
             return Rejected(id_, "not_decodable")
-    return Document(id_, as_text(repo) or id_, as_text(path) or id_, text, license=as_text(license_))
+    names = as_text(repo) or id_, as_text(path) or id_
+    return Document(id_, *names, text.removeprefix(BOM), license=as_text(license_))

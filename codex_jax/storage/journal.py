@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from codex_jax.errors import InputError
 from codex_jax.storage.jsonl import Json, parse
+from codex_jax.storage.regular import open_regular
 
 
 class Journal:
@@ -46,7 +47,7 @@ def open_journal(path: Path, header: Json) -> Iterator[Journal]:
     InputError if it belongs to another run, is in use by another process, is broken, or cannot be written.
     """
     try:
-        file = path.open("a+b", buffering=0)
+        file = open_regular(path, "a+b")
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from None
     with file:

@@ -1,39 +1,83 @@
-"""JSON lines, plain or gzipped. Errors name the file and the line; files are written atomically."""
+"""JSON files, and JSON lines, which may be compressed. Errors name the line; files are written atomically."""
 
-import gzip
-import io
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from codex_jax.errors import InputError
 from codex_jax.storage.atomic import write_atomic
+from codex_jax.storage.compressed import LFS_POINTER, READ_ERRORS, compression, open_stream
 from codex_jax.storage.paths import StoragePath
 
 Json = dict[str, Any]
+MAX_LINE = 64 << 20  # bytes; a line is held in memory
+SKIP_BYTES = 1 << 20
 
 
-def read_lines(path: StoragePath, errors: str = "strict") -> Iterator[tuple[int, str]]:
-    """Yields (line number, line) for each line that is not blank. Numbers start at 1.
+def raw_lines(path: StoragePath) -> Iterator[tuple[int, bytes]]:
+    """Yields (line number, line) for each line, with its end; numbers start at 1. The file may be compressed.
 
-    errors: how to decode bytes that are not UTF-8, as in open(). InputError if the file cannot be read to its end.
+    Of a line longer than MAX_LINE only the beginning is yielded: see fault_of. InputError if the file cannot be read.
     """
     number = 0
+    if isinstance(path, Path) and not path.is_file():
+        raise InputError(f"{path} is not a file" if path.exists() else f"no file {path}")
     try:
-        with (
-            path.open("rb") as data,
-            gzip.open(data, "rt", encoding="utf-8", errors=errors)
-            if path.suffix == ".gz"
-            else io.TextIOWrapper(data, encoding="utf-8", errors=errors) as file,
-        ):
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield number, line
-    except FileNotFoundError:
-        raise InputError(f"no file {path}") from None
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+        with open_stream(path) as file:
+            while line := file.readline(MAX_LINE + 1):
+                number += 1
+                if len(line) > MAX_LINE and not line.endswith(b"\n"):
+                    skip_line(file)
+                yield number, line
+    except READ_ERRORS as error:
         raise InputError(f"cannot read {path} after line {number}: {error}") from None
+
+
+def decode_line(line: bytes) -> tuple[str, str]:
+    """("", the text), or (why it cannot be read, ""). A byte-order mark is left out, which joined files have inside."""
+    if len(line) > MAX_LINE:
+        return f"longer than {MAX_LINE >> 20} MiB", ""
+    try:
+        return "", line.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return f"not UTF-8 text ({error.reason} at byte {error.start})", ""
+
+
+def skip_line(file: BinaryIO, limit: int | None = None) -> int:
+    """Skips to the next line, or at least `limit` bytes if the line is longer. Returns the bytes skipped."""
+    skipped = 0
+    while limit is None or skipped < limit:
+        line = file.readline(SKIP_BYTES)
+        skipped += len(line)
+        if not line or line.endswith(b"\n"):
+            break
+    return skipped
+
+
+def read_lines(path: StoragePath) -> Iterator[tuple[int, str]]:
+    """Yields (line number, line) for each line that is not blank. InputError if the file cannot be read to its end."""
+    for number, data in raw_lines(path):
+        reason, line = decode_line(data)
+        if reason:
+            raise InputError(f"cannot read {path}: line {number} is {reason}")
+        if line.strip():
+            yield number, line
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file; InputError if it cannot be read."""
+    try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is not a file")
+        data = path.read_bytes()
+        if data.startswith(LFS_POINTER):
+            compression(path)
+        return json.loads(data.decode("utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is broken: not JSON ({error})") from None
 
 
 def parse(line: str, text_fields: Iterable[str] = ()) -> tuple[str, Json]:

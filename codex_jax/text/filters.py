@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from codex_jax.errors import InputError
+from codex_jax.storage.compressed import LFS_POINTER
 from codex_jax.text.document import Document
 from codex_jax.text.encoding import MAX_BYTES
 from codex_jax.text.licences import is_permissive, normalise
@@ -33,6 +34,11 @@ Filter = Callable[[Document], bool]  # True: reject
 def empty(document: Document) -> bool:
     """Contains only whitespace."""
     return not document.text.strip()
+
+
+def git_lfs_pointer(document: Document) -> bool:
+    """Is what Git LFS puts in place of a large file."""
+    return document.text.startswith(LFS_POINTER.decode())
 
 
 def too_large(document: Document) -> bool:
@@ -120,7 +126,16 @@ def licence_filter(allowed: tuple[str, ...]) -> Filter:
     return licence_not_allowed
 
 
-FILTERS = (empty, too_large, nul_bytes, mean_line_too_long, line_too_long, few_alphanumeric, auto_generated)
+FILTERS = (
+    empty,
+    git_lfs_pointer,
+    too_large,
+    nul_bytes,
+    mean_line_too_long,
+    line_too_long,
+    few_alphanumeric,
+    auto_generated,
+)
 
 
 def reason_to_drop(document: Document, more: tuple[Filter, ...] = ()) -> str:

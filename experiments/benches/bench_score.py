@@ -97,7 +97,7 @@ def run_sandbox(problems: list[Problem], workers: int, layer: str) -> int:
 def to_check(problem: Problem, completion: str) -> Check:
     """The check of one completion."""
     program = problem.program({"completion": completion})
-    return Check(program, problem.entry_point, problem.suites[0].cases[0], problem.setup, LIMIT)
+    return Check(program, problem.entry_point, problem.suites[0].cases[0], problem.host, problem.setup, LIMIT)
 
 
 def run_human_eval(problems: list[Problem], workers: int) -> int:

@@ -2,6 +2,8 @@
 
 import copy
 import json
+import subprocess
+import sys
 from collections.abc import Iterable
 
 from codex_jax.problems.humaneval import row_of
@@ -50,3 +52,9 @@ def write_evalplus(path, count: int) -> list[Json]:
     write_objects(path, rows)
     assert [json.loads(line) for line in path.read_text().splitlines()] == rows  # JSON can hold all of the inputs
     return rows
+
+
+def run_linear(code: str, seconds: int = 20) -> None:
+    """Runs code in a process whose CPU time is limited. What takes linear time needs a small part of it."""
+    limit = f"import resource; resource.setrlimit(resource.RLIMIT_CPU, ({seconds}, {seconds}))\n"
+    subprocess.run([sys.executable, "-c", limit + code], check=True)

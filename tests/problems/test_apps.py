@@ -126,8 +126,9 @@ def test_prompts_show_an_example_and_the_head(problems):
     assert [len(suite.cases) for suite in problems["apps/0000"].test_suites()] == [2, 3]
 
 
+SUM = f"{READ}print(a + b)\n"
 RIGHT = {
-    "print": f"{READ}print(a + b)\n",
+    "print": SUM,
     "read": "import sys\na, b = map(int, sys.stdin.read().split())\nsys.stdout.write(str(a + b))\nsys.exit(0)\n",
     "descriptors": "import os\na, b = map(int, os.read(0, os.fstat(0).st_size).split())\n"
     "os.write(1, b'%d' % (a + b))\n",
@@ -137,19 +138,55 @@ RIGHT = {
     "thread": "import threading\ndef main():\n    print(sum(map(int, input().split())))\n"
     "threading.stack_size(1 << 26)\nthreading.Thread(target=main).start()\n",
     "atexit": "import atexit, io, os, sys\nsys.stdout = io.StringIO()\n"
-    "atexit.register(lambda: os.write(1, sys.stdout.getvalue().encode()))\n" + f"{READ}print(a + b)\n",
+    "atexit.register(lambda: os.write(1, sys.stdout.getvalue().encode()))\n" + SUM,
     "main": "def main():\n    print(sum(map(int, input().split())))\n"
     "if __name__ == '__main__':\n    main()\n    quit()\n",
+    "status 1": f"{SUM}exit(1)\n",
+    "message": f"{SUM}raise SystemExit('message')\n",
+    "_exit": f"import os, sys\n{SUM}sys.stdout.flush()\nos._exit(1)\n",
+    "_exit in a thread": f"import os, threading\n{READ}print(a + b, flush=True)\n"
+    "threading.Thread(target=os._exit, args=(0,)).start()\nthreading.Event().wait()\n",
+    "own files": "import os\nassert os.listdir() == []\n"
+    "for name in ('input', 'output', '.standard-input', '.standard-output'):\n    open(name, 'w').write('9 9')\n"
+    "os.mkdir('folder')\nos.chdir('folder')\n" + SUM,
+    "output is not closed": f"{READ}out = open(1, 'w')\nout.write(str(a + b))\n",
+    "output is closed": f"import os, sys\n{READ}print(a + b)\nsys.stdout.close()\nos.close(1)\n",
+    "own stream": "import sys\nclass Stream:\n    def __init__(self, file):\n        self.file, self.kept = file, []\n"
+    "        self.write = self.kept.append\n    def flush(self):\n        self.file.write(''.join(self.kept))\n"
+    f"sys.stdout = Stream(sys.stdout)\n{SUM}",
+    "no stream": f"import sys\n{READ}print(a + b, flush=True)\nsys.stdout = None\n",
+    "pool": f"from concurrent.futures import ThreadPoolExecutor\n{READ}ThreadPoolExecutor(2).submit(print, a + b)\n",
+    "daemon": f"import threading\n{SUM}threading.Thread(target=threading.Event().wait, daemon=True).start()\n",
+    "deep": "import sys, threading\nsys.setrecursionlimit(10**6)\nthreading.stack_size(1 << 27)\n"
+    "def add(a, b):\n    return add(a + 1, b - 1) if b else a\n"
+    "def main():\n    assert add(0, 10**5) == 10**5\n    print(sum(map(int, input().split())))\n"
+    "threading.Thread(target=main).start()\n",
+    "module": "from __future__ import annotations\nimport __main__, dataclasses, pickle, sys\n"
+    "@dataclasses.dataclass\nclass Pair:\n    a: int\n    b: Pair | int\n"
+    "assert sys.argv == [__file__] and sys.modules[__name__] is __main__\n"
+    "pair = pickle.loads(pickle.dumps(__main__.Pair(*map(int, input().split()))))\nprint(pair.a + pair.b)\n",
+    "fileinput": "import fileinput\nfor line in fileinput.input():\n    print(sum(map(int, line.split())))\n",
+    "argparse": f"import argparse\nargparse.ArgumentParser().parse_args()\n{SUM}",
+    "to the end": "total = 0\ntry:\n    while True:\n        total += sum(map(int, input().split()))\n"
+    "except EOFError:\n    print(total)\n",
+    "stderr": f"import sys\n{SUM}print('a note', file=sys.stderr)\n",
+    "official names": "a, b = map(int, stdin.readline().split())\nassert gcd(12, 18) == 6 and nlargest(1, [a, b])\n"
+    "assert fractions and time and itertools and random.random() < 1 and ceil(sqrt(8)) == 3\n"
+    "stdout.write(str(a + b))\n",
 }
 WRONG = {
     "other": "print(4)\n",
     "more": f"{READ}print(a + b, 0)\n",
     "nothing": "",
-    "exit code": f"{READ}print(a + b, flush=True)\nexit(1)\n",
     "raises": f"{READ}print(a + b, flush=True)\n1 / 0\n",
-    "ends": "import os\nos._exit(0)\n",
+    "interrupts": f"{READ}print(a + b, flush=True)\nraise KeyboardInterrupt\n",
+    "_exit at once": "import os\nos._exit(0)\n",
+    "_exit before a flush": f"import os\n{SUM}os._exit(0)\n",
     "syntax": "print(\n",
     "reads on": f"{READ}print(a + b)\ninput()\n",
+    "a file that is not there": f"import sys\nsys.stdin = open('input.txt')\n{SUM}",
+    "not among the official names": f"{SUM}bisect\n",
+    "asks": "a, b = map(int, input('two numbers: ').split())\nprint(a + b)\n",
 }
 
 
@@ -161,6 +198,33 @@ def test_programs_over_standard_input(problems):
     results = dict(zip((*RIGHT, *WRONG, "reference"), found, strict=True))
     assert {name for name, judgement in results.items() if judgement.passed} == {*RIGHT, "reference"}
     assert {results[name].result.split(":")[0] for name in WRONG} == {"failed"}
+
+
+def test_outputs_are_carried_as_they_are(tmp_path):
+    texts = ["a\ud800b", "a\0b", "\u00e9\U0001f600", "a\r\nb"]
+    write(tmp_path / "0000", input_output={"inputs": texts, "outputs": texts})
+    (problem,) = load_problems(f"apps:{tmp_path}").problems.values()
+    echo = "import sys\nsys.stdout.write(sys.stdin.read())\n"
+    raw = "import sys\nsys.stdout.buffer.write(sys.stdin.buffer.read())\n"
+    bad = "import sys\nsys.stdout.buffer.write(b'\\xff')\n"
+    found = judge_all([(problem, {"completion": text}) for text in (echo, raw, bad)])
+    assert [judgement.passed for judgement in found] == [True, True, False]
+
+
+def test_without_a_prelude_nothing_is_defined(problems, tmp_path):
+    bare = load_problems(f"apps:{tmp_path}", "none")
+    assert bare.digest != load_problems(f"apps:{tmp_path}").digest
+    assert [problem.prelude for problem in bare.problems.values()] == ["none"] * 2
+    stdin, call = bare.problems.values()
+    found = judge_all(
+        [
+            (stdin, {"completion": SUM}),
+            (stdin, {"completion": RIGHT["official names"]}),
+            (call, {"solution": "def total(nums, k):\n    return sum(nums)\n"}),
+            (call, {"solution": "def total(nums, k):\n    return floor(sum(nums))\n"}),
+        ]
+    )
+    assert [judgement.passed for judgement in found] == [True, False, True, False]
 
 
 def test_examples_are_a_gate_and_timeouts_are_reported(problems):
@@ -186,8 +250,11 @@ def test_functions_that_are_called(problems):
     problem = problems["apps/0001"]
     texts = {
         "return sum(nums)\n": True,
-        "return float(sum(nums)) + 1e-9\n": True,
+        "return float(sum(nums))\n": True,
+        "return float(sum(nums)) + 1e-9\n": False,
         "return Counter(nums)[4] * 4 or 6\n": True,
+        "return floor(sum(nlargest(9, nums)))\n": True,
+        "return sum(nums) + (os is None)\n": False,  # not a name that the official grader imports
         "return 6\n": False,
         "return sum(nums) + 1\n": False,
         "print(sum(nums))\n": False,
@@ -195,12 +262,39 @@ def test_functions_that_are_called(problems):
     wholes = {
         "def total(nums, k):\n    return [sum(nums)]\n": False,  # the list is in the wrong place
         "def total(nums, k):\n    return sum(nums)\n": True,
+        "class Solution:\n    pass\ndef total(nums, k):\n    return sum(nums)\n": False,  # the class lacks the method
+        "# no class Solution\ndef total(nums, k):\n    return sum(nums)\n": True,
+        "def total(nums, k):\n    return sum(nums)\nif __name__ == '__main__':\n    1 / 0\n": True,
         "class Solution:\n    n = 0\n    def total(self, *a):\n        return sum(a[0]) + self.n\n": True,
         "def other(nums, k):\n    return sum(nums)\n": False,
     }
     pairs = [(problem, {"completion": text}) for text in texts] + [(problem, {"solution": text}) for text in wholes]
     found = judge_all(pairs)
     assert [judgement.passed for judgement in found] == [*texts.values(), *wholes.values()]
+
+
+TABLES = {
+    "fn_name": "f",
+    "inputs": [[{"2": "b", "1": "a"}], [{"10": "x", "9": "y"}]],
+    "outputs": [{"1": 2, "2": 2}, [{"9": 10, "10": 10}]],
+}
+
+
+def test_keys_that_json_made_text_are_integers(tmp_path):
+    write(tmp_path / "0000", input_output=TABLES)
+    write(tmp_path / "0001", input_output={"fn_name": "f", "inputs": [[{"a": 1}]], "outputs": [{"a": 2}]})
+    write(tmp_path / "0002", input_output={"fn_name": "f", "inputs": [[{"1": 5}, 1]], "outputs": [5]})
+    numbers, names, two = load_problems(f"apps:{tmp_path}").problems.values()
+    programs = [
+        (numbers, "def f(t):\n    return {k: max(t) for k in t}\n", True),
+        (numbers, "def f(t):\n    return [{k: max(t) for k in t}]\n", True),
+        (numbers, "def f(t):\n    return {str(k): max(t) for k in t}\n", False),
+        (names, "def f(t):\n    return {k: t[k] + 1 for k in t}\n", True),
+        (two, "def f(t, n):\n    return t[n]\n", True),
+        (two, "def f(t, n=1):\n    return t[str(n)]\n", False),
+    ]
+    found = judge_all([(problem, {"solution": program}) for problem, program, _ in programs])
+    assert [judgement.passed for judgement in found] == [passed for _, _, passed in programs]
 
 
 # Prints every text in the memory of its process that begins like this.

@@ -1,7 +1,7 @@
 import pytest
 
 from codex_jax.errors import InputError
-from codex_jax.problems.assertions import argument_types, called_names, parse, restore_types, value_use
+from codex_jax.problems.assertions import defined_names, parse, used_names, value_use
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,11 @@ from codex_jax.problems.assertions import argument_types, called_names, parse, r
         ("assert not f(1)\nassert (f(2))", "truth"),
         ("assert not f(1)\nassert f(2) == 3", "value"),
         ("assert set(f(1)) == set([2])", "set"),
+        ("assert set(f(1)) == {2}", "set"),
         ("assert set(f(1)) <= {2}", "items"),
+        ("assert set(f(1)) <= set([2])", "items"),
+        ("assert set(f(1)) != set([2])", "items"),
+        ("assert len(set(f(1))) == 2", "items"),
         ("assert list(f(1)) == [2]\nassert sorted(f(2)) == [3]", "items"),
         ("assert f(1)[0] == 2", "value"),
         ("assert f(f(1)) == 2", "value"),
@@ -23,20 +27,28 @@ def test_how_a_value_is_used(tests, expected):
     assert value_use(parse(tests, "t"), "f") == expected
 
 
-def test_called_names_are_in_the_order_of_the_text():
-    assert called_names(parse("assert a.b(c(1)) == d(2)\nassert e(c(3))", "t")) == ["c", "d", "e", "c"]
-
-
-def test_types_that_json_lacks_are_restored():
-    tests = "assert f((1, 2), [(1, 'a'), (2, 'b')], {'k': (3,)}, [1.0], {4}, 2j, x) == 3\n"
-    types = argument_types(parse(tests, "t"), "f")
-    restored = restore_types([[5], [[6, "c"]], {"m": [7, 8]}, [9, 9.5], [10], "3j", [11]], types)
-    # As text, since 9 == 9.0.
-    assert repr(restored) == "[(5,), [(6, 'c')], {'m': (7, 8)}, [9.0, 9.5], {10}, 3j, [11]]"
-    assert repr(restore_types([True, "x"], (((0,), "float"), ((1,), "float")))) == "[True, 'x']"
-    mixed = argument_types(parse("assert f((1,)) == f([1])", "t"), "f")
-    assert restore_types([[2]], mixed) == [[2]]
-    assert restore_types([[2]], ()) == [[2]]
+def test_used_and_defined_names():
+    assert used_names(parse("assert a.b(c(1)) == d(2)\nassert e(c[3])", "t")) == {"a", "c", "d", "e"}
+    source = """
+import os.path, math as m
+from json import loads, dumps as d
+def f(x):
+    y = x
+class C:
+    z = 1
+    def g(self): pass
+A, (B, *E) = 1, (2, 3)
+if A:
+    try:
+        F = lambda w: w
+    except KeyError:
+        G: int = 3
+for H in ():
+    pass
+A.attribute = 3
+"""
+    names = {"os", "m", "loads", "d", "f", "C", "A", "B", "E", "F", "G", "H"}
+    assert defined_names(parse(source, "t")) == names
 
 
 def test_source_that_is_not_python():

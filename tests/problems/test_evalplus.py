@@ -116,31 +116,99 @@ def test_a_reference_that_fails_is_reported():
 
 MBPP = {
     "task_id": "Mbpp/2",
-    "prompt": '"""\nThe shared items.\nassert set(shared((3, 4), (5, 4))) == set((4,))\n"""\n',
-    "entry_point": "shared",
-    "canonical_solution": "\ndef shared(a, b):\n    assert type(a) is tuple\n    return tuple(set(a) & set(b))\n",
+    "prompt": '"""\nThe shared items.\nassert similar_elements((3, 4), (5, 4)) == (4,)\n"""\n',
+    "entry_point": "similar_elements",
+    "canonical_solution": "def similar_elements(a, b):\n    assert type(a) is tuple\n    return tuple({*a} & {*b})\n",
     "base_input": [[[3, 4], [5, 4]]],
     "plus_input": [[[1, 2, 3, 9, 100], [3, 2, 100]]],
-    "assertion": "assert set(shared((3, 4), (5, 4))) == set((4,))",
+    "assertion": "assert similar_elements((3, 4), (5, 4)) == (4,)",
 }
+OTHER = {
+    **MBPP,
+    "task_id": "Mbpp/t2",
+    "entry_point": "shared",
+    "assertion": "assert set(shared((3,), (5,))) == set(())",
+}
+OTHER["canonical_solution"] = MBPP["canonical_solution"].replace("similar_elements", "shared")
 
 
-def test_types_and_comparison_come_from_mbpp_s_assertions():
-    problem = problem_of(MBPP)
-    assert problem.opening == ""  # the prompt is not a part of the program
+def passes(row, *solutions):
+    """Whether each program passes base and plus."""
+    problem = problem_of(row)
+    found = judge_all([(problem, {"solution": text}) for text in solutions])
+    return [judgement.passed for judgement in found]
+
+
+def test_a_task_of_mbpp_has_evalplus_s_types_and_rule():
+    assert problem_of(MBPP).opening == ""  # the prompt is not a part of the program
+    right = "def similar_elements(a, b):\n    return (x for x in a if x in b and type(a) is tuple)\n"
+    short = "def similar_elements(a, b):\n    return [x for x in a if x in b][:1]\n"
+    assert passes(MBPP, MBPP["canonical_solution"], right, short) == [True, True, False]
+    exact = {**MBPP, "task_id": "Mbpp/3", "entry_point": "shared", "assertion": OTHER["assertion"]}
+    exact["canonical_solution"] = OTHER["canonical_solution"].replace("is tuple", "is list")
+    same = exact["canonical_solution"].replace("tuple(", "list(")
+    assert passes(exact, exact["canonical_solution"], same) == [True, False]
+
+
+def test_in_another_task_the_assertion_decides_on_types_and_comparison():
     right = "def shared(a, b):\n    return sorted((x for x in a if x in b), reverse=type(a) is tuple)\n"
     short = "def shared(a, b):\n    return [x for x in a if x in b][:2]\n"
-    found = suites_of(MBPP, MBPP["canonical_solution"], right, short)
-    assert [suites["plus"] == "passed" for suites in found] == [True, True, False]
-    truth = {
+    assert passes(OTHER, OTHER["canonical_solution"], right, short) == [True, True, False]
+    in_order = {**OTHER, "assertion": "assert list(shared((1, 2), (1,))) == [1]"}
+    right = "def shared(a, b):\n    return filter(b.__contains__, sorted(a, reverse=True))\n"
+    in_order["canonical_solution"] = right
+    assert passes(in_order, right, right.replace("True", "False")) == [True, False]
+
+
+def test_an_answer_that_cannot_be_compared():
+    row = {
         **MBPP,
+        "task_id": "Mbpp/t3",
         "entry_point": "starts",
         "canonical_solution": "import re\ndef starts(x):\n    return re.match('a', x)\n",
         "base_input": [["a"], ["b"]],
         "plus_input": [["ab"]],
         "assertion": "assert starts('a')\nassert not starts('b')",
     }
-    found = suites_of(truth, truth["canonical_solution"], "def starts(x):\n    return x == 'a'\n")
+    answers = ["x == 'a'", "x[0] == 'a'", "x[0] == 'a' or None", "x[0] == 'a' or ''", "x[0] == 'a' or 0"]
+    solutions = [f"def starts(x):\n    return {answer}\n" for answer in answers]
+    assert passes(row, row["canonical_solution"], *solutions) == [True, False, True, True, False, False]
+    boolean = {**row, "canonical_solution": "def starts(x):\n    return x[0] == 'a'\n"}
+    assert passes(boolean, *solutions) == [False, True, False, False, True]
+    named = {key: value.replace("starts", "check_str") for key, value in row.items() if isinstance(value, str)}
+    named |= {"task_id": "Mbpp/794", "base_input": [["a"], ["b"]], "plus_input": []}
+    solutions = [text.replace("starts", "check_str") for text in solutions]
+    assert passes(named, named["canonical_solution"], *solutions) == [True, True, True, True, False, False]
+
+
+def test_a_second_answer_of_some_tasks_of_mbpp():
+    source = "def {}(*x):\n    return {}\n"
+    for name, inputs, answers in (
+        ("are_equivalent", [[1, 2]], {"False": True, "object()": True, "1 / 0": False}),
+        ("sum_div", [[8]], {"7": True, "0": True, "8": False}),
+        ("surface_Area", [[3, 4]], {"33": True, "35": True, "34": False}),
+        ("digit_distance_nums", [[123, 54]], {"69": True, "5": True, "6": False}),
+    ):
+        right = source.format(name, next(iter(answers)))
+        row = {**MBPP, "entry_point": name, "base_input": inputs, "plus_input": [], "canonical_solution": right}
+        row["task_id"] = "Mbpp/800"
+        assert passes(row, *(source.format(name, answer) for answer in answers)) == list(answers.values())
+        if name != "are_equivalent":
+            row |= {"prompt": "x = 0\n", "task_id": "HumanEval/1"}  # no task of MBPP
+            assert passes(row, source.format(name, list(answers)[1])) == [False]
+
+
+@pytest.mark.parametrize("plus", [[], {}])
+def test_a_program_must_run_even_without_inputs(plus):
+    row = {**ROW, "base_input": [], "plus_input": plus}
+    assert passes(row, "def half(x, n):\n    return 0\n", "def half(x, n) return", "", "raise KeyError\n") == [
+        *(True, False, False, False)
+    ]
+
+
+def test_an_object_stands_for_its_names():
+    row = {**ROW, "plus_input": {"ab": 1}, "canonical_solution": "    return str(x) + str(n)\n"}
+    found = suites_of(row, row["canonical_solution"], "    return f'{x}{n}' if x != 'a' else 0\n")
     assert [suites["plus"] == "passed" for suites in found] == [True, False]
 
 
@@ -154,6 +222,7 @@ def test_types_and_comparison_come_from_mbpp_s_assertions():
         ({"atol": "0"}, "atol of 't/0'"),
         ({"assertion": "assert ("}, "the assertion of 't/0' is not Python"),
         ({"prompt": None}, "'prompt' is missing"),
+        ({"task_id": "Mbpp/75"}, "base_input of 'Mbpp/75' is not what EvalPlus has for this task"),
     ],
 )
 def test_the_error_names_the_line_of_a_bad_problem(tmp_path, change, message):

@@ -1,6 +1,7 @@
 import pytest
 
 from codex_jax.problems.examples import public_examples
+from tests.problems.judging import run_linear
 
 CONTEST = """Given 10 20, and 30, add. In a story, 7 8 are 15.
 
@@ -88,3 +89,24 @@ def test_long_tests_are_not_examples():
     long = " ".join(str(n) for n in range(200_000))
     assert public_examples(CONTEST.format(**LAYOUTS[0]) + "1 " * 5000, (long, "1 " * 4000), ("1", "2"), False) == []
     assert public_examples(CALLS + "[" * 5000, ([[1] * 200_000], [[[1]] * 900]), (1, 1), True) == []
+
+
+HOSTILE = """
+from codex_jax.problems.examples import public_examples
+
+for text, given, value, call in (
+    ("1" * 600_000 + "x", "1", "2", False),
+    ("1 " * 100_000 + "x", "1 " * 50_000, "2", False),
+    ("a " * 50_000 + "b", "a " * 20_000 + "b", "c", False),
+    ("test " * 50_000 + "x", "1", "2", False),
+    ("- " * 100_000 + "x", "1", "2", False),
+    ("\\n" * 200_000, [1], 2, True),
+    ("true" * 5_000 + "false1", [True] * 60, [False], True),
+    ("1," * 5_000, [1] * 60, [2], True),
+):
+    assert public_examples("Example " + text, (given,), (value,), call) == []
+"""
+
+
+def test_hostile_statements_take_linear_time():
+    run_linear(HOSTILE)

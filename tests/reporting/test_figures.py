@@ -1,6 +1,6 @@
 import pytest
 
-from codex_jax.reporting.figures import draw_figures
+from codex_jax.reporting.figures import draw_figures, save_figure
 
 BASE = {"pass@1": 0.0, "mean_logp": 0.125, "oracle": 0.5, "by_blocks": {"1": 0.5, "2": 0.25}}
 TUNED = {
@@ -60,3 +60,25 @@ def test_figures_without_values_are_left_out():
     assert list(draw_figures({"m": {"pass@1": 0.5}})) == ["headline"]
     assert list(draw_figures({"m": {"pass@1": 0.5, "random": 0.5, "oracle": 0.5}})) == ["headline"]
     assert list(draw_figures({"m": BASE})) == ["headline", "rankings", "blocks"]
+
+
+def test_names_are_shown_as_text(tmp_path):
+    names = [
+        "$x",
+        "$\\frac{1$",
+        "_hidden",
+        "a\x1b\n",
+        "汉\udcff",
+        "m" * 300,
+        "m" * 299 + "n",
+        "m" * 20 + "!" + "m" * 20,
+        "m" * 301,
+    ]
+    figures = draw_figures(dict.fromkeys(names, TUNED))
+    legend = [text.get_text() for text in figures["rankings"].axes[0].get_legend().get_texts()]
+    assert legend[:5] == ["$x", "$\\frac{1$", " _hidden", "a\\x1b\\n", "汉\\udcff"]
+    assert len(set(legend)) == len(names)
+    assert max(map(len, legend)) < 50
+    for name, figure in figures.items():
+        save_figure(figure, tmp_path / name)
+    assert "frac" in (tmp_path / "rankings.svg").read_text()

@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from codex_jax.reporting import tables
 from codex_jax.reporting.statistics import best, by_problem, summarize
 from tests.reporting.test_statistics import contest, rows
@@ -41,6 +43,23 @@ def test_apps_as_in_the_paper():
     titles = [title for title in shown if title.startswith("Pass rates")]
     assert titles == ["Pass rates", "Pass rates of the samples that pass the examples in the statement"]
     assert shown["Pass rates"][0] == ["model", "pass@1", "pass@1 with timeouts"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a|b", r"a\|b"),
+        ("`x` **y** _z_ ~u~", r"\`x\` \*\*y\*\* \_z\_ \~u\~"),
+        ("<script>alert(1)</script>", "&#60;script&#62;alert(1)&#60;/script&#62;"),
+        ("![i](http://x)", r"!\[i\](http&#58;//x)"),
+        ("www.x.org &amp; $e$", "www&#46;x.org &#38;amp; &#36;e&#36;"),
+        ("a\nb\x1b\u202e", r"a\\nb\\x1b\\u202e"),
+    ],
+)
+def test_markdown_shows_names_as_they_are(text, shown):
+    assert tables.markdown([(text, [["m", text], [text, "1"]])]) == (
+        f"## {shown}\n\n| m | {shown} |\n| --- | --- |\n| {shown} | 1 |\n"
+    )
 
 
 def test_problems_and_the_best():

@@ -1,3 +1,6 @@
+import time
+from threading import Event, Thread
+
 import pytest
 
 from codex_jax.problems.problem import Problem, TestSuite
@@ -16,7 +19,7 @@ def judged(suites, results, timeout=1.0):
         ran.append(check.test)
         return Result(results[check.test], 0.5)
 
-    problem = Problem("t", "", "f", tuple(suites), reference="reference", setup="setup")
+    problem = Problem("t", "", "f", tuple(suites), setup="setup")
     return Judge(timeout).judge(problem, "program", run), ran
 
 
@@ -74,34 +77,85 @@ def test_a_suite_without_cases_passes():
     assert judged([TestSuite("s", ())], {})[0].passed
 
 
-def scaled(*seconds, timeout=1.0, status="passed"):
-    """(judge, (program, CPU seconds) of each check) after a sample was judged twice. seconds: of the reference."""
+def scaled(*seconds, timeout=1.0, reference="reference"):
+    """(program, CPU seconds) of each check when a sample is judged twice. seconds: of the cases."""
     cases = tuple(map(str, range(len(seconds))))
     checks = []
 
     def run(check):
         checks.append((check.program, check.cpu_seconds))
-        return Result(status, seconds[int(check.test)])
+        return Result("passed", seconds[int(check.test)])
 
     judge = Judge(timeout)
     suites = (TestSuite("s", cases, scaled_timeout=True),)
     for _ in range(2):
-        judge.judge(Problem("t", "", "f", suites, reference="reference"), "program", run)
-    return judge, checks
+        judge.judge(Problem("t", "", "f", suites, reference=reference), "program", run)
+    return checks
 
 
 def test_a_slow_reference_raises_the_time_limit():
-    judge, checks = scaled(0.5)
-    assert checks == [("reference", 60.0), ("program", 2.0), ("program", 2.0)]  # 4 times 0.5 s
-    assert judge.failing_references == {}
-    _, checks = scaled(0.5, 0.25)
-    assert checks == [("reference", 60.0)] * 2 + [("program", 3.0)] * 4
-    assert scaled(0.1)[1][1:] == [("program", 1.0)] * 2  # never below the timeout
+    assert scaled(0.5) == [("reference", 60.0), ("program", 2.0), ("program", 2.0)]  # 4 times 0.5 s
+    assert scaled(0.5, 0.25) == [("reference", 60.0)] * 2 + [("program", 3.0)] * 4
+    assert scaled(0.1)[1:] == [("program", 1.0)] * 2  # never below the timeout
+    assert scaled(0.5, reference="") == [("program", 1.0)] * 2
 
 
-def test_a_reference_that_fails_is_reported():
-    judge, _ = scaled(0.0, status=FAILED)
-    assert judge.failing_references == {"t": FAILED}
+ONE_CASE = (TestSuite("s", ("a",)),)
+
+
+def with_reference(status, programs, suites=ONE_CASE):
+    """(judgements, programs that ran). status: of the reference; the others pass."""
+    ran = []
+
+    def run(check):
+        ran.append(check.program)
+        return Result(status if check.program == "reference" else "passed")
+
+    judge = Judge(1.0)
+    problem = Problem("t", "", "f", suites, reference="reference")
+    return [judge.judge(problem, program, run) for program in programs], ran
+
+
+def test_a_reference_that_fails_is_named():
+    judgements, ran = with_reference(FAILED, ("program", "other", "reference"))
+    assert judgements == [
+        Judgement("passed", {"s": "passed"}, FAILED),
+        Judgement("passed", {"s": "passed"}, FAILED),
+        Judgement(FAILED, {"s": FAILED}, FAILED),
+    ]
+    assert ran == ["reference", "program", "other", "reference"]
+    assert with_reference("timed out", ("program",))[0][0].reference == "timed out"
+
+
+def test_a_reference_runs_once_and_is_not_named_if_it_passes():
+    judgements, ran = with_reference("passed", ("program", "reference", "program"))
+    assert judgements == [Judgement("passed", {"s": "passed"})] * 3
+    assert ran == ["reference", "program", "program"]
+    optional = (TestSuite("s", ()), TestSuite("more", ("a",), required=False))
+    assert with_reference(FAILED, ("program",), optional)[0][0].reference == ""
+
+
+def test_threads_wait_for_the_reference():
+    began, ran = Event(), []
+
+    def run(check):
+        ran.append(check.program)
+        if check.program == "reference":
+            began.set()
+            time.sleep(0.2)
+        return Result(FAILED)
+
+    judge, found = Judge(1.0), []
+    problem = Problem("t", "", "f", ONE_CASE, reference="reference")
+    threads = [Thread(target=lambda: found.append(judge.judge(problem, "program", run))) for _ in range(3)]
+    threads[0].start()
+    assert began.wait(20)
+    for thread in threads[1:]:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ran == ["reference"] + ["program"] * 3
+    assert [judgement.reference for judgement in found] == [FAILED] * 3
 
 
 def test_combine():

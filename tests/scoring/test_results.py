@@ -3,7 +3,7 @@ import pytest
 from codex_jax.errors import InputError
 from codex_jax.problems.problem import Problem, TestSuite
 from codex_jax.scoring.judge import Judgement
-from codex_jax.scoring.results import check_out, check_replaced, delete_journal, result_row
+from codex_jax.scoring.results import check_out, check_replaced, delete_journal, failing_references, result_row
 
 PASSED, FAILED = Judgement("passed", {"test": "passed"}), Judgement("failed: X", {"test": "failed: X"})
 PROBLEM = Problem("t/0", "", "f", (TestSuite("test", ()),), opening="def f():\n", group="interview", blocks=2)
@@ -25,6 +25,15 @@ def test_a_solution_gets_a_completion_and_several_suites_are_listed():
     judgement = Judgement("timed out", {"base": "passed", "plus": "timed out"})
     row = result_row({"task_id": "t/0", "solution": "def f():\n    return 1\n"}, PROBLEM, judgement)
     assert (row["completion"], row["passed"], row["parts"]) == ("    return 1\n", False, judgement.suites)
+
+
+def test_a_reference_that_fails_is_in_the_row():
+    rows = [
+        result_row({"task_id": "t/0", "completion": "x"}, PROBLEM, Judgement("passed", {}, "timed out")),
+        result_row({"task_id": "t/1", "completion": "x", "reference": "mine"}, PROBLEM, PASSED),
+    ]
+    assert [row.get("reference") for row in rows] == ["timed out", None]
+    assert failing_references([*rows, {"task_id": "t/2", "reference": 3}]) == {"t/0": "timed out"}
 
 
 def test_a_sample_s_own_result_fields_are_replaced():

@@ -5,7 +5,7 @@ import pytest
 from codex_jax.errors import InputError
 from codex_jax.problems.humaneval import humaneval_problem
 from codex_jax.problems.load import Benchmark
-from codex_jax.scoring.sample_files import SampleFile, check_ks, read_sample_files
+from codex_jax.scoring.sample_files import SampleFile, SampleSet, check_ks, read_sample_files
 
 BENCHMARK = Benchmark("b", {name: humaneval_problem(name, "", "f", "", "") for name in ("t/0", "t/1")}, "digest")
 
@@ -23,19 +23,45 @@ def read(*paths, out=None, inputs=(), skip_bad=False, skip_missing=False):
 
 def test_one_file_is_labelled_by_its_name(tmp_path):
     path, samples = write(tmp_path / "s.jsonl", "t/0", "t/1", temperature=0.8)
-    assert read(path) == [SampleFile(path, samples, tmp_path / "s.jsonl_results.jsonl", "s.jsonl")]
-    (file,) = read(path, out=tmp_path / "o.jsonl")
+    assert read(path) == [SampleSet("s.jsonl", [SampleFile(path, samples, tmp_path / "s.jsonl_results.jsonl")])]
+    ((file,),) = (each.files for each in read(path, out=tmp_path / "o.jsonl"))
     assert file.out == tmp_path / "o.jsonl"
 
 
-def test_several_files_are_labelled_by_temperature_where_it_differs(tmp_path):
+def test_files_of_one_temperature_are_one_set(tmp_path):
     (tmp_path / "more").mkdir()
-    one, _ = write(tmp_path / "one.jsonl", "t/0", "t/1", temperature=0.2)
-    two, _ = write(tmp_path / "two.jsonl", "t/0", "t/1", temperature=0.8)
-    plain, _ = write(tmp_path / "plain.jsonl", "t/0", "t/1")
-    same, _ = write(tmp_path / "more" / "two.jsonl", "t/0", "t/1", temperature=0.8)
-    assert [file.label for file in read(one, two, plain)] == ["T 0.2", "T 0.8", "plain.jsonl"]
-    assert [file.label for file in read(one, two, same)] == ["T 0.2", str(two), str(same)]
+    cold, _ = write(tmp_path / "cold.jsonl", "t/0", "t/1", temperature=1)
+    hot, first = write(tmp_path / "hot.jsonl", "t/0", "t/1", temperature=0.8)
+    seed, second = write(tmp_path / "more" / "hot.jsonl", "t/1", "t/0", temperature=0.8)
+    also, _ = write(tmp_path / "also.jsonl", "t/0", "t/1", temperature=1.0)
+    sets = read(cold, hot, seed, also)
+    assert [(one.label, [file.path for file in one.files]) for one in sets] == [
+        ("T 1.0", [cold, also]),
+        ("T 0.8", [hot, seed]),
+    ]
+    assert sets[1].samples == first + second
+    (one,) = read(hot, seed)
+    assert one.label == "hot.jsonl and 1 more"
+
+
+def test_files_without_a_temperature_are_one_set_and_do_not_mix_with_others(tmp_path):
+    one, _ = write(tmp_path / "one.jsonl", "t/0")
+    two, _ = write(tmp_path / "two.jsonl", "t/1")  # a file may hold some of the problems only
+    (together,) = read(one, two)
+    assert [sample["task_id"] for sample in together.samples] == ["t/0", "t/1"]
+    hot, _ = write(tmp_path / "hot.jsonl", "t/0", "t/1", temperature=0.8)
+    with pytest.raises(InputError, match=r"one\.jsonl has no 'temperature', and other files have one"):
+        read(hot, one)
+
+
+def test_seeds_are_told_apart_and_a_sample_counts_once(tmp_path):
+    one, _ = write(tmp_path / "one.jsonl", "t/0", "t/1", sample=0, temperature=0.8, fingerprint="aa")
+    two, _ = write(tmp_path / "two.jsonl", "t/0", "t/1", sample=0, temperature=0.8, fingerprint="bb")
+    (both,) = read(one, two)
+    assert len(both.samples) == 4
+    copy, _ = write(tmp_path / "copy.jsonl", "t/0", "t/1", sample=0, temperature=0.8, fingerprint="aa")
+    with pytest.raises(InputError, match=r"copy\.jsonl line 1: sample 0 of 't/0' occurs twice, first at .*one\.jsonl"):
+        read(one, two, copy)
 
 
 def test_flags_that_do_not_fit_together(tmp_path):
@@ -52,7 +78,7 @@ def test_flags_that_do_not_fit_together(tmp_path):
     with pytest.raises(InputError, match="does not hold results of these samples"):
         read(one, out=write(tmp_path / "other.jsonl", "t/0")[0])
     (tmp_path / "one.jsonl_results.jsonl").write_text("earlier results")  # the default name may be written again
-    assert read(one)[0].out == tmp_path / "one.jsonl_results.jsonl"
+    assert read(one)[0].files[0].out == tmp_path / "one.jsonl_results.jsonl"
 
 
 def test_problems_without_samples(tmp_path, capsys):
@@ -77,6 +103,6 @@ def test_ks_without_enough_samples_are_reported(tmp_path, capsys):
     assert capsys.readouterr().err == ""
     check_ks([1, 2], file)
     reason = "1 of 2 problems have fewer samples; t/1 has 1"
-    assert capsys.readouterr().err == f"{path}: pass@2 is skipped: {reason}\n"
+    assert capsys.readouterr().err == f"s.jsonl: pass@2 is skipped: {reason}\n"
     with pytest.raises(InputError, match=f"no k of 2,3 can be scored: {reason}"):
         check_ks([2, 3], file)

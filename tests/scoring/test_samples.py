@@ -1,11 +1,13 @@
 import gzip
 import json
+import os
 
 import pytest
 
 from codex_jax.errors import InputError
 from codex_jax.problems.load import load_problems
 from codex_jax.scoring.samples import digest, read_samples, temperature_of
+from codex_jax.storage import jsonl
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +55,27 @@ def test_evalplus_s_folders(tmp_path, humaneval):
         read_samples(tmp_path, humaneval, False)
 
 
+def test_links_and_pipes_in_a_folder_are_not_read(tmp_path, humaneval, capsys):
+    folder = tmp_path / "s" / "HumanEval_0"
+    folder.mkdir(parents=True)
+    (tmp_path / "secret").write_text("secret")
+    (folder / "0.py").write_bytes(b"\xef\xbb\xbfx = 1\r\n")
+    (folder / "1.py").symlink_to(tmp_path / "secret")
+    os.mkfifo(folder / "2.py")
+    (folder / "3.py").mkdir()
+    with (folder / "4.py").open("wb") as file:
+        file.truncate((16 << 20) + 1)
+    (tmp_path / "s" / "HumanEval_1").symlink_to(tmp_path)
+    assert [row["solution"] for row in read_samples(tmp_path / "s", humaneval, True)] == ["x = 1\n"]
+    err = capsys.readouterr().err
+    for reason in ("1.py skipped: cannot be read (it is a link)", "2.py skipped: cannot be read (it is not a regular"):
+        assert reason in err
+    assert "3.py skipped: cannot be read" in err
+    assert "4.py skipped: is longer than 16 MiB" in err
+    assert "HumanEval_1 skipped: it is a link" in err
+    assert "secret" not in err
+
+
 BAD = [
     (b"{\n", "not JSON"),
     (b"[1]\n", "not an object"),
@@ -82,10 +105,33 @@ def test_bad_lines_have_a_number_and_a_reason(tmp_path, humaneval, capsys, bad, 
     assert "line 3 skipped: " in capsys.readouterr().err
 
 
-def test_equal_samples_are_duplicates_only_if_their_numbers_are_equal(tmp_path, humaneval):
+def test_seeds_in_one_file_are_told_apart(tmp_path, humaneval):
     plain = {"task_id": "HumanEval/0", "completion": ""}
-    rows = [plain, plain, {**ROW, "temperature": 0.2}, {**ROW, "temperature": 0.8}]
-    assert read_samples(write(tmp_path / "s.jsonl", *rows), humaneval, False) == rows
+    marked = {**ROW, "fingerprint": "aa"}
+    for rows in (
+        [plain, plain],  # without numbers, equal samples may be several
+        [{**ROW, "temperature": 0.2}, {**ROW, "temperature": 0.8}],
+        [ROW, {**ROW, "completion": "    return 1\n"}],
+        [marked, {**marked, "fingerprint": "bb"}],
+        [ROW, marked],
+    ):
+        assert read_samples(write(tmp_path / "s.jsonl", *rows), humaneval, False) == rows
+    for row, again in (
+        (ROW, dict(reversed(ROW.items()))),
+        (marked, marked),
+        (marked, {**marked, "completion": "    return 1\n"}),  # a seed has one sample of each number
+    ):
+        with pytest.raises(InputError, match=r"line 2: sample 0 of 'HumanEval/0' occurs twice, first at .* line 1"):
+            read_samples(write(tmp_path / "s.jsonl", row, again), humaneval, False)
+
+
+def test_a_line_that_is_too_long_is_bad_and_the_next_is_read(tmp_path, humaneval, monkeypatch, capsys):
+    monkeypatch.setattr(jsonl, "MAX_LINE", 1 << 20)
+    path = write(tmp_path / "s.jsonl.gz", ROW, b'{"task_id": "' + b"x" * (3 << 20) + b'"}\n', {**ROW, "sample": 1})
+    with pytest.raises(InputError, match="line 2: longer than 1 MiB"):
+        read_samples(path, humaneval, False)
+    assert [row["sample"] for row in read_samples(path, humaneval, True)] == [0, 1]
+    assert "line 2 skipped: longer than 1 MiB" in capsys.readouterr().err
 
 
 def test_files_without_samples(tmp_path, humaneval):
@@ -106,6 +152,7 @@ def test_files_without_samples(tmp_path, humaneval):
 def test_temperatures(tmp_path):
     assert temperature_of([ROW], tmp_path) == ""
     assert temperature_of([{**ROW, "temperature": 0.2}, ROW], tmp_path) == "0.2"
+    assert temperature_of([{**ROW, "temperature": 1}, {**ROW, "temperature": 1.0}], tmp_path) == "1.0"
     with pytest.raises(InputError, match=r"temperatures 0\.2, 0\.8"):
         temperature_of([{**ROW, "temperature": 0.2}, {**ROW, "temperature": 0.8}], tmp_path)
 

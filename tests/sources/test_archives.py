@@ -3,6 +3,8 @@ import gzip
 import lzma
 import os
 import struct
+import subprocess
+import sys
 import tarfile
 import warnings
 import zipfile
@@ -124,10 +126,36 @@ def test_unreadable_members_of_a_zip(tmp_path):
     data[6] |= 1  # the flag for encryption, in the member's header and in the directory
     data[data.index(b"PK\1\2") + 8] |= 1
     (tmp_path / "n.zip").write_bytes(data)
-    (tmp_path / "m.zip").write_bytes(zip_bytes([("x.py", b"x = 1\n")], zipfile.ZIP_BZIP2))
+    data = bytearray(zip_bytes([("x.py", b"x = 1\n")]))
+    data[8] = data[data.index(b"PK\1\2") + 10] = 9  # deflate64
+    (tmp_path / "m.zip").write_bytes(data)
     by_id, reasons = documents(f"zip:{tmp_path}")
     assert list(by_id) == ["n.zip/ok.py"]
-    assert reasons == {"n.zip/secret.py": "unreadable", "m.zip/x.py": "unreadable"}
+    assert reasons == {"n.zip/secret.py": "encrypted", "m.zip/x.py": "unknown_compression"}
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_zips_of_every_method_of_python(tmp_path, method):
+    text = "".join(f"x = {number**7}\n" for number in range(20_000))
+    files = [("a/x.py", text.encode()), ("a/large.py", b"#" * (MAX_BYTES + 1)), ("a/empty.py", b"")]
+    (tmp_path / "n.zip").write_bytes(zip_bytes(files, method))
+    by_id, reasons = documents(f"zip:{tmp_path}/n.zip")
+    assert by_id["n.zip/a/x.py"].text == text
+    assert list(by_id) == ["n.zip/a/x.py", "n.zip/a/empty.py"]
+    assert reasons == {"n.zip/a/large.py": "too_large"}
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_member_is_decompressed_in_pieces(tmp_path, method):
+    code = (
+        "import resource; resource.setrlimit(resource.RLIMIT_DATA, (400 << 20, 400 << 20))\n"
+        "from codex_jax.sources.source import parts\n"
+        f"(part,) = parts('zip:{tmp_path}/n.zip')\n"
+        "(item,) = part.documents()\n"
+        "assert item.reason == 'too_large', item\n"
+    )
+    (tmp_path / "n.zip").write_bytes(zip_bytes([("x.py", bytes(600 << 20)), ("pad.bin", os.urandom(1 << 20))], method))
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})
 
 
 def test_large_members_are_not_read_to_the_end(tmp_path, monkeypatch):

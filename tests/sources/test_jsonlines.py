@@ -6,8 +6,9 @@ import pytest
 import zstandard
 
 from codex_jax.errors import InputError
-from codex_jax.sources import files, jsonlines
+from codex_jax.sources import jsonlines
 from codex_jax.sources.source import parts
+from codex_jax.storage import compressed, jsonl
 from codex_jax.text.document import Document, Rejected
 
 from .reading import documents, read
@@ -67,7 +68,7 @@ def test_lines_longer_than_the_limit_are_rejected(tmp_path, monkeypatch, size):
     first, last = line("x = 1\n"), line("y = 2\n")
     long = line("z" * 500)
     monkeypatch.setattr(jsonlines, "MAX_LINE", 100)
-    monkeypatch.setattr(jsonlines, "SKIP_BYTES", 30)
+    monkeypatch.setattr(jsonl, "SKIP_BYTES", 30)
     monkeypatch.setattr(jsonlines, "PART_BYTES", size)
     (tmp_path / "c.jsonl").write_bytes(b"\n".join([first, long, last]))
     by_id, reasons = documents(f"jsonl:{tmp_path}/c.jsonl")
@@ -148,7 +149,7 @@ def test_a_file_that_disappears_or_is_a_folder_is_refused(tmp_path, monkeypatch)
         list(part.documents())
     (tmp_path / "c.jsonl").mkdir()
     with pytest.raises(InputError, match=r"cannot read .*c\.jsonl"):
-        files.compression(tmp_path / "c.jsonl")
+        compressed.compression(tmp_path / "c.jsonl")
 
 
 def test_bad_arguments(tmp_path):

@@ -48,7 +48,9 @@ def test_types_of_text_columns(tmp_path):
     bytes_ = read(f"parquet:{tmp_path}/a.parquet")
     assert bytes_[0].text == "# coding: latin-1\nx = 'é'\n"
     assert bytes_[1:] == [Rejected("a.parquet:1", "not_decodable"), Rejected("a.parquet:2", "missing_text")]
-    for kind in (pyarrow.large_string(), pyarrow.large_binary(), pyarrow.dictionary(pyarrow.int32(), pyarrow.string())):
+    dictionary = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
+    views = pyarrow.string_view(), pyarrow.binary_view()
+    for kind in (pyarrow.large_string(), pyarrow.large_binary(), *views, dictionary):
         write(tmp_path / "b.parquet", content=pyarrow.array(["x"], pyarrow.string()).cast(kind))
         assert [item.text for item in read(f"parquet:{tmp_path}/b.parquet")] == ["x"]
     broken = pyarrow.Array.from_buffers(

@@ -14,6 +14,7 @@ def document(text, prompt=""):
     [
         ("def f():\n    return 1\n", ""),
         (" \n\t", "empty"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "git_lfs_pointer"),
         ("x = 1\n" * 200_000, "too_large"),
         ("x = 1\0\n", "nul_bytes"),
         ("x" * 101 + "\n" + "y" * 100, "mean_line_too_long"),

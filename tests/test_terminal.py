@@ -1,0 +1,53 @@
+import subprocess
+import sys
+
+import pytest
+
+from codex_jax import terminal
+
+TITLE = "\x1b]0;owned\x07"  # sets the terminal's title
+MARKUP = ["[/x]", "[red]", "c[red].jsonl", "[bold]a[/bold]", ":smile:", "[link=https://x]y[/link]"]
+CONTROLS = {
+    TITLE: "\\x1b]0;owned\\x07",
+    "a\rb\x08c\x7fd": "a\\rb\\x08c\\x7fd",
+    "\x9b2J": "\\x9b2J",
+    "a\u202eb\u2066c\u200bd": "a\\u202eb\\u2066c\\u200bd",
+    "a\u2028b\nc": "a\\u2028b\\nc",
+    "\udcff\U000e0041": "\\udcff\\U000e0041",
+}
+
+
+def test_plain_text_stays_as_it_is():
+    for text in ("", "x = 1", "é汉 \u00a0\u3000", "C:\\x1b", *MARKUP):
+        assert terminal.plain(text) == text
+    assert terminal.plain("a\nb\tc\x1b", keep="\n\t") == "a\nb\tc\\x1b"
+
+
+@pytest.mark.parametrize(("text", "shown"), CONTROLS.items())
+def test_nothing_that_controls_a_terminal_is_printed(text, shown, capsys):
+    terminal.say(text)
+    terminal.show(text, [[text, "n"], [text, text]])
+    out = capsys.readouterr().out
+    assert out.count(shown) == 5
+    with terminal.progress(text, 1) as report:
+        report(1, text)
+    err = capsys.readouterr().err
+    assert err.count(shown) == 2
+    terminal.note(text)
+    err += capsys.readouterr().err
+    assert not any(one in out + err for one in text if not one.isprintable() and one != "\n")
+
+
+@pytest.mark.parametrize("text", MARKUP)
+def test_markup_is_shown_as_text(text, capsys):
+    terminal.show(text, [[text, text], [text, text]])
+    assert capsys.readouterr().out.count(text) == 5
+
+
+def test_a_progress_bar_shows_markup_as_text():
+    code = "import sys; from codex_jax import terminal\n"
+    code += "sys.stderr.isatty = lambda: True\n"
+    code += f"with terminal.progress('[/x]', 1) as report:\n    report(1, '[red]' + {TITLE!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "[/x]" in done.stderr
+    assert TITLE not in done.stderr
