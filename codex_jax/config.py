@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import math
+import operator
 import runpy
 import typing
 from dataclasses import dataclass, field
@@ -52,7 +54,7 @@ class DataConfig:
     path: str = ""
 
     train_split: str = "train"
-    validation_split: str = "validation"
+    validation_split: str = "validation"  # none: no validation
 
 
 @dataclass(frozen=True)
@@ -144,13 +146,16 @@ def load_experiment(spec: str | Path) -> TrainConfig:
         raise InputError(f"no experiment file {path or spec}: name one such as experiments/tiny.py")
     try:
         defined = runpy.run_path(path)
-    except Exception as error:  # the file is the user's code
+    except (Exception, SystemExit) as error:  # the file is the user's code
         raise InputError(f"cannot run {path}: {type(error).__name__}: {error}") from error
-    config = defined.get("configs", {}).get(name) if colon else defined.get("config")
+    configs = defined.get("configs", {})
+    if not isinstance(configs, dict):
+        raise InputError(f"`configs` of {path} is not a dict of name and TrainConfig(...)")
+    config = configs.get(name) if colon else defined.get("config")
     if isinstance(config, TrainConfig):
         return config
-    if defined.get("configs"):
-        names = ", ".join(defined["configs"])
+    if configs:
+        names = ", ".join(map(str, configs))
         raise InputError(f"name one of the experiments of {path} as {path}:NAME; it has {names}")
     raise InputError(f"{path} defines no `config = TrainConfig(...)`")
 
@@ -191,6 +196,24 @@ def from_dict(cls: type, values: dict[str, Any]) -> Any:
     return cls(**fields)
 
 
+COUNTS = "steps", "batch_size", "accumulation", "loss_chunks", "log_every", "checkpoint_every", "keep_checkpoints"
+# (in words, least, most, settings) of the numbers that are not part of the model; nan is in no range.
+RANGES = (
+    ("at least 1", 1, math.inf, (*COUNTS, "guards.skipped_updates")),
+    ("at least 0", 0, math.inf, ("eval_every", "eval_batches", "keep_every", "optimizer.warmup_steps")),
+    ("from 0 to 2^32 - 1", 0, 2**32 - 1, ("seed",)),
+    ("from 0 to 1", 0, 1, ("optimizer.final_fraction",)),
+    ("at least 0 and below 1", 0, 1 - 1e-7, ("optimizer.beta1", "optimizer.beta2")),
+    ("at least 0 and finite", 0, 1e30, ("optimizer.weight_decay", "guards.spike_deviations")),
+    (
+        "above 0 and finite",
+        1e-30,
+        1e30,
+        ("optimizer.peak_learning_rate", "optimizer.epsilon", "optimizer.clip_norm"),
+    ),
+)
+
+
 def validate(config: TrainConfig) -> None:
     """Raises InputError, which names the flag, for a setting that cannot be trained with."""
     model = config.model
@@ -208,13 +231,12 @@ def validate(config: TrainConfig) -> None:
         raise InputError("--model.attention cudnn needs --model.compute-dtype bfloat16 and heads of a multiple of 8")
     if not 0 <= model.window <= model.context:
         raise InputError(f"--model.window must be from 0 to --model.context {model.context}, not {model.window}")
-    counts = "steps", "batch_size", "accumulation", "loss_chunks", "log_every", "checkpoint_every", "keep_checkpoints"
-    for name in counts:
-        if getattr(config, name) < 1:
-            raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(config, name)}")
+    for range_in_words, least, most, settings in RANGES:
+        for setting in settings:
+            value = operator.attrgetter(setting)(config)
+            if not least <= value <= most:
+                raise InputError(f"--{setting.replace('_', '-')} must be {range_in_words}, not {value}")
     if config.batch_size % config.accumulation:
         raise InputError(f"--batch-size {config.batch_size} must be a multiple of --accumulation {config.accumulation}")
-    if config.optimizer.peak_learning_rate <= 0:
-        raise InputError("--optimizer.peak-learning-rate must be above 0")
     if not config.data.path:
         raise InputError("no data: give --data.path DIR/NAME as written by python -m codex_jax.corpus")

@@ -30,6 +30,8 @@ from codex_jax.parallel.mesh import check_divides, make_mesh
 from codex_jax.parallel.stopping import Stop
 from codex_jax.planning import capacity
 from codex_jax.planning.changes import run_arguments
+from codex_jax.planning.device_peak import peak_flops
+from codex_jax.planning.projection import model_flops
 from codex_jax.records.dataset import Dataset
 from codex_jax.records.prefetch import prefetch
 from codex_jax.records.shards import Batch
@@ -43,6 +45,7 @@ from codex_jax.training.actions.checkpoint import Checkpoint
 from codex_jax.training.actions.evaluate import Evaluate
 from codex_jax.training.actions.guard import Guard, RollBack
 from codex_jax.training.actions.log import Log
+from codex_jax.training.clock import Clock, process_age
 from codex_jax.training.experiment import open_data, resolve
 from codex_jax.training.loop import Action, OneStepLate, Step, Stopping, steps
 from codex_jax.training.state import TrainState, new_state, saved_state
@@ -108,7 +111,8 @@ class Trainer:
         self.config, self.data, self.mesh, self.run, self.checkpoints = config, data, mesh, run, checkpoints
         self.is_main = jax.process_index() == 0  # the process that prints, and writes the metrics
         self.about = loading.about(config.model, data.manifest["tokenizer"]["sha256"], data.digest)
-        self.train_step = make_train_step(config, mesh, data.manifest["tokenizer"]["eot"])
+        self.clock = Clock(process_age())
+        self.train_step = self.clock.compiling(make_train_step(config, mesh, data.manifest["tokenizer"]["eot"]))
         self.eval_step = make_eval_step(config, data.manifest["tokenizer"]["eot"])
 
     def start(self, resumed: bool, step: int | None = None) -> tuple[TrainState, Json]:
@@ -130,24 +134,35 @@ class Trainer:
 
         with (
             open_metrics(config.folder, start, self.is_main) as write,
-            terminal.progress(config.name, config.steps, shown=self.is_main) as report,
+            terminal.progress(config.name, config.steps, shown=self.is_main, done=start) as report,
             closing(prefetch(batches(config, data, start, history), partial(to_global, self.mesh))) as prefetched,
         ):
-            report(start)
             evaluate = Evaluate(config, data, self.mesh, self.eval_step, write)
             missing = start == 0 or (self.is_main and evaluate.is_missing(start))
             if hosts.of_first(np.array(missing)):
-                evaluate.run(start, state.params)
+                self.clock.timed("evaluate", evaluate.run)(start, state.params)
             tokens = config.batch_size * data.manifest["seq_len"]
+            log = Log(config, tokens, write, report, self.clock, self.ideal_seconds())
+            save = Checkpoint(config.checkpoint_every, self.checkpoints, saved)
             actions: tuple[Action, ...] = (
-                OneStepLate([guard, Log(config, tokens, write, report)], config.checkpoint_every),
-                Checkpoint(config.checkpoint_every, self.checkpoints, saved),
-                evaluate,
+                OneStepLate([guard, log], config.checkpoint_every),
+                self.clock.timed("checkpoint", save),
+                self.clock.timed("evaluate", evaluate),
             )
-            for step in steps(state, prefetched, self.train_step, config.steps, stop):
+            for step in steps(state, self.clock.waiting(prefetched), self.train_step, config.steps, stop):
                 for action in actions:
                     action(step)
         return step, evaluate.values
+
+    def is_saved(self, step: int) -> bool:
+        """Waits for the save in progress; returns whether there is a checkpoint of this step."""
+        with self.clock.phase("checkpoint"):
+            return self.checkpoints.finish() or step in finished_steps(self.config.folder)
+
+    def ideal_seconds(self) -> float:
+        """Seconds of a step in which the devices do nothing but its matrix products, at their peak."""
+        flops = model_flops(self.config, self.data.manifest["seq_len"], jax.device_count())
+        return flops / peak_flops(jax.local_devices()[0]) if self.is_main else 0.0
 
     def advice(self) -> str:
         """What to do after training has diverged."""
@@ -191,10 +206,10 @@ def train(
                 checkpoints.set_aside(spike.step - 1, "deleted")
                 state, about = trainer.start(resumed=True)
                 run.roll_back(spike.step, int(state.step))
-        return finish(run, step, checkpoints.finish() or step.number in finished_steps(config.folder), values)
+        return finish(run, step, trainer.is_saved(step.number), values, trainer.clock)
 
 
-def finish(run: OpenRun, step: Step, is_saved: bool, values: dict[str, float]) -> dict[str, float] | None:
+def finish(run: OpenRun, step: Step, is_saved: bool, values: dict[str, float], clock: Clock) -> dict[str, float] | None:
     """Records how the run has ended; returns `values`, or None if it was stopped.
 
     is_saved: whether the state after `step` is in a checkpoint; InputError if not.
@@ -203,10 +218,11 @@ def finish(run: OpenRun, step: Step, is_saved: bool, values: dict[str, float]) -
     if not is_saved:
         newest = max(finished_steps(run.config.folder), default=0)
         raise InputError(f"{steps} could not be saved: the newest checkpoint is that of step {newest}; then {command}")
+    seconds = {name: round(value, 3) for name, value in clock.seconds().items()}
     if not step.stopped:
-        run.history.add("finished", step.number)
+        run.history.add("finished", step.number, seconds=seconds)
         return values
-    run.history.add("stopped", step.number, reason=step.stopped)
+    run.history.add("stopped", step.number, reason=step.stopped, seconds=seconds)
     if jax.process_index() == 0:
         terminal.say(f"stopped after {steps} ({step.stopped}); continue with {command}")
     return None

@@ -1,6 +1,5 @@
 """Metrics of a run: one JSON object per line in metrics.jsonl, and TensorBoard events in events/."""
 
-import errno
 import json
 import math
 import os
@@ -11,8 +10,9 @@ from typing import Protocol
 
 from codex_jax import terminal
 from codex_jax.errors import InputError
+from codex_jax.runs.tensorboard import EventFile
 from codex_jax.storage.atomic import write_atomic
-from codex_jax.storage.journal import complete_lines
+from codex_jax.storage.journal import append_whole, complete_lines
 from codex_jax.storage.jsonl import Json, parse
 
 NAME = "metrics.jsonl"
@@ -52,29 +52,19 @@ def open_metrics(folder: Path, resume_step: int, active: bool = True) -> Iterato
     if not active:
         yield lambda step, **values: None
         return
-    from tensorboardX import SummaryWriter  # takes half a second, and only writing needs it
-
     path = folder / NAME
     lines = complete_lines(path.read_bytes()) if resume_step and path.exists() else []
     with write_atomic(path) as rewritten:
         rewritten.writelines(line for line in lines if _parsed(line)[1].get("step", math.inf) <= resume_step)
     purge_step = resume_step + 1 if resume_step else None  # from this step on, TensorBoard ignores earlier events
-    with (
-        path.open("ab", buffering=0) as file,
-        closing(SummaryWriter(str(folder / "events"), purge_step=purge_step)) as events,
-    ):
+    with path.open("ab", buffering=0) as file, closing(EventFile(folder / "events", purge_step)) as events:
 
         def write(step: int, **values: float) -> None:
-            end = file.seek(0, os.SEEK_END)
             try:
-                if file.write(line := (json.dumps({"step": step, **values}) + "\n").encode()) != len(line):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                append_whole(file, json.dumps({"step": step, **values}).encode() + b"\n")
+                events.write(step, values)
                 os.fsync(file.fileno())  # a mounted bucket uploads a file only when it is synced
             except OSError as error:
-                terminal.warn(f"cannot write {path}: {error.strerror}; the metrics of step {step} are lost")
-                file.truncate(end)
-                return
-            for name, value in values.items():
-                events.add_scalar(name, value, step)
+                terminal.warn(f"metrics of step {step} are not written: {path}: {error.strerror}; training goes on")
 
         yield write

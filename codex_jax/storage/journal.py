@@ -61,11 +61,19 @@ def open_journal(path: Path, header: Json) -> Iterator[Journal]:
         yield Journal(path, file, rows)
 
 
-def _append(file: BinaryIO, row: Json) -> None:
-    line, size = json.dumps(row).encode() + b"\n", file.seek(0, os.SEEK_END)
-    if file.write(line) != len(line):
+def append_whole(file: BinaryIO, data: bytes) -> None:
+    """Appends all of `data` to a file without a buffer, or nothing if the disk is full. OSError if it cannot."""
+    size = file.seek(0, os.SEEK_END)
+    try:
+        if file.write(data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError:
         file.truncate(size)  # so that the next row begins a new line
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise
+
+
+def _append(file: BinaryIO, row: Json) -> None:
+    append_whole(file, json.dumps(row).encode() + b"\n")
 
 
 def _recover(path: Path, file: BinaryIO, header: Json) -> list[Json]:

@@ -8,6 +8,7 @@ from codex_jax.records.dataset import Dataset, open_dataset
 from codex_jax.runs.folder import check_tokenizer, parse_run, read_config
 from codex_jax.text.tokenizers import load_tokenizer
 
+NO_VALIDATION = "none"  # the validation split of a run that is not evaluated
 VOCAB_MULTIPLE = 128  # so that the vocabulary divides over a mesh axis and fills the lanes of a TPU
 
 
@@ -16,9 +17,15 @@ def open_data(config: TrainConfig) -> Dataset:
     data = open_dataset(config.data.path)
     data.check(config.data.train_split)
     validation_split, splits = config.data.validation_split, data.manifest["splits"]
-    if validation_split not in splits:
-        names = ", ".join(splits)
-        raise InputError(f"{config.data.path} has no split {validation_split!r} to validate on: it has {names}")
+    if validation_split != NO_VALIDATION:
+        if validation_split not in splits:
+            names = ", ".join(splits)
+            raise InputError(f"{config.data.path} has no split {validation_split!r} to validate on: it has {names}")
+        if not splits[validation_split]["records"]:
+            raise InputError(
+                f"{config.data.path} has no records in split {validation_split!r} to validate on: build it from more "
+                f"repositories, or train without validation: --data.validation-split {NO_VALIDATION}"
+            )
     actual, expected = load_tokenizer(str(data.tokenizer_dir)).sha256, data.manifest["tokenizer"]["sha256"]
     if actual != expected:
         raise InputError(

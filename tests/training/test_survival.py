@@ -15,6 +15,7 @@ from codex_jax.runs.checkpoints import finished_steps
 from codex_jax.runs.history import read_history
 from codex_jax.text.tokenizers import train_sentencepiece
 from tests.records.build import build
+from tests.test_train import TIMES
 
 STEPS, EVERY = 90, 3
 KILLS = 10
@@ -27,7 +28,6 @@ config = TrainConfig(
 )
 """
 ENVIRONMENT = {**os.environ, "JAX_PLATFORMS": "cpu"}
-TIMES = ("tokens_per_second",)  # fields of a line of metrics that depend on the clock
 
 
 @pytest.fixture(scope="module")
