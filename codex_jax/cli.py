@@ -1,6 +1,6 @@
 """Runs a command: tyro parses its flags, and an error becomes one line and an exit code.
 
-Exit codes: 0 done; 1 completed, negative result; 2 bad input; 70 an error that nobody foresaw; 130 interrupted.
+Exit codes: 0 done; 1 completed, negative result; 2 bad input; 70 unexpected error; 130 interrupted.
 """
 
 import contextlib

@@ -190,7 +190,10 @@ def from_dict(cls: type, values: dict[str, Any]) -> Any:
             if not isinstance(value, dict):
                 raise InputError(f"setting {key!r} must be an object, not {value!r}")
             value = from_dict(typing.cast(type, hint), value)
-        elif hint in (int, float, str) and (not isinstance(value, (int, float) if hint is float else hint)):
+        elif typing.get_origin(hint) is Literal:
+            if value not in typing.get_args(hint):
+                raise InputError(f"setting {key!r} must be one of {', '.join(typing.get_args(hint))}, not {value!r}")
+        elif type(value) is not hint and not (hint is float and type(value) is int):
             raise InputError(f"setting {key!r} must be {hint.__name__}, not {value!r}")
         fields[key] = value
     return cls(**fields)

@@ -1,4 +1,4 @@
-"""What a command does with an exception: one line for the user, an exit code, and a file for what nobody foresaw."""
+"""What a command does with an exception: one line, an exit code, and a traceback file for unexpected errors."""
 
 import errno
 import os
@@ -10,7 +10,7 @@ from types import TracebackType
 
 from codex_jax.errors import InputError
 
-BAD_INPUT, UNFORESEEN, INTERRUPTED = 2, 70, 130  # exit codes
+BAD_INPUT, UNEXPECTED, INTERRUPTED = 2, 70, 130  # exit codes
 DEVICE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
@@ -24,10 +24,10 @@ def report(error: BaseException) -> int:
         line, code = f"error: {error}", BAD_INPUT
     elif isinstance(error, OSError) and error.strerror:
         place = error.filename if isinstance(error.filename, (str, bytes, os.PathLike)) else ""
-        default = "cannot write the output" if error.errno in DEVICE_ERRORS else type(error).__name__
+        default = "cannot write" if error.errno in DEVICE_ERRORS else type(error).__name__
         line, code = f"error: {os.fsdecode(place) or default}: {error.strerror}", BAD_INPUT
     else:
-        line, code = f"internal error: {_summary(error)}: {_write_traceback(error)}", UNFORESEEN
+        line, code = f"internal error: {_summary(error)}: {_write_traceback(error)}", UNEXPECTED
     terminal.note(line)
     return code
 
@@ -64,3 +64,10 @@ def hook(kind: type[BaseException], error: BaseException, trace: TracebackType |
     if isinstance(error, ValueError) and "jax" in str(error).lower():  # JAX reads its variables when it is imported
         error = InputError(f"{error}: unset that environment variable")
     os._exit(report(error.with_traceback(trace)))
+
+
+def ignore(error: object) -> None:
+    """A hook that prints nothing, for errors in a library's callbacks and threads after their work was given up.
+
+    The package's own threads hand their errors to the main thread.
+    """

@@ -36,8 +36,8 @@ from codex_jax.records.dataset import Dataset
 from codex_jax.records.prefetch import prefetch
 from codex_jax.records.shards import Batch
 from codex_jax.runs import folder, loading
-from codex_jax.runs.checkpoints import Checkpoints, finished_steps
-from codex_jax.runs.folder import OpenRun, open_run
+from codex_jax.runs.checkpoints import Checkpoints
+from codex_jax.runs.folder import OpenRun, finished_steps, open_run
 from codex_jax.runs.history import History, read_history
 from codex_jax.runs.metrics import open_metrics
 from codex_jax.storage.jsonl import Json

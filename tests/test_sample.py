@@ -1,11 +1,16 @@
 import itertools
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
 from codex_jax import cli, sample
 from codex_jax.problems.humaneval import humaneval_problem, write_problems
 from codex_jax.sampling.generate import sample_all
+from codex_jax.sampling.sampler import Sampler
+from codex_jax.terminal import plain
 from tests.problems.test_apps import write
 from tests.sampling.made_run import make_run
 
@@ -158,3 +163,70 @@ def test_every_benchmark_has_its_prompts(folder, capsys):
     (folder / "apps" / "0001").rename(folder / "only" / "0001")
     assert run(folder, "--problems", f"apps:{folder}/only", *flags, "--skip-long") == 2
     assert "no prompt of" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def drawn(folder):
+    """The samples that a process of its own draws, by the variables of its environment."""
+
+    def draw(**variables):
+        out = folder / f"{'-'.join(variables) or 'plain'}.jsonl"
+        words = [
+            "--run",
+            f"{folder}/run",
+            "--problems",
+            f"{folder}/p.jsonl",
+            "--out",
+            str(out),
+            "--max-new-tokens",
+            "9",
+        ]
+        command = [sys.executable, "-m", "codex_jax.sample", *words, "--top-k", "50"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **variables})
+        assert "Traceback" not in done.stderr
+        return done.returncode, out.read_bytes() if out.exists() else b"", done.stderr
+
+    return draw
+
+
+def test_variables_of_jax_change_no_sample(drawn):
+    _, usual, _ = drawn()
+    assert usual
+    for name, value in (
+        ("JAX_ENABLE_X64", "1"),
+        ("JAX_DEFAULT_PRNG_IMPL", "rbg"),
+        ("JAX_THREEFRY_PARTITIONABLE", "0"),
+        ("JAX_RANDOM_SEED_OFFSET", "7"),
+    ):
+        code, samples, err = drawn(**{name: value})
+        assert (code, samples) == (0, usual), name
+        assert f"{name}={value} is ignored" in err
+
+
+def test_a_platform_that_is_not_there_is_bad_input(drawn):
+    code, _, err = drawn(JAX_PLATFORMS="nonsense")
+    assert code == 2
+    assert "error: JAX cannot start: Unable to initialize backend 'nonsense'" in err
+
+
+def test_a_prompt_is_utf8_in_every_locale(folder, capsys):
+    posix = "\udce6\udcb1\udc89"  # the bytes of 汉, as Python reads an argument in a locale without UTF-8
+    assert run(folder, "--prompt", posix) == 0
+    first = capsys.readouterr().out
+    assert run(folder, "--prompt", "汉") == 0
+    assert capsys.readouterr().out == first
+    assert first.startswith("汉")
+    for flags in (["--prompt", "x\udcff"], ["--prompt", "x", "--stop", "\udcff"]):
+        assert run(folder, *flags) == 2
+        assert f"error: {flags[-2]} is not UTF-8 text" in capsys.readouterr().err
+
+
+def test_a_prompt_is_shown_as_text_and_drawn_as_from_python(folder, capsys):
+    assert run(folder, "--prompt", "x\x1b]0;t\x07", "--seed", "3") == 0
+    out = capsys.readouterr().out
+    assert out.startswith("x\\x1b]0;t\\x07")
+    assert not {"\x1b", "\x07"} & set(out)
+    assert run(folder, "--prompt", "def f(x):", "--seed", "3") == 0
+    out = capsys.readouterr().out
+    ((sample,),) = Sampler(folder / "run").sample(["def f(x):"], seed=3, max_new_tokens=12)
+    assert plain(f"def f(x):{sample.completion}", keep="\n\t") in out

@@ -1,5 +1,6 @@
 """What the comparisons of several benchmarks share: JSON with long integers, and numbers that are close."""
 
+import cmath
 import json
 import math
 import sys
@@ -25,18 +26,13 @@ def read(text: str) -> Any:
         return json.loads(text)
 
 
-def close(actual: float, expected: float, atol: float, rtol: float) -> bool:
+def close(actual: complex, expected: complex, atol: float, rtol: float) -> bool:
     """Whether |actual - expected| <= atol + rtol |expected|. Equal infinities are close, and so are two NaNs."""
     if actual == expected:
         return True
     try:
-        if math.isnan(actual) and math.isnan(expected):
+        if cmath.isnan(actual) and cmath.isnan(expected):
             return True
         return abs(actual - expected) <= atol + rtol * abs(expected) < math.inf
     except OverflowError:  # an integer that is too large for a float
         return False
-
-
-def is_number(value: Any) -> bool:
-    """Whether the value is a number other than True and False."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -80,7 +80,10 @@ FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodDescriptorType, type)
 
 
 class RemoteObject:
-    """An object in the program's process. It is never equal to a value of the test's own."""
+    """An object in the program's process. It is never equal to a value of the test's own.
+
+    Nor can it be compared or computed with one: the program would see the value, and could make its answer fit.
+    """
 
     def __init__(self, program: "RemoteProgram", number: int) -> None:
         self.__dict__.update(_program=program, _number=number)
@@ -113,11 +116,7 @@ def _define_operators() -> None:
     def unary(action: str) -> Callable[..., Any]:
         return lambda self, *arguments: self._program.do(action, self, *arguments)
 
-    def reflected(action: str) -> Callable[..., Any]:
-        return lambda self, other: self._program.do(action, other, self)
-
-    def comparison(action: str) -> Callable[..., Any]:
-        # Otherwise an answer could decide by itself whether it is the expected value.
+    def binary(action: str) -> Callable[..., Any]:
         return lambda self, other: (
             self._program.do(action, self, other) if isinstance(other, RemoteObject) else NotImplemented
         )
@@ -126,10 +125,9 @@ def _define_operators() -> None:
         setattr(RemoteObject, f"__{name}__", unary(name))
     for name in ARITHMETIC.split():
         action = name + "_" * (name in ("and", "or"))
-        setattr(RemoteObject, f"__{name}__", unary(action))
-        setattr(RemoteObject, f"__r{name}__", reflected(action))
+        setattr(RemoteObject, f"__{name}__", binary(action))
     for name in COMPARISONS.split():
-        setattr(RemoteObject, f"__{name}__", comparison(name))
+        setattr(RemoteObject, f"__{name}__", binary(name))
 
 
 _define_operators()

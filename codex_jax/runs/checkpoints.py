@@ -19,10 +19,11 @@ import jax
 import orbax.checkpoint as ocp
 
 from codex_jax import terminal
+from codex_jax.failure import DEVICE_ERRORS
 from codex_jax.runs.array_digests import digest
+from codex_jax.runs.folder import CHECKPOINTS, finished_steps
 from codex_jax.storage.jsonl import Json
 
-FOLDER = "checkpoints"
 UNFINISHED = re.compile(r"\d+(\.orbax-checkpoint-tmp.*|\.deleted)")
 WAIT = 1200  # seconds for which a process waits until the others have written their parts
 
@@ -34,32 +35,31 @@ def handler(names: list[str]) -> ocp.CompositeCheckpointHandler:
 
 @contextmanager
 def without_orbax_logs() -> Iterator[None]:
-    """Drops Orbax's logs: it logs an error with its traceback and raises it too, and callers report it in one line."""
-    logger = logging.getLogger("absl")
+    """Drops Orbax's logs: it logs an error with its traceback and raises it too, and callers report it in one line.
+
+    asyncio logs the same errors once more, as those of tasks that nobody has waited for.
+    """
 
     def is_foreign(record: logging.LogRecord) -> bool:
-        return f"{os.sep}orbax{os.sep}checkpoint{os.sep}" not in record.pathname
+        return f"{os.sep}orbax{os.sep}checkpoint{os.sep}" not in record.pathname and record.name != "asyncio"
 
-    logger.addFilter(is_foreign)
+    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
+    for logger in loggers:
+        logger.addFilter(is_foreign)
     try:
         yield
     finally:
-        logger.removeFilter(is_foreign)
+        for logger in loggers:
+            logger.removeFilter(is_foreign)
 
 
 def reason(error: BaseException) -> str:
     """An error of Orbax, whose messages have many lines, in a few words."""
     text = str(error)
-    for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+    for number in (*DEVICE_ERRORS, errno.EROFS, errno.EACCES):
         if os.strerror(number) in text or getattr(error, "errno", None) == number:
             return os.strerror(number)
     return " ".join(text.split())[:160] or type(error).__name__
-
-
-def finished_steps(folder: Path) -> list[int]:
-    """The steps of a run's checkpoints in ascending order; a damaged one counts too."""
-    names = [path.name for path in (folder / FOLDER).glob("*")]
-    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
 
 
 class Checkpoints:
@@ -75,7 +75,7 @@ class Checkpoints:
         self._pending: Future[bool] | None = None
         self._is_main = jax.process_index() == 0
         if self._is_main:  # what a killed process has left
-            for path in (folder / FOLDER).glob("*"):
+            for path in (folder / CHECKPOINTS).glob("*"):
                 if UNFINISHED.fullmatch(path.name):
                     shutil.rmtree(path, ignore_errors=True)
 
@@ -125,7 +125,7 @@ class Checkpoints:
         self._stack.close()
 
     def _path(self, step: int) -> Path:
-        return (self._folder / FOLDER / str(step)).absolute()
+        return (self._folder / CHECKPOINTS / str(step)).absolute()
 
     def _complete(self, step: int) -> bool:
         # In the pool's thread.
@@ -141,7 +141,7 @@ class Checkpoints:
 
     def _failed(self, step: int, error: Exception) -> None:
         left = f"{step}.orbax-checkpoint-tmp*"
-        for path in (self._folder / FOLDER).glob(left) if self._is_main else []:
+        for path in (self._folder / CHECKPOINTS).glob(left) if self._is_main else []:
             shutil.rmtree(path, ignore_errors=True)
         terminal.warn(f"cannot save the checkpoint of step {step}: {reason(error)}; training goes on")
 

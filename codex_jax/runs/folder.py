@@ -1,6 +1,7 @@
 """A run folder's config.json and tokenizer/; the other modules of this package read and write its other files."""
 
 import dataclasses
+import re
 import shlex
 import shutil
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from codex_jax.storage.atomic import write_text_atomic
 from codex_jax.storage.jsonl import Json, read_json
 from codex_jax.text.tokenizers import Tokenizer, load_tokenizer
 
+CHECKPOINTS = "checkpoints"  # the folder of the checkpoints in a run folder
 ROLL_BACKS = 3  # to the same step
 
 
@@ -140,9 +142,16 @@ def check_tokenizer(folder: Path, sha256: str) -> None:
         )
 
 
-def newest_step(folder: Path) -> int:
-    """The step of the newest checkpoint; InputError if the run has no finished checkpoint."""
-    steps = [int(path.name) for path in (folder / "checkpoints").glob("*") if path.name.isdigit()]
+def finished_steps(folder: Path) -> list[int]:
+    """The steps of a run's checkpoints in ascending order; a damaged one counts too."""
+    names = [path.name for path in (folder / CHECKPOINTS).glob("*") if path.is_dir()]
+    return sorted(int(name) for name in names if re.fullmatch("0|[1-9][0-9]*", name))
+
+
+def check_checkpoint(folder: Path, step: int | None = None) -> None:
+    """InputError if a run has no checkpoint, or none of this step."""
+    steps = finished_steps(folder)
     if not steps:
         raise InputError(f"{folder} has no checkpoint: train it first, or name another run folder")
-    return max(steps)
+    if step is not None and step not in steps:
+        raise InputError(f"{folder} has no checkpoint of step {step}: it has {', '.join(map(str, steps))}")

@@ -13,8 +13,8 @@ from codex_jax.config import SPEED, ModelConfig
 from codex_jax.errors import InputError
 from codex_jax.parallel import hosts
 from codex_jax.runs.array_digests import digest
-from codex_jax.runs.checkpoints import FOLDER, finished_steps, handler, reason, without_orbax_logs
-from codex_jax.runs.folder import parse_run, read_config, read_tokenizer
+from codex_jax.runs.checkpoints import handler, reason, without_orbax_logs
+from codex_jax.runs.folder import CHECKPOINTS, check_checkpoint, finished_steps, parse_run, read_config, read_tokenizer
 from codex_jax.storage.jsonl import Json
 
 
@@ -43,15 +43,10 @@ def load(folder: Path, expected: Json, step: int | None = None, data: Collection
     saved from another mesh. data: the digests that are allowed; empty: all.
     InputError if there is no such checkpoint, or if it is one of another model, tokenizer or data set.
     """
-    steps = finished_steps(folder)
-    if step is not None and step not in steps:
-        available = f"it has {', '.join(map(str, steps))}" if steps else "it has none"
-        raise InputError(f"{folder} has no checkpoint of step {step}: {available}")
-    if not steps:
-        raise InputError(f"{folder} has no checkpoint: train it first, or name another run folder")
+    check_checkpoint(folder, step)
     faults: list[str] = []
-    for candidate in reversed(steps) if step is None else [step]:
-        path = folder / FOLDER / str(candidate)
+    for candidate in reversed(finished_steps(folder)) if step is None else [step]:
+        path = folder / CHECKPOINTS / str(candidate)
         try:
             return _load(path, candidate, expected, data, trees)
         except DamagedError as error:

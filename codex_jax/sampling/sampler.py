@@ -18,7 +18,7 @@ from codex_jax.model.quantize import quantize
 from codex_jax.parallel import numerics
 from codex_jax.parallel.mesh import make_mesh
 from codex_jax.problems.problem import PAPER_STOPS
-from codex_jax.runs.folder import newest_step, parse_run, read_config, read_tokenizer
+from codex_jax.runs.folder import check_checkpoint, parse_run, read_config, read_tokenizer
 from codex_jax.runs.loading import restore_params
 from codex_jax.sampling.engine import Engine
 from codex_jax.sampling.generate import sample_all, stream_samples
@@ -50,9 +50,9 @@ def load_engine(
     InputError if the folder is not a run, or the mesh does not fit it.
     """
     numerics.check()
-    folder, _ = parse_run(run)
+    folder, wanted = parse_run(run)
     config = read_config(folder)
-    newest_step(folder)  # reports a missing checkpoint before a missing tokenizer
+    check_checkpoint(folder, wanted)  # reports a missing checkpoint before a missing tokenizer
     decoding = for_decoding(config.model, dtype)
     tokenizer = read_tokenizer(folder, config.model)
     devices = make_mesh(mesh)

@@ -11,12 +11,12 @@ HARNESS = "failed: harness: "  # before what the sandbox cannot do, which is not
 class Policy:
     """The resource limits of a program, which can import only the standard library. A worker has one fixed policy."""
 
-    memory: int = 1 << 30  # bytes of address space
-    file_size: int = 16 << 20  # bytes of one file
-    scratch_size: int = 32 << 20  # bytes of all files in the scratch folder
+    memory: int = 4 << 30  # bytes of address space
+    file_size: int = 128 << 20  # bytes of one file
+    scratch_size: int = 192 << 20  # bytes of all files in the scratch folder
     scratch_files: int = 2000
-    processes: int = 64  # threads; programs cannot fork
-    descriptors: int = 32  # open files, pipes and sockets
+    processes: int = 256  # threads; programs cannot fork
+    descriptors: int = 1024  # open files; 64 of them are for ends of pipes
 
 
 STDLIB_ONLY = Policy()

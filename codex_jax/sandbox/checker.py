@@ -1,6 +1,7 @@
 """The checker runs a test with a proxy for the program's function, which runs in another process."""
 
 import functools
+import gc
 import threading
 from collections.abc import Callable
 from types import CodeType
@@ -15,7 +16,7 @@ from codex_jax.sandbox.values import INVALID
 from codex_jax.sandbox.wire import LimitError, Pipe, WireError, parse
 
 LONG = 2048  # bytes; a shorter message cannot hold enough items to make sets slow
-MANY = 10_000  # messages after which the limits are moved, because each message takes the checker and the program time
+MANY = 1000  # messages after which the limits are moved, because each message takes the checker and the program time
 STARTS = {"limit": LIMIT, "harness": HARNESS}  # of the statuses
 SHORT_TEXT = 200  # characters of a reason
 
@@ -68,7 +69,16 @@ class _Examiner(Peer):
         if not self._received % MANY:
             self._on_many()
         self.guarded = len(data) > LONG
+        if self.guarded:
+            gc.disable()  # a message is no garbage, and collections would look at its values again and again
         return parse(data)
+
+    def ask(self, *message: Any) -> list:
+        """See Peer. ProgramError if there is no answer."""
+        kind, *content = answer = super().ask(*message)
+        if kind in STARTS and content and type(content[0]) is str:
+            raise ProgramError(content[0], STARTS[kind])
+        return answer
 
     def wait_until_ready(self) -> None:
         """Waits until the program is loaded. Raises the exception that it raised meanwhile."""
@@ -101,8 +111,6 @@ class _Examiner(Peer):
     def _call(self, args: tuple, kwargs: dict[str, Any]) -> tuple[bool, Any]:
         graph, objects = self.pack((*args, *kwargs.values()))
         kind, graph, *changed = self.ask("call", graph, [*kwargs])
-        if kind in STARTS and type(graph) is str:
-            raise ProgramError(graph, STARTS[kind])
         value = self.unpack(graph, objects)[0]
         if changed:
             value, *copies = value
@@ -113,7 +121,7 @@ class _Examiner(Peer):
                 self._last = value
             return True, value
         if kind != "value":
-            raise WireError("not an answer")
+            raise WireError("neither a value nor an error")
         return False, value
 
     def _checked(self, ask: Callable[..., Any], *content: Any) -> Any:
@@ -133,6 +141,8 @@ class _Examiner(Peer):
             failure = ProgramError("an answer that does not fit in the checker's memory", LIMIT)
         except (WireError, *INVALID) as error:
             failure = ProgramError(f"not an answer: {error}")
+        finally:
+            gc.enable()
         self.errors.append(failure)
         raise failure from None
 

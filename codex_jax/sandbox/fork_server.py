@@ -12,11 +12,14 @@ import random
 import select
 import signal
 import socket
+import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, fork, prctl
+from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, enter_namespace, fork, prctl, unshare
+from codex_jax.sandbox.namespaces import PROCESS_IDS
 from codex_jax.sandbox.program import serve_calls
 from codex_jax.sandbox.restrictions import (
     CALLS,
@@ -29,10 +32,12 @@ from codex_jax.sandbox.restrictions import (
     set_inherited_limits,
 )
 from codex_jax.sandbox.scratch import FolderScratch, MountedScratch, stat_descriptors
+from codex_jax.sandbox.supervisor import Supervisor, move_process_ids_on
+from codex_jax.sandbox.surroundings import surround
 
 MAX_MESSAGE = 4096  # bytes
 # The checker's message that a program has answered many calls, which takes time. The limits then move by these seconds.
-MORE, MORE_CPU, MORE_WALL = b"more", 0.25, 2.0
+MORE, MORE_CPU, MORE_WALL = b"more", 0.03, 0.24
 CPUS = os.cpu_count() or 1
 SHORTEST_WAIT = 0.002  # seconds between two checks of a program's CPU time
 
@@ -43,6 +48,7 @@ class ForkServer:
     def __init__(self, config: ServerConfig, scratch: MountedScratch | FolderScratch) -> None:
         """Raises OSError that names what the kernel refused."""
         self._namespaces = config.layer.namespaces
+        self._own_process = os.pidfd_open(os.getpid()) if self._namespaces else -1
         self._scratch = scratch
         set_inherited_limits(config.policy)
         self._restrictions = Restrictions(config)
@@ -54,10 +60,10 @@ class ForkServer:
         """Restricts a trial child; returns whether its open files can be listed. OSError if the kernel refuses."""
         self._scratch.clear()
         status_out, status_in = os.pipe()
-        pid = os.fork()
+        pid = self._fork()
         if not pid:
             try:
-                self._restrictions.apply(1, self._scratch.path, status_out, status_in)
+                self._restrict(1, status_out, status_in)
                 os.write(REPLIES, b"restricted")
                 signal.pause()  # until it is killed
             except BaseException as error:
@@ -67,6 +73,7 @@ class ForkServer:
         os.close(status_in)
         message = os.read(status_out, 1000)
         os.close(status_out)
+        self._finish(self._supervise(pid))
         try:
             sees_descriptors = bool(list(stat_descriptors(pid)))
         except OSError:
@@ -79,31 +86,61 @@ class ForkServer:
     def run(self, channel: socket.socket, cpu_limit: float, wall_limit: float, pipes: list[int]) -> tuple[float, str]:
         """Runs a program on these pipes until the checker sends a message on the channel; limits are in seconds.
 
-        Returns the program's CPU seconds, and the limit that it exceeded: "time", "disk" or "".
+        Returns the program's CPU seconds, and the limit that it exceeded: "time", "disk", "memory" (the machine's, so
+        that the kernel killed it) or "".
         """
         self._scratch.clear()
-        pid = fork()
+        pid = self._fork()
         if not pid:
             self._run_program(cpu_limit, pipes)
         for descriptor in pipes:
             os.close(descriptor)
         exceeded, cpu_limit = self._watch(pid, channel, cpu_limit, wall_limit)
-        seconds = self._kill(pid)
+        seconds, died = self._kill(pid)
         if self._scratch.check_interval:
             self._scratch.clear()  # clearing may be slow, and must not count against the next program's time
         if not exceeded and seconds > cpu_limit:
             exceeded = "time"
-        return seconds, exceeded
+        return seconds, exceeded or ("memory" if died else "")
+
+    def _fork(self) -> int:
+        """Forks; with namespaces, into a new one for process ids, which then say nothing about earlier programs."""
+        if not self._namespaces:
+            return fork()
+        unshare(PROCESS_IDS)
+        pid = fork()
+        if pid:
+            enter_namespace(self._own_process, PROCESS_IDS)  # a process that unshared it once may not do so again
+        return pid
 
     def _run_program(self, cpu_limit: float, pipes: list[int]) -> None:
         """Runs in the program's process and never returns."""
         try:
-            self._restrictions.apply(cpu_limit, self._scratch.path, *pipes)
+            self._restrict(cpu_limit, *pipes)
             random.seed()
             gc.enable()
             serve_calls(CALLS, REPLIES)
         finally:
             os._exit(1)
+
+    def _restrict(self, cpu_limit: float, calls: int, replies: int) -> None:
+        self._restrictions.apply(cpu_limit, self._scratch.path, self._scratch.root, calls, replies)
+
+    def _supervise(self, pid: int) -> Supervisor | None:
+        """The supervisor of a program that has sent its listener, if it has sent one."""
+        if not self._restrictions.supervised:
+            return None
+        try:
+            control = self._restrictions.listeners.recvmsg(MAX_MESSAGE, socket.CMSG_SPACE(4))[1]
+        except BlockingIOError:
+            return None
+        return Supervisor(pid, int.from_bytes(control[0][2], sys.byteorder), self._restrictions.descriptors)
+
+    def _finish(self, supervisor: Supervisor | None) -> None:
+        if supervisor:
+            supervisor.close()
+            if supervisor.threads:
+                move_process_ids_on(supervisor.threads)
 
     def _watch(self, pid: int, channel: socket.socket, cpu_limit: float, wall_limit: float) -> tuple[str, float]:
         """Waits for a message other than MORE on the channel, or an exceeded limit.
@@ -111,23 +148,37 @@ class ForkServer:
         Returns (the limit's name, or "" for a message; the limit on CPU time, which MORE moves).
         """
         deadline = time.monotonic() + wall_limit
-        while True:
-            cpu_left, wall_left = cpu_limit - cpu_time(pid), deadline - time.monotonic()
-            if cpu_left <= 0 or wall_left <= 0:
-                return "time", cpu_limit
-            # Even on all CPUs, the program cannot use up its CPU time sooner than this.
-            wait = min(max(cpu_left / CPUS, SHORTEST_WAIT), wall_left, self._scratch.check_interval or wall_left)
-            done = bool(select.select([channel], [], [], wait)[0])
-            if self._scratch.is_full(pid):
-                return "disk", cpu_limit
-            if done and channel.recv(MAX_MESSAGE, socket.MSG_PEEK) != MORE:
-                return "", cpu_limit
-            if done:
-                channel.recv(MAX_MESSAGE)
-                cpu_limit, deadline = cpu_limit + MORE_CPU, deadline + MORE_WALL
+        supervisor: Supervisor | None = None
+        sources: list[Any] = [channel, self._restrictions.listeners] if self._restrictions.supervised else [channel]
+        try:
+            while True:
+                cpu_left, wall_left = cpu_limit - cpu_time(pid), deadline - time.monotonic()
+                if cpu_left <= 0 or wall_left <= 0:
+                    return "time", cpu_limit
+                # Even on all CPUs, the program cannot use up its CPU time sooner than this.
+                wait = min(max(cpu_left / CPUS, SHORTEST_WAIT), wall_left, self._scratch.check_interval or wall_left)
+                ready = select.select(sources, [], [], wait)[0]
+                if supervisor is not None and supervisor in ready:
+                    supervisor.answer()
+                elif supervisor is None and self._restrictions.supervised:
+                    supervisor = self._supervise(pid)
+                    sources = [channel, supervisor or self._restrictions.listeners]
+                if self._scratch.is_full(pid):
+                    return "disk", cpu_limit
+                if channel in ready:
+                    if channel.recv(MAX_MESSAGE, socket.MSG_PEEK) != MORE:
+                        return "", cpu_limit
+                    channel.recv(MAX_MESSAGE)
+                    cpu_limit, deadline = cpu_limit + MORE_CPU, deadline + MORE_WALL
+        finally:
+            self._finish(supervisor or self._supervise(pid))
 
-    def _kill(self, pid: int) -> float:
-        """Kills the program and all processes that it left behind; returns the program's CPU seconds."""
+    def _kill(self, pid: int) -> tuple[float, bool]:
+        """Kills the program and all processes that it left behind.
+
+        Returns the program's CPU seconds, and whether the kernel had killed it, which it does if memory runs out.
+        """
+        state = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         if self._namespaces:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, signal.SIGKILL)  # all in this pid namespace except this process
@@ -139,7 +190,8 @@ class ForkServer:
                 os.waitpid(-1, 0 if self._namespaces else os.WNOHANG)
                 if not self._namespaces:
                     self._kill_children()
-        return usage.ru_utime + usage.ru_stime
+        died = state is not None and state.si_code == os.CLD_KILLED and state.si_status == signal.SIGKILL
+        return usage.ru_utime + usage.ru_stime, died
 
     @staticmethod
     def _kill_children() -> None:
@@ -151,17 +203,21 @@ class ForkServer:
 
 def serve_programs(channel: socket.socket, config: ServerConfig) -> None:
     """Runs the fork server: reports whether the layer works, then runs programs until the channel closes."""
-    os.environ.clear()
     move_descriptors([channel.detach()])
     channel = socket.socket(fileno=FIRST_DESCRIPTOR)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    scratch = MountedScratch(config.policy) if config.layer.namespaces else FolderScratch(config.policy, config.user)
+    scratch: MountedScratch | FolderScratch = (
+        MountedScratch(config.policy)
+        if config.layer.namespaces
+        else FolderScratch(config.policy, config.user, config.chroot)
+    )
     with contextlib.closing(scratch):
         try:
             server = ForkServer(config, scratch)
         except OSError as error:
             channel.send(json.dumps({"refused": str(error)}).encode())
             return
+        surround(scratch.path_in_root, files_by_descriptor=config.layer.landlock and not config.chroot)
         prctl(PR_SET_DUMPABLE, 0)  # programs of the same user cannot trace this process or write its memory
         tempfile.tempdir = None  # each program then looks up its own folder for temporary files
         gc.collect()

@@ -45,7 +45,7 @@ def _of_time(value: datetime | time) -> list:
 
 def _of_class(value: type) -> Form:
     if CLASSES.get(value.__name__) is not value:
-        raise CarryError(value)
+        raise CarryError(type(value))
     return "class", [value.__name__]
 
 
@@ -98,7 +98,7 @@ BASES: dict[type, Callable[[Any], Any]] = {
     defaultdict: lambda value: defaultdict(value.default_factory, value),
     dict: dict,
     deque: lambda value: deque(value, value.maxlen),
-    **{kind: lambda value: value for kind in (array, Fraction, Decimal, datetime, date, time, timedelta)},
+    **{kind: lambda value: value for kind in (array, Fraction, Decimal, datetime, date, time, timedelta, type)},
 }
 
 

@@ -6,10 +6,11 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import io
 import os
 import sys
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -26,9 +27,8 @@ _strptime asyncio base64 calendar cmath decimal difflib encodings.idna encodings
 hashlib pprint queue statistics textwrap threading timeit traceback unicodedata
 """
 PACKAGE_FOLDERS = ("site-packages", "dist-packages")  # installed packages, which may include a benchmark with its tests
-EXCLUDED_FOLDERS = {*PACKAGE_FOLDERS, "test", "tests", "idlelib", "lib2to3", "ensurepip", "tkinter", "turtledemo"}
-# Extension modules that no program needs, or that are slow to load.
-EXCLUDED_EXTENSIONS = ("_test", "_tkinter", "_curses", "readline", "xx", "_xx", "_dbm", "_gdbm")
+EXCLUDED_FOLDERS = {*PACKAGE_FOLDERS, "test", "tests", "tkinter"}
+EXCLUDED_EXTENSIONS = ("_test", "_tkinter", "xx", "_xx")  # that no program needs, or that need a display
 
 
 def prepare_imports(policy: Policy, from_files: bool) -> list[Path]:
@@ -40,14 +40,17 @@ def prepare_imports(policy: Policy, from_files: bool) -> list[Path]:
     sys.path[:] = [path for path in sys.path if not os.path.isdir(os.path.join(path, "codex_jax"))]
     _load(COMMON_MODULES)
     importlib.import_module("site").setquit()  # defines exit and quit, which -S leaves out
-    shared = [Path("/lib64"), *Path("/usr/lib").glob("*-linux-gnu"), *Path("/lib").glob("*-linux-gnu")]
     library = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")]
-    if not from_files:
-        _load(SLOW_MODULES)  # before extension modules: since Python 3.12, asyncio must be loaded before _asyncio
-        _load_extensions()
-        # Placed before the file importer, which may find a file that it cannot read.
-        sys.meta_path.insert(-1, MemoryImporter(library[0]))
-    return [path for path in dict.fromkeys([*library, *shared] if from_files else shared) if path.exists()]
+    zones = [Path(name) for name in sysconfig.get_config_var("TZPATH").split(os.pathsep)]
+    if from_files:
+        shared = [Path("/lib64"), *Path("/usr/lib").glob("*-linux-gnu"), *Path("/lib").glob("*-linux-gnu")]
+        return [path for path in dict.fromkeys([*library, *shared, *zones]) if path.exists()]
+    _load(SLOW_MODULES)  # before extension modules: since Python 3.12, asyncio must be loaded before _asyncio
+    _load_extensions()
+    _load_zones(zones)
+    # Placed before the file importer, which may find a file that it cannot read.
+    sys.meta_path.insert(-1, MemoryImporter(library[0]))
+    return []
 
 
 def _load(names: str) -> None:
@@ -64,6 +67,23 @@ def _load_extensions() -> None:
                 importlib.import_module(name)
     with contextlib.suppress(OSError):
         ctypes.CDLL("libgcc_s.so.1")  # glibc loads it when a thread is cancelled
+
+
+def _load_zones(folders: Iterable[Path]) -> None:
+    """Makes zoneinfo read time zones from memory: those of the first folder that exists."""
+    import zoneinfo._common
+
+    folder = next(filter(Path.is_dir, folders), None)
+    files = [path for path in folder.rglob("[A-Z]*") if path.is_file()] if folder else []
+    data = {str(path.relative_to(str(folder))): path.read_bytes() for path in files}
+
+    def load_tzdata(key: str) -> io.BytesIO:
+        if key not in data:
+            raise zoneinfo.ZoneInfoNotFoundError(f"No time zone found with key {key}")
+        return io.BytesIO(data[key])
+
+    zoneinfo._common.load_tzdata = load_tzdata  # type: ignore[assignment]
+    zoneinfo.reset_tzpath(())
 
 
 class MemoryImporter(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):

@@ -15,7 +15,7 @@ VERSION_FLAG, PATH_BENEATH = 1, 1
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 READ = EXECUTE | READ_FILE | READ_DIR
 DEVICE = READ_FILE | WRITE_FILE
-DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom")
+DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 # Number of file rights by interface version: 13 in version 1; versions 2, 3 and 5 add REFER, TRUNCATE and IOCTL_DEV.
 FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}
 LATEST_FILE_RIGHTS = 16
@@ -28,8 +28,10 @@ def landlock_version() -> int:
     return max(0, LIBC.syscall(CREATE, None, 0, VERSION_FLAG))
 
 
-def make_ruleset(scratch: str, readable: Iterable[Path]) -> int:
+def make_ruleset(scratch: str, readable: Iterable[Path], devices: Iterable[str] = DEVICES) -> int:
     """Returns the descriptor of a ruleset that allows full access to scratch and read access to the readable paths.
+
+    devices: files that may be read and written.
 
     After an OSError, some descriptors stay open, so the process must exit.
     """
@@ -40,7 +42,7 @@ def make_ruleset(scratch: str, readable: Iterable[Path]) -> int:
         if version >= first_version:
             attribute += struct.pack("<Q", denied)
     ruleset = syscall("Landlock", CREATE, attribute, len(attribute), 0)
-    allowed = [(scratch, all_rights), *((str(path), READ) for path in readable), *((name, DEVICE) for name in DEVICES)]
+    allowed = [(scratch, all_rights), *((str(path), READ) for path in readable), *((name, DEVICE) for name in devices)]
     for path, rights in allowed:
         try:
             descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)

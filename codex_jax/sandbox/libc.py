@@ -56,3 +56,8 @@ def unmount(target: str, flags: int) -> None:
 def unshare(flags: int) -> None:
     """unshare(2)."""
     _checked(LIBC.unshare(ctypes.c_int(flags)), "unshare")
+
+
+def enter_namespace(descriptor: int, flags: int) -> None:
+    """setns(2)."""
+    _checked(LIBC.setns(descriptor, flags), "setns")

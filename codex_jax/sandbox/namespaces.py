@@ -13,8 +13,10 @@ from pathlib import Path
 from codex_jax.sandbox.imports import PACKAGE_FOLDERS
 from codex_jax.sandbox.landlock import DEVICES
 from codex_jax.sandbox.libc import mount, syscall, unmount, unshare
+from codex_jax.sandbox.surroundings import HOST
 
-ALL_NAMESPACES = 1 << 17 | 1 << 26 | 1 << 27 | 1 << 28 | 1 << 29 | 1 << 30  # mount, UTS, IPC, user, PID, network
+PROCESS_IDS = 1 << 29
+ALL_NAMESPACES = 1 << 17 | 1 << 26 | 1 << 27 | 1 << 28 | PROCESS_IDS | 1 << 30  # mount, UTS, IPC, user, ..., network
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME = 1 << 1, 1 << 2, 1 << 3, 1 << 10
 MS_BIND, MS_REC, MS_PRIVATE = 1 << 12, 1 << 14, 1 << 18
 MNT_DETACH = 2
@@ -84,6 +86,7 @@ def _enter(body: Callable[[], None], readable: Iterable[Path], channel: socket.s
     os.setresgid(INNER_ID, INNER_ID, INNER_ID)
     os.setresuid(INNER_ID, INNER_ID, INNER_ID)
     change_root(sources)
+    socket.sethostname(HOST)
     # Only children enter the new PID namespace. The first is its init: when it ends, the kernel kills all others.
     if os.fork():
         os._exit(0)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import select
 import signal
 import subprocess
@@ -42,8 +43,11 @@ class SandboxWorker:
 
     def __init__(self, layer: str = "auto", policy: Policy = STDLIB_ONLY) -> None:
         self.policy = policy
+        self._start(layer)
+
+    def _start(self, layer: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, *FLAGS, BOOT, PACKAGES, layer, json.dumps(asdict(policy))],
+            [sys.executable, *FLAGS, BOOT, PACKAGES, layer, json.dumps(asdict(self.policy))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -54,10 +58,12 @@ class SandboxWorker:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._requests, self._answers = self._process.stdin, self._process.stdout
+        self._unread = b""  # of the answers
         self.pid = self._process.pid
         hello = self._read_answer(START)
         self.layer: str = hello["layer"] if hello else ""
         self.refused: dict[str, str] = hello["refused"] if hello else {}
+        self._children: list[int] = hello.get("children", []) if hello else []
         if not self.layer:
             self.close()
             if hello is None:
@@ -65,10 +71,17 @@ class SandboxWorker:
             raise InputError(no_layer_message(self.refused))
 
     def _read_answer(self, seconds: float) -> dict | None:
-        if not select.select([self._answers], [], [], seconds)[0]:
-            return None
+        """The worker's next line; None if it ended, or sent nothing for these seconds."""
+        while b"\n" not in self._unread:
+            if not select.select([self._answers], [], [], seconds)[0]:
+                return None
+            part = os.read(self._answers.fileno(), 1 << 16)
+            if not part:
+                return None
+            self._unread += part
+        line, _, self._unread = self._unread.partition(b"\n")
         try:
-            return json.loads(self._answers.readline())
+            return json.loads(line)
         except ValueError:
             return None
 
@@ -84,19 +97,27 @@ class SandboxWorker:
             return None
         while (answer := self._read_answer(wall_seconds + GRACE)) == {}:  # the check goes on
             pass
-        if answer is None and self._was_killed_for_time():
+        if answer is None and self._was_ended_for_time():
+            self._start(self.layer)
             return Result(TIMED_OUT, check.cpu_seconds)
         return Result(**answer) if answer else None
 
-    def _was_killed_for_time(self) -> bool:
-        """Whether the kernel ended the worker because an answer kept it busy."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return self._process.wait(PATIENCE) == -signal.SIGXCPU
-        return False
+    def _was_ended_for_time(self) -> bool:
+        """Whether the kernel ended the worker because an answer kept it busy. If so, also closes it."""
+        try:
+            if self._process.wait(PATIENCE) != -signal.SIGXCPU:
+                return False
+        except subprocess.TimeoutExpired:
+            return False
+        self.close()
+        for child in self._children:
+            with contextlib.suppress(ChildProcessError):  # it is another's child, unless this process adopts orphans
+                os.waitpid(child, 0)
+        return True
 
-    def is_running(self) -> bool:
-        """Whether the worker can run another check."""
-        return self._process.poll() is None
+    def kill(self) -> None:
+        """Ends the worker at once, also during a check. Its fork server then ends the program and deletes its files."""
+        self._process.kill()
 
     def close(self) -> None:
         """Asks the worker to exit, so that it can delete its scratch folder, and kills it if it does not exit."""
@@ -126,9 +147,10 @@ def run_jobs(
 ) -> Generator[tuple[int, Answer], None, None]:
     """Yields (index of the job, its return value) as jobs finish, in any order. Each job uses one worker at a time.
 
-    An exception in a job is raised here. Closing the generator stops jobs at their next check.
+    An exception in a job is raised here. Closing the generator, or interrupting it, ends the checks that are running.
     """
     slots: list[SandboxWorker | None] = [None] * workers  # idle workers; None: not started yet
+    busy: set[SandboxWorker] = set()
     stop = threading.Event()
 
     def run_job(job: CheckJob[Answer]) -> Answer:
@@ -137,18 +159,19 @@ def run_jobs(
         def run(check: Check) -> Result:
             nonlocal worker
             for _ in range(2):
-                if stop.is_set():
-                    raise CancelledError
                 if worker is not None and worker.policy != check.policy:
                     worker.close()
                     worker = None
                 worker = worker or SandboxWorker(layer, check.policy)
+                busy.add(worker)
+                if stop.is_set():
+                    raise CancelledError
                 result = worker.run(check)
-                if result is None or not worker.is_running():
-                    worker.close()
-                    worker = None
+                busy.discard(worker)
                 if result is not None:
                     return result
+                worker.close()
+                worker = None
             return Result("failed: the worker died twice on it")
 
         try:
@@ -163,6 +186,8 @@ def run_jobs(
             yield indices.pop(future), future.result()
     finally:
         stop.set()
+        for worker in tuple(busy):
+            worker.kill()
         executor.shutdown(cancel_futures=True)
         for worker in filter(None, slots):
             worker.close()

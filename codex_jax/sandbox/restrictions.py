@@ -11,29 +11,43 @@ import os
 import platform
 import resource
 import signal
+import socket
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from codex_jax.sandbox.check import Policy
-from codex_jax.sandbox.landlock import TRUNCATE_VERSION, enforce_ruleset, landlock_version, make_ruleset
+from codex_jax.sandbox.landlock import DEVICES, TRUNCATE_VERSION, enforce_ruleset, landlock_version, make_ruleset
 from codex_jax.sandbox.layers import Layer
-from codex_jax.sandbox.libc import PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG, drop_capabilities, prctl
+from codex_jax.sandbox.libc import (
+    PR_SET_DUMPABLE,
+    PR_SET_NO_NEW_PRIVS,
+    PR_SET_PDEATHSIG,
+    drop_capabilities,
+    prctl,
+)
 from codex_jax.sandbox.namespaces import SCRATCH_PARENT
 from codex_jax.sandbox.seccomp import (
     ARGUMENT_RULES,
+    CHANGING,
     NO_FILE_MAPPING,
     REMOVING,
+    TIMES_BY_DESCRIPTOR,
     TRUNCATING,
+    ArgumentRules,
     SystemCallFilter,
     build_filter,
+    supervised_rules,
 )
+from codex_jax.sandbox.supervisor import MAKING_PAIRS, PAIRS, DescriptorMessage, may_listen
 
 FIRST_DESCRIPTOR = 3  # after the standard streams
-CALLS, REPLIES, RULESET = 3, 4, 5  # a program's descriptors; the last is closed when Landlock is applied
+CALLS, REPLIES = 3, 4  # a program's descriptors
+TO_SERVER = 5  # closed when the listener has been sent
+OTHER_TASKS = 1024  # processes and threads allowed in addition to one program's, if the user is not root
+CAP_SYS_CHROOT = 18
 SPARE_CPU = 60  # seconds
-OTHER_TASKS = 256  # processes and threads allowed in addition to one program's, if the user is not root
 CLOCK_OF_PROCESS = 2  # the low bits of a process's CPU clock id
 
 
@@ -44,43 +58,76 @@ class ServerConfig:
     layer: Layer
     policy: Policy
     user: int | None  # the programs' user id, if the server runs as root without namespaces
+    chroot: bool  # whether programs get a root of their own, which is possible for root
     readable: list[Path]  # paths that programs may read
     max_tasks: int  # limit on processes and threads of the programs' user, including those of other programs
 
 
 class Restrictions:
-    """The restrictions of one fork server's programs, prepared once and applied in each program's process."""
+    """The restrictions of one fork server's programs, prepared once and applied in each program's process.
+
+    listeners: receives each program's listener (see supervisor.py), if supervised; descriptors: limit on open files.
+    """
 
     def __init__(self, config: ServerConfig, sees_descriptors: bool = True) -> None:
         """sees_descriptors: whether the fork server can list a program's open files. OSError if the layer fails."""
         self._config, layer = config, config.layer
+        self.descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self.supervised = False
         if layer.seccomp:
-            denied: frozenset[str] = frozenset() if layer.namespaces or sees_descriptors else REMOVING
-            if layer.landlock and landlock_version() < TRUNCATE_VERSION:
-                denied |= TRUNCATING
-            rules = ARGUMENT_RULES if layer.namespaces else ARGUMENT_RULES | NO_FILE_MAPPING
-            self._filter = SystemCallFilter(build_filter(platform.machine(), denied, rules))
-        self._landlock = layer.seccomp and landlock_version() > 0
+            machine = platform.machine()
+            self.supervised = may_listen()
+            calls = (MAKING_PAIRS if layer.namespaces else (*MAKING_PAIRS, "clone")) if self.supervised else ()
+            code = build_filter(machine, self._denied(sees_descriptors), self._rules(), calls)
+            self._filter = SystemCallFilter(code)
+        if self.supervised:
+            self.listeners, self._to_server = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self.listeners.setblocking(False)
+            self._message = DescriptorMessage()
+        self._landlock = layer.seccomp and not layer.chroot and landlock_version() > 0
         # With namespaces, every scratch folder has the same path, so one ruleset for its parent serves all programs.
         self._ruleset = make_ruleset(SCRATCH_PARENT, config.readable) if self._landlock and layer.namespaces else -1
         if layer.landlock and not self._landlock:
             raise OSError("this kernel has no Landlock")
 
-    def apply(self, cpu_seconds: float, scratch: str, calls: int, replies: int) -> None:
+    def _denied(self, sees_descriptors: bool) -> frozenset[str]:
+        """Calls that fail in this layer although the table allows them."""
+        layer = self._config.layer
+        denied: frozenset[str] = frozenset() if layer.namespaces or sees_descriptors else REMOVING
+        if layer.landlock and not self._config.chroot:
+            denied |= CHANGING
+        if layer.landlock and landlock_version() < TRUNCATE_VERSION:
+            denied |= TRUNCATING
+        return denied
+
+    def _rules(self) -> dict[str, ArgumentRules]:
+        rules = dict(ARGUMENT_RULES)
+        if not self._config.layer.namespaces:
+            rules |= NO_FILE_MAPPING
+        if self._config.layer.landlock and not self._config.chroot:
+            rules |= TIMES_BY_DESCRIPTOR
+        if self.supervised:
+            rules |= supervised_rules(self.descriptors - PAIRS, TO_SERVER)
+        return rules
+
+    def apply(self, cpu_seconds: float, scratch: str, root: str, calls: int, replies: int) -> None:
         """Restricts this process permanently; it must exit after an OSError.
 
-        cpu_seconds: the kernel's limit, which is well above the fork server's, as that may move.
+        cpu_seconds: the kernel's limit, which is well above the fork server's, as that may move. scratch: the program's
+        folder, which is below root.
         """
         layer, user = self._config.layer, self._config.user
         os.setsid()
         os.umask(0o22)
         os.chdir(scratch)
         ruleset = self._ruleset
-        if self._landlock and ruleset < 0 and not layer.chroot:
-            ruleset = make_ruleset(scratch, self._config.readable)
-        move_descriptors([calls, replies, ruleset] if ruleset >= 0 else [calls, replies])
-        if layer.chroot:
-            os.chroot(".")
+        if self._landlock and ruleset < 0:
+            devices = [root + device for device in DEVICES] if self._config.chroot else DEVICES
+            ruleset = make_ruleset(scratch, self._config.readable, devices)
+        used_here = ([self._to_server.fileno()] if self.supervised else []) + ([ruleset] if self._landlock else [])
+        move_descriptors([calls, replies, *used_here])
+        if self._config.chroot:
+            os.chroot(root)
         set_limit(resource.RLIMIT_CPU, int(cpu_seconds) + SPARE_CPU)
         # Not set in the fork server, where the threads of other workers' programs could then prevent it from forking.
         set_limit(resource.RLIMIT_NPROC, self._config.max_tasks)
@@ -88,16 +135,23 @@ class Restrictions:
             os.setgroups([])
             os.setresgid(user, user, user)
             os.setresuid(user, user, user)
+        # Lets the fork server, but no program, list this process's files and write its memory.
+        prctl(PR_SET_DUMPABLE, 1)
         if not layer.namespaces:
             prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            prctl(PR_SET_DUMPABLE, 1)  # lets the fork server, but no program, list this process's open files
         if not layer.seccomp:
             return
         drop_capabilities()
         prctl(PR_SET_NO_NEW_PRIVS, 1)
-        if ruleset >= 0:
-            enforce_ruleset(RULESET)
-        self._filter.install()
+        if self._landlock:
+            enforce_ruleset(REPLIES + len(used_here))
+        if self.supervised:
+            listener = self._filter.install_listener(platform.machine())
+            self._message.send(TO_SERVER, listener)
+            os.close(listener)
+            os.close(TO_SERVER)
+        else:
+            self._filter.install()
 
 
 def move_descriptors(descriptors: Iterable[int]) -> None:
@@ -148,6 +202,13 @@ def max_tasks(policy: Policy) -> int:
             if folder.stat().st_uid == user:
                 count += len(os.listdir(folder / "task"))
     return count + OTHER_TASKS
+
+
+def may_chroot() -> bool:
+    """Whether this process is root and has the capability to change its root."""
+    status = Path("/proc/self/status").read_text()
+    capabilities = int(status.partition("CapEff:")[2].split()[0], 16)
+    return os.geteuid() == 0 and bool(capabilities >> CAP_SYS_CHROOT & 1)
 
 
 def cpu_time(pid: int) -> float:

@@ -2,11 +2,13 @@
 
 import contextlib
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
 
 from codex_jax.sandbox.check import Policy
+from codex_jax.sandbox.landlock import DEVICES
 from codex_jax.sandbox.libc import mount, unmount
 from codex_jax.sandbox.namespaces import MNT_DETACH, MS_NOATIME, MS_NODEV, MS_NOEXEC, MS_NOSUID, SCRATCH
 
@@ -45,7 +47,8 @@ def _size_of_deleted(pid: int) -> int:
 class MountedScratch:
     """A new tmpfs for each program, in the fork server's namespaces. The kernel enforces its size."""
 
-    path = SCRATCH
+    path = path_in_root = SCRATCH
+    root = "/"
     check_interval: float | None = None  # seconds between calls of is_full; None: not needed
 
     def __init__(self, policy: Policy) -> None:
@@ -71,20 +74,38 @@ class MountedScratch:
             self._state = ()
 
 
+def _make_devices(root: str) -> None:
+    """Makes the devices in a new root, where this process may; programs do without them otherwise."""
+    os.mkdir(root + "/dev", 0o755)
+    for device in DEVICES:
+        with contextlib.suppress(OSError):
+            os.mknod(root + device, stat.S_IFCHR | 0o666, os.stat(device).st_rdev)
+            os.chmod(root + device, 0o666)  # whatever the umask
+
+
 class FolderScratch:
-    """A folder on disk whose size is checked while the program runs. user: its owner, or None without root."""
+    """A folder on disk whose size is checked while the program runs.
+
+    user: its owner, or None without root; chroot: whether it is seen in a root of its own, which then has devices too.
+    """
 
     check_interval: float | None = 0.05  # seconds
 
-    def __init__(self, policy: Policy, user: int | None) -> None:
+    def __init__(self, policy: Policy, user: int | None, chroot: bool = False) -> None:
         self._policy = policy
         self._user = user
         self._state: tuple[int, ...] = ()
-        self._parent = tempfile.mkdtemp(prefix="codex-jax-")  # programs cannot change it
+        self.root = tempfile.mkdtemp(prefix="codex-jax-")
+        self._parent = os.path.join(self.root, "home")  # programs cannot change it
         self.path = os.path.join(self._parent, "scratch")
+        self.path_in_root = self.path.removeprefix(self.root) if chroot else self.path
+        os.mkdir(self._parent, 0o700)
         if user is not None:
-            os.chown(self._parent, 0, user)
-            os.chmod(self._parent, 0o710)
+            for folder in (self.root, self._parent):
+                os.chown(folder, 0, user)
+                os.chmod(folder, 0o750)
+        if chroot:
+            _make_devices(self.root)
 
     def clear(self) -> None:
         """Makes the folder empty."""
@@ -121,8 +142,7 @@ class FolderScratch:
     def close(self) -> None:
         """Removes the folder."""
         self._remove()
-        with contextlib.suppress(OSError):
-            os.rmdir(self._parent)
+        shutil.rmtree(self.root, ignore_errors=True)
 
     def _remove(self) -> None:
         """Empties the parent. Nested folders are moved up before their folder is removed, so any depth works."""

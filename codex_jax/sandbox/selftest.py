@@ -23,7 +23,7 @@ ESCAPES = {
     "a process of its own": "os._exit(0) if os.fork() else os._exit(0)",
     "another program": "os.execv('/bin/true', ['true'])",
     "a socket": "__import__('socket').socket()",
-    "2 GiB of memory": "bytearray(1 << 31)",
+    "8 GiB of memory": "bytearray(1 << 33)",
     "tracing its parent": "ctypes.CDLL(None).ptrace(16, os.getppid(), 0, 0) == 0 or 1 / 0",
     "a mount": "ctypes.CDLL(None).mount(b'none', b'/', b'tmpfs', 0, None) == 0 or 1 / 0",
 }

@@ -24,7 +24,7 @@ from codex_jax.sandbox.imports import prepare_imports
 from codex_jax.sandbox.layers import Layer, candidate_layers
 from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, prctl
 from codex_jax.sandbox.namespaces import start_in_namespaces
-from codex_jax.sandbox.restrictions import ServerConfig, max_tasks
+from codex_jax.sandbox.restrictions import ServerConfig, max_tasks, may_chroot
 from codex_jax.sandbox.wire import Pipe, dump
 
 CHECKER_MEMORY = 3 << 30  # bytes; a hostile answer may take much more memory than its message
@@ -44,6 +44,7 @@ def start_server(layer: Layer, policy: Policy) -> socket.socket:
         layer,
         policy,
         user if is_root and not layer.namespaces else None,
+        layer.chroot or (layer.landlock and may_chroot()),
         prepare_imports(policy, from_files=layer.namespaces),
         max_tasks(policy),
     )
@@ -134,7 +135,8 @@ def main(layer: str, policy: str) -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # tests may print
     name, channel, refused = choose_layer(layer, Policy(**json.loads(policy)))
-    print(json.dumps({"layer": name, "refused": refused}), file=answers)
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()  # the server
+    print(json.dumps({"layer": name, "refused": refused, "children": [*map(int, children)]}), file=answers)
     if channel is None:
         return
     prctl(PR_SET_DUMPABLE, 0)  # programs of the same user cannot trace this process or write its memory

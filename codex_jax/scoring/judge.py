@@ -53,7 +53,7 @@ class Judge:
                     reference = self._run_suites(problem, suites, reference_program, run, is_reference=True)
                     self._references[problem.task_id] = reference
             if program == reference_program and reference.passed:
-                return reference
+                return reference  # it has just run
         judgement = self._run_suites(problem, suites, program, run)
         if reference is None or reference.passed:
             return judgement

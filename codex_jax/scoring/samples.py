@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from codex_jax import terminal
 from codex_jax.errors import InputError
@@ -12,9 +13,9 @@ from codex_jax.storage.jsonl import Json, decode_line, parse, raw_lines
 from codex_jax.storage.regular import open_regular
 
 Item = tuple[str, str, Json]  # the sample's location, why it cannot be read or "", the sample
-Seen = dict[str, str]  # what tells a sample from the others -> its location
+Seen = dict[str, str]  # the fields that tell a sample from others, as JSON -> its location
 MAX_PROGRAM = 16 << 20  # bytes of a file in a folder of samples
-TOLD_BY = ("task_id", "sample", "temperature", "fingerprint")  # these tell samples with a fingerprint apart
+DISTINCT_BY = ("task_id", "sample", "temperature", "fingerprint")  # these tell samples with a fingerprint apart
 
 
 def read_samples(path: Path, benchmark: Benchmark, skip_bad: bool, seen: Seen | None = None) -> list[Json]:
@@ -95,7 +96,7 @@ def repeat(sample: Json, place: str, seen: Seen) -> str:
     if type(number) is not int:
         return ""
     marked = "fingerprint" in sample
-    key = json.dumps({name: sample.get(name) for name in TOLD_BY} if marked else sample, sort_keys=True)
+    key = json.dumps({name: sample.get(name) for name in DISTINCT_BY} if marked else sample, sort_keys=True)
     if seen.setdefault(key, place) is place:
         return ""
     advice = "" if marked else ": if these are samples of two seeds, remove their numbers"
@@ -110,10 +111,10 @@ def temperature_of(samples: list[Json], path: Path) -> str:
     return temperatures[0] if temperatures else ""
 
 
-def _number(temperature: object) -> str:
+def _number(temperature: Any) -> str:
     # 1 and 1.0 are one temperature.
     small = type(temperature) is int and abs(temperature) < 1 << 53
-    return json.dumps(float(temperature) if small else temperature)  # type: ignore[arg-type]
+    return json.dumps(float(temperature) if small else temperature)
 
 
 def digest(samples: list[Json]) -> str:

@@ -34,6 +34,8 @@ def pypi(argument: str) -> Iterator[Part]:
 def _read_list(argument: str) -> list[tuple[str, str]]:
     # Pairs (file and line number, requirement).
     path = storage_path(argument[1:])
+    if isinstance(path, Path) and path.exists() and not path.is_file():
+        raise InputError(f"{path} is not a file: give pypi:@FILE with one name per line")
     try:
         with path.open("rb") as file:
             lines = file.read().decode().splitlines()

@@ -22,7 +22,25 @@ P50K_PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+
 P50K_EOT = 50256
 SPACE_MARK = "\u2581"  # SentencePiece's symbol for a space; it treats a literal one as a space
 MAX_SPACE_RUN = 24
+ADVICE = (
+    "use train:VOCAB, or train the model with normalization_rule_name=identity, add_dummy_prefix=false, "
+    "remove_extra_whitespaces=false and byte_fallback=true"
+)
 SENTENCE_BYTES = 1 << 16
+# Faults of a tokenizer -> texts that show them.
+PROBES = {
+    "it removes or changes white space (remove_extra_whitespaces)": ("  ", "\t", " \n  ", "\r\n", "\u3000\u00a0\u2009"),
+    "it normalises characters (normalization_rule_name)": (
+        "\ufb01\u00b2\u2460\uff21\u212b",
+        "e\u0301\u1100\u1161",
+        "\u0130\u00df",
+    ),
+    "it drops control characters": ("\x01\x08\x0c\x7f", "\u200b\u00ad\ufeff\u2028"),
+    "it loses unknown characters (byte_fallback)": ("\u6c49\U0001f600", "\u0378\ue000\U0010ffff"),
+    "it reads its own symbols in a text": ("<s></s><unk><0x41><|endoftext|>",),
+}
+# All characters up to U+3000, and the compatibility forms, which are those that normalisation changes.
+WIDE_PROBE = "".join(map(chr, (*range(0x3000), *range(0xF900, 0x10000))))
 TRAINING_BYTES = 8 << 20  # of text: enough for a vocabulary of a few thousand tokens, which trains within seconds
 
 
@@ -87,8 +105,10 @@ class SentencePiece(Tokenizer):
     kind = "sentencepiece"
 
     def __init__(self, model: bytes) -> None:
-        """model: the serialized proto. InputError if it is invalid, or lacks byte fallback or end-of-text."""
+        """model: the serialized proto. InputError if it is invalid, lacks end-of-text, or does not give texts back."""
         try:
+            if not model:
+                raise RuntimeError("it is empty")
             self._pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
         except RuntimeError as error:
             raise InputError(f"not a SentencePiece model: {error}") from None
@@ -107,6 +127,11 @@ class SentencePiece(Tokenizer):
                 self._bytes.append(piece.replace(SPACE_MARK, " ").encode())
         if len(self._byte_ids) != 256 or self.eot < 0:
             raise InputError("the SentencePiece model must have byte fallback and an end-of-text: use train:VOCAB")
+        faults = losses(self)
+        if faults:
+            raise InputError(
+                f"the SentencePiece model does not give a text back as it was: {'; '.join(faults)}: {ADVICE}"
+            )
 
     def encode(self, text: str) -> list[int]:
         """See Tokenizer."""
@@ -127,6 +152,27 @@ class SentencePiece(Tokenizer):
         super().save(folder)
         with write_atomic(folder / "tokenizer.model") as file:
             file.write(self._model)
+
+
+def losses(tokenizer: Tokenizer) -> list[str]:
+    """Why the tokenizer does not give every text back as it was, as far as PROBES and WIDE_PROBE show."""
+
+    def back(text: str) -> str:
+        return tokenizer.decode(tokenizer.encode(text))
+
+    before, _, after = back("x").partition("x")
+    faults = [f"it adds {before + after!r} to a text (add_dummy_prefix)"] if before + after else []
+    for fault, texts in PROBES.items():
+        if any(back(f"x{text}x") != f"{before}x{text}x{after}" for text in texts):
+            faults.append(fault)
+    ends = " \n x \n "
+    if not faults and back(ends) != ends:
+        faults.append("it removes white space at the ends")
+    shown = back(WIDE_PROBE)
+    if not faults and shown != WIDE_PROBE:
+        at = next((n for n, pair in enumerate(zip(shown, WIDE_PROBE, strict=False)) if pair[0] != pair[1]), len(shown))
+        faults.append(f"it changes characters such as U+{ord(WIDE_PROBE[at]):04X}")
+    return faults
 
 
 def train_sentencepiece(
@@ -196,5 +242,5 @@ def load_tokenizer(spec: str) -> Tokenizer:
         return tokenizer
     except OSError:
         raise InputError(f"no tokenizer at {spec}: give p50k, a PATH.model or a tokenizer folder") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path}/tokenizer.json is broken: {error}") from None

@@ -1,4 +1,4 @@
-"""Small data sets as the command builds them, for others' code to read. No module here skips: make test-interop."""
+"""Small data sets as the command builds them, for the code of other projects to read."""
 
 import json
 import os

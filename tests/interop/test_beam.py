@@ -17,7 +17,7 @@ from codex_jax.problems.humaneval import write_problems
 from codex_jax.problems.load import load_problems
 from codex_jax.storage import paths
 from tests.corpus_build.sources import write_lines, write_repositories
-from tests.sources.store import served
+from tests.sources.store import served, use_store
 
 FLAGS = ["--tokenizer", "p50k", "--seq-len", "64", "--shards", "3"]
 
@@ -143,14 +143,7 @@ def test_shared_storage(sources, tmp_path, monkeypatch, capsys, scheme):
     assert cli.run(corpus.main, corpus.Args, [*sources, "--out", str(tmp_path / "local" / "d"), *flags]) == 0
     (tmp_path / "bucket").mkdir()
     with served(tmp_path) as address:
-        for name, value in {
-            "AWS_ENDPOINT_URL": address,
-            "AWS_ACCESS_KEY_ID": "key",
-            "AWS_SECRET_ACCESS_KEY": "secret",
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "CLOUD_STORAGE_EMULATOR_ENDPOINT": address,
-        }.items():
-            monkeypatch.setenv(name, value)
+        use_store(monkeypatch, address)
         paths.connect.cache_clear()
         buckets = {"file": f"file://{tmp_path}/bucket", "s3": "s3://bucket", "gs": "gs://anonymous@bucket"}
         args = [*sources, "--out", f"{buckets[scheme]}/remote/d", *flags]

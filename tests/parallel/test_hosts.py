@@ -15,7 +15,7 @@ from codex_jax import cli, corpus
 from codex_jax.config import HostsConfig
 from codex_jax.errors import InputError
 from codex_jax.parallel import hosts
-from codex_jax.runs.checkpoints import finished_steps
+from codex_jax.runs.folder import finished_steps
 
 FLAGS = ["--model.layers", "2", "--model.width", "32", "--model.heads", "2", "--model.context", "64"]
 FLAGS += ["--batch-size", "8", "--log-every", "1", "--checkpoint-every", "10"]

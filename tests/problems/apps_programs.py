@@ -39,15 +39,13 @@ class Case(NamedTuple):
 
 
 def cases(seed: int = 0) -> list[Case]:
-    """All cases: about 240 problems, each with several programs."""
+    """All cases: about 260 problems, each with several programs."""
     rng = random.Random(seed)
     made = []
     for kind, make in STDIN.items():
-        for _ in range(10):
+        for number in range(10):
             solve, inputs, outputs = make(rng)
-            programs = list(_stdin_programs(solve))[
-                len(made) % STEP :: STEP
-            ]  # a share, different from problem to problem
+            programs = list(_stdin_programs(solve))[number % STEP :: STEP]  # a share, different for each problem
             made += [Case(kind, {"inputs": inputs, "outputs": outputs}, *row) for row in programs]
     for output, printed in LINE_ENDS:
         tests = {"inputs": [""], "outputs": [output]}

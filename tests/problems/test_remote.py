@@ -114,3 +114,26 @@ def test_exceptions_of_the_program_are_caught_by_the_reference_s_class():
     exec(source, reference := {})
     tests = ("try:\n    raise Small(3)\nexcept Small as error:\n    assert error.args == (3,)",)
     run_tests(candidate_of(source), reference, ("Small",), (), "", tests)
+
+
+def test_an_answer_does_not_see_the_value_that_it_is_compared_with():
+    source = """
+class Fitting:
+    def __init__(self):
+        self.seen = []
+    def fit(self, other):
+        self.seen.append(other)
+        return 0
+    __sub__ = __rsub__ = __add__ = __radd__ = __mod__ = __rmod__ = __eq__ = __lt__ = __ge__ = fit
+    __hash__ = None
+def f():
+    return Fitting()
+"""
+    program = RemoteProgram(candidate_of(source))
+    answer = program.do("look_up", "f")()
+    assert (answer == 3) is False
+    for compute in (lambda: answer - 3, lambda: 3 - answer, lambda: 3 + answer, lambda: answer % 3, lambda: answer < 3):
+        with pytest.raises(TypeError):
+            compute()
+    assert answer.seen == []
+    assert answer - answer == 0  # two objects of the program may be computed with

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from codex_jax.runs.checkpoints import Checkpoints, finished_steps, reason, without_orbax_logs
+from codex_jax.runs.checkpoints import Checkpoints, reason, without_orbax_logs
+from codex_jax.runs.folder import finished_steps
 
 PARAMS = {"up": jnp.arange(6.0).reshape(2, 3), "down": jnp.ones(4, jnp.bfloat16)}
 ABOUT = {"model": {"width": 4}, "tokenizer": "t", "data": "d"}

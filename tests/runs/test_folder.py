@@ -124,7 +124,19 @@ def test_a_folder_that_cannot_be_written_is_reported(data, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "config.json is broken"), ('{"depth": 3}', "unknown setting 'depth'")],
+    [
+        ("{", "config.json is broken"),
+        ("[]", "config.json is broken: not an object"),
+        ('{"depth": 3}', "unknown setting 'depth'"),
+        ('{"steps": true}', "setting 'steps' must be int, not True"),
+        ('{"steps": 1.0}', "setting 'steps' must be int, not 1.0"),
+        ('{"steps": null}', "setting 'steps' must be int, not None"),
+        ('{"optimizer": {"epsilon": false}}', "setting 'epsilon' must be float, not False"),
+        ('{"optimizer": {"offload": 1}}', "setting 'offload' must be bool, not 1"),
+        ('{"model": {"remat": "all"}}', "setting 'remat' must be one of full, .*, not 'all'"),
+        ('{"model": {"compute_dtype": ["float32"]}}', "setting 'compute_dtype' must be one of float32, bfloat16"),
+        ('{"model": 3}', "setting 'model' must be an object"),
+    ],
 )
 def test_a_broken_config_is_reported(tmp_path, text, message):
     (tmp_path / "config.json").write_text(text)
@@ -139,9 +151,13 @@ def test_a_tokenizer_larger_than_the_model_is_refused(data, tmp_path):
         folder.read_tokenizer(tmp_path, dataclasses.replace(run.model, vocab_size=319))
 
 
-def test_the_newest_checkpoint_is_the_highest_number_that_is_finished(tmp_path):
+def test_the_checkpoints_are_the_folders_with_a_number(tmp_path):
     with pytest.raises(InputError, match="has no checkpoint"):
-        folder.newest_step(tmp_path)
-    for name in ("9", "10", "11.orbax-checkpoint-tmp"):
+        folder.check_checkpoint(tmp_path)
+    for name in ("9", "10", "11.orbax-checkpoint-tmp", "²", "٣٣٣", "0999", "-5", "1e9", "12.damaged", "notes"):
         (tmp_path / "checkpoints" / name).mkdir(parents=True)
-    assert folder.newest_step(tmp_path) == 10
+    (tmp_path / "checkpoints" / "1000").write_text("a file")
+    assert folder.finished_steps(tmp_path) == [9, 10]
+    folder.check_checkpoint(tmp_path, 9)
+    with pytest.raises(InputError, match="has no checkpoint of step 11: it has 9, 10"):
+        folder.check_checkpoint(tmp_path, 11)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -132,9 +133,10 @@ def test_two_processes_write_one_file_and_resume_it(folder):
 
 
 def fingerprint_of_interrupted(folder):
-    """The journal's first line, from a run that fails when it publishes: a folder is in the way."""
-    (folder / "blocked.jsonl").mkdir()
-    (folder / "blocked.jsonl" / "x").write_text("")
+    """The journal's first line, from a run that fails when it publishes: by then a folder is in the way."""
     process = sample(folder, "blocked.jsonl")
+    while process.poll() is None and not (folder / "blocked.jsonl.partial").exists():
+        time.sleep(0.01)
+    (folder / "blocked.jsonl").mkdir()
     assert "cannot write" in process.communicate()[1]
     return (folder / "blocked.jsonl.partial").open().readline()

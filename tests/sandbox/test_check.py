@@ -19,7 +19,7 @@ LOWER = {
         "    import threading, time\n    for _ in range(20):\n"
         "        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n",
     ),
-    "descriptors": (Policy(descriptors=16), "    import os\n    for _ in range(9):\n        os.pipe()\n"),
+    "descriptors": (Policy(descriptors=99), "    k = [open(f'f{n}', 'w') for n in range(99)]\n"),
 }
 
 

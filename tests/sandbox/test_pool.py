@@ -96,16 +96,19 @@ def test_exceptions_reach_the_test_by_type():
     assert not_raised == "failed: AssertionError"
 
 
-def test_programs_see_no_environment_and_leave_no_file(tmp_path, monkeypatch):
+def test_programs_see_nothing_of_the_environment_and_leave_no_file(tmp_path, monkeypatch):
     monkeypatch.setenv("SECRET", "s3cret")
     target = tmp_path / "written"
     os.chmod(tmp_path, 0o777)
     look = (
-        "    import os\n    found = list(os.environ) + os.listdir('.')\n    try:\n"
+        "    import os\n    found = sorted(os.environ) + os.listdir('.')\n    try:\n"
         "        found += [open('/proc/%d/environ' % os.getppid()).read()]\n    except OSError:\n        pass\n"
         "    open('here', 'w').write('x')\n    return found\n"
     )
-    test = "def check(candidate):\n    assert candidate(0, 0) == []\n    assert candidate(0, 0) == ['here']\n"
+    test = (
+        "def check(candidate):\n    own = ['HOME', 'LOGNAME', 'PATH', 'USER']\n"
+        "    assert candidate(0, 0) == own\n    assert candidate(0, 0) == [*own, 'here']\n"
+    )
     before = set(Path("/tmp").glob("codex-jax-*"))
     assert results([look, look], test, workers=1) == ["passed", "passed"]
     assert not target.exists()
@@ -146,3 +149,30 @@ def test_a_program_cannot_kill_programs_of_other_workers():
     killed = results([killer, RIGHT] * 30, workers=4, cpu_seconds=20)
     assert set(killed[1::2]) == {"passed"}
     assert "passed" not in killed[::2]
+
+
+SLEEPERS = """
+import os, signal, threading, time
+from codex_jax.sandbox.check import Check
+from codex_jax.sandbox.pool import run_checks
+program = "def f():\\n    import time\\n    time.sleep(9999)\\n"
+check = Check(program, "f", "def check(candidate):\\n    candidate()\\n", cpu_seconds=600.0)
+
+def interrupt():
+    while len(os.listdir("/proc/self/fd")) < 8:  # until two workers have their pipes
+        time.sleep(0.1)
+    time.sleep(1)
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=interrupt, daemon=True).start()
+try:
+    list(run_checks([check] * 4, workers=2))
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_an_interrupt_does_not_wait_for_programs_that_sleep():
+    """Their wall-clock limit is 80 minutes, and pytest would wait for it."""
+    done = subprocess.run([sys.executable, "-c", SLEEPERS], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")

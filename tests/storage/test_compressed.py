@@ -19,7 +19,7 @@ PACKED = {
 }
 
 
-@pytest.mark.parametrize(("kind", "data"), PACKED.items())
+@pytest.mark.parametrize(("kind", "data"), PACKED.items(), ids=[*PACKED])
 def test_the_first_bytes_tell_the_compression(tmp_path, kind, data):
     (tmp_path / "f").write_bytes(data)
     assert compression(tmp_path / "f") == kind

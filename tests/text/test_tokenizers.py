@@ -1,7 +1,12 @@
+import hashlib
+import io
+import json
 import random
+import re
 from pathlib import Path
 
 import pytest
+import sentencepiece
 import tiktoken
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +15,7 @@ from tiktoken_ext import openai_public
 
 from codex_jax.errors import InputError
 from codex_jax.text import tokenizers
-from codex_jax.text.tokenizers import P50k, SentencePiece, load_tokenizer, train_sentencepiece
+from codex_jax.text.tokenizers import P50k, SentencePiece, load_tokenizer, losses, train_sentencepiece
 
 TEXTS = [path.read_text() for path in sorted(Path(__file__).parents[2].glob("codex_jax/**/*.py"))]
 HARD = ["", " ", "\t\r\n\f\v", "a\u2581b \u2581\u2581", "\0", "a\0\0b", "\U0001f600é"]
@@ -125,3 +130,77 @@ def test_bad_input(tmp_path):
     with pytest.raises(InputError, match=r"does not match its tokenizer\.json"):
         load_tokenizer(str(tmp_path / "t"))
     assert isinstance(TOKENIZERS["sentencepiece"], SentencePiece)
+
+
+LOSSLESS = {
+    "normalization_rule_name": "identity",
+    "add_dummy_prefix": False,
+    "remove_extra_whitespaces": False,
+    "byte_fallback": True,
+}
+
+
+def model(**options):
+    """A SentencePiece model of 500 tokens, trained with these options."""
+    words = ["alpha", "beta", "gamma", "delta", "item", "value", "total", "count", "index", "name", "path", "line"]
+    lines = [f"    {words[n % 7]}_{words[n % 11]} = {words[n % 5]}({words[n % 3]}, {n})" for n in range(2000)]
+    written = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines),
+        model_writer=written,
+        vocab_size=500,
+        model_type="bpe",
+        hard_vocab_limit=False,
+        minloglevel=2,
+        **{**LOSSLESS, **options},
+    )
+    return written.getvalue()
+
+
+def test_a_model_that_gives_texts_back_is_taken(tmp_path):
+    (tmp_path / "m.model").write_bytes(model())
+    tokenizer = load_tokenizer(f"{tmp_path}/m.model")
+    assert losses(tokenizer) == []
+    assert losses(TOKENIZERS["p50k"]) == []
+    text = "  x\t= 'ﬁ²①'\r\n\u200b\n"
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("options", "faults"),
+    [
+        ({"add_dummy_prefix": True}, ["it adds ' ' to a text .add_dummy_prefix.: use train:"]),
+        (
+            {"add_dummy_prefix": True, "treat_whitespace_as_suffix": True},
+            ["it adds ' ' to a text .add_dummy_prefix.: use train:"],
+        ),
+        ({"remove_extra_whitespaces": True}, ["it removes or changes white space"]),
+        ({"normalization_rule_name": "nfkc"}, ["it normalises characters"]),
+        ({"normalization_rule_name": "nmt_nfkc_cf"}, ["it removes or changes white space", "it drops control"]),
+        ({"user_defined_symbols": ["<s2>"], "byte_fallback": False}, ["must have byte fallback"]),
+    ],
+)
+def test_a_model_that_does_not_give_texts_back_is_refused(tmp_path, options, faults):
+    data = model(**options)
+    (tmp_path / "m.model").write_bytes(data)
+    (tmp_path / "tokenizer.model").write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"kind": "sentencepiece", "sha256": digest}))
+    for place in (f"{tmp_path}/m.model", str(tmp_path)):
+        with pytest.raises(InputError) as caught:
+            load_tokenizer(place)
+        for fault in faults:
+            assert re.search(fault, str(caught.value))
+        assert "\n" not in str(caught.value)
+
+
+def test_a_model_that_changes_one_character_is_refused(tmp_path):
+    rules = tmp_path / "rules.tsv"
+    rules.write_text("2192\t2D\n")  # an arrow becomes a hyphen
+    with pytest.raises(InputError, match=r"it changes characters such as U\+2192"):
+        SentencePiece(model(normalization_rule_tsv=str(rules)))
+
+
+def test_an_empty_model_is_refused():
+    with pytest.raises(InputError, match="not a SentencePiece model: it is empty"):
+        SentencePiece(b"")

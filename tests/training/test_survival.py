@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from codex_jax.runs.checkpoints import finished_steps
+from codex_jax.runs.folder import finished_steps
 from codex_jax.runs.history import read_history
 from codex_jax.text.tokenizers import train_sentencepiece
 from tests.records.build import build

@@ -3,8 +3,9 @@
 Each category is a text file. It holds "## NAME" lines, each followed by the body of the function and, after a line
 "---", code of the module below the function. An attack that succeeds returns the right answer, so a pass means that the
 attack worked. SECRET is a file that file permissions let anyone read, write and remove. MARK is a name that must appear
-nowhere outside the program's own folder. @NAME@ stands for the number of a system call, and @SCAN@ for the text of
-scan.txt. The programs in control.txt are not attacks and must pass.
+nowhere outside the program's own folder. @NAME@ stands for the number of a system call, @SCAN@ for the text of
+scan.txt, and @SEND@ for a function that sends a forged message. The programs in control.txt are not attacks and must
+pass.
 """
 
 import re
@@ -38,6 +39,11 @@ memory = mmap.mmap(-1, 4096, prot=7)
 memory.write(bytes.fromhex('{code}'))
 assert ctypes.CFUNCTYPE(ctypes.c_long)(ctypes.addressof(ctypes.c_char.from_buffer(memory)))() > 0
 return a + b"""
+SEND = """import json, os, struct
+def send(*message):
+    data = json.dumps(message).encode()
+    data = struct.pack('<I', len(data)) + data
+    while data: data = data[os.write(4, data):]"""
 X86 = {
     "getpid_as_on_i386": "b814000000 cd80 c3",  # mov eax, 20; int 0x80; ret
     "socket_by_instruction": "b829000000 bf02000000 be01000000 31d2 0f05 c3",
@@ -70,7 +76,8 @@ PROBE = """import fcntl, os, threading, signal
 assert {fcntl.fcntl(fd, fcntl.F_GETFL) & ~0o100000 for fd in (0, 1, 2)} == {os.O_RDWR}
 assert [fcntl.fcntl(fd, fcntl.F_GETFL) & ~0o100000 for fd in (3, 4)] == [os.O_RDONLY, os.O_WRONLY]
 assert os.umask(0o22) == 0o22
-assert os.listdir('.') == [] and not os.environ and threading.active_count() == 1
+assert os.listdir('.') == [] and set(os.environ) == {'PATH', 'HOME', 'USER', 'LOGNAME'}
+assert threading.active_count() == 1
 assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 return a + b"""
 
@@ -78,7 +85,7 @@ return a + b"""
 def completion(code: str, secret: str, mark: str, machine: str) -> str:
     """An attack's program without its first line, def add(a, b)."""
     column = ("x86_64", "aarch64").index(machine)
-    code = code.replace("@SCAN@", (HERE / "scan.txt").read_text())
+    code = code.replace("@SCAN@", (HERE / "scan.txt").read_text()).replace("@SEND@", SEND)
     for name, numbers in NUMBERS.items():
         code = code.replace(f"@{name}@", str(numbers[column]))
     function, _, module = code.partition("\n---\n")
