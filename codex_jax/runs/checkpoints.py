@@ -9,9 +9,8 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,24 +32,17 @@ def handler(names: list[str]) -> ocp.CompositeCheckpointHandler:
     return ocp.CompositeCheckpointHandler(**{name: ocp.StandardCheckpointHandler() for name in names})
 
 
-@contextmanager
-def without_orbax_logs() -> Iterator[None]:
-    """Drops Orbax's logs: it logs an error with its traceback and raises it too, and callers report it in one line.
+def drop_orbax_logs() -> None:
+    """Drops Orbax's logs until the process ends: it raises what it logs, and callers report an error in one line.
 
-    asyncio logs the same errors once more, as those of tasks that nobody has waited for.
+    asyncio logs the same errors again, when nobody has waited for all of Orbax's tasks.
     """
+    for name in ("absl", "asyncio"):
+        logging.getLogger(name).addFilter(_is_foreign)
 
-    def is_foreign(record: logging.LogRecord) -> bool:
-        return f"{os.sep}orbax{os.sep}checkpoint{os.sep}" not in record.pathname and record.name != "asyncio"
 
-    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
-    for logger in loggers:
-        logger.addFilter(is_foreign)
-    try:
-        yield
-    finally:
-        for logger in loggers:
-            logger.removeFilter(is_foreign)
+def _is_foreign(record: logging.LogRecord) -> bool:
+    return f"{os.sep}orbax{os.sep}checkpoint{os.sep}" not in record.pathname and "never retrieved" not in record.msg
 
 
 def reason(error: BaseException) -> str:
@@ -68,8 +60,7 @@ class Checkpoints:
     def __init__(self, folder: Path, keep: int = 3, keep_every: int = 0) -> None:
         """keep: how many of the newest to keep; keep_every: also keep those of every so many steps; 0: none."""
         self._folder, self._keep, self._keep_every = folder, keep, keep_every
-        self._stack = ExitStack()
-        self._stack.enter_context(without_orbax_logs())
+        drop_orbax_logs()
         self._saver: ocp.AsyncCheckpointer | None = None
         self._pool = ThreadPoolExecutor(1, "checkpoints")
         self._pending: Future[bool] | None = None
@@ -122,7 +113,6 @@ class Checkpoints:
         self._pool.shutdown()
         if self._saver:
             self._saver.close()
-        self._stack.close()
 
     def _path(self, step: int) -> Path:
         return (self._folder / CHECKPOINTS / str(step)).absolute()

@@ -13,7 +13,7 @@ from codex_jax.config import SPEED, ModelConfig
 from codex_jax.errors import InputError
 from codex_jax.parallel import hosts
 from codex_jax.runs.array_digests import digest
-from codex_jax.runs.checkpoints import handler, reason, without_orbax_logs
+from codex_jax.runs.checkpoints import drop_orbax_logs, handler, reason
 from codex_jax.runs.folder import CHECKPOINTS, check_checkpoint, finished_steps, parse_run, read_config, read_tokenizer
 from codex_jax.storage.jsonl import Json
 
@@ -87,21 +87,19 @@ def _load(path: Path, step: int, expected: Json, data: Collection[str], trees: d
 def _restore(path: Path, trees: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     # (the trees, the names of those whose arrays are returned in the dtypes that they were saved in)
     same_types = []
-    with without_orbax_logs():
-        try:
-            for name, tree in trees.items():
-                stored = ocp.StandardCheckpointHandler().metadata((path / name).absolute())
-                if _compare(path, _leaves(stored.tree), _leaves(tree)):
-                    same_types.append(name)
-            arguments = {name: ocp.args.StandardRestore(tree) for name, tree in trees.items()}
-            restored = ocp.Checkpointer(handler([*trees])).restore(
-                path.absolute(), args=ocp.args.Composite(**arguments)
-            )
-            return {name: restored[name] for name in trees}, same_types
-        except InputError:
-            raise
-        except Exception as error:  # Orbax and TensorStore raise many kinds for files that are missing or cut short
-            raise DamagedError(reason(error)) from None
+    drop_orbax_logs()
+    try:
+        for name, tree in trees.items():
+            stored = ocp.StandardCheckpointHandler().metadata((path / name).absolute())
+            if _compare(path, _leaves(stored.tree), _leaves(tree)):
+                same_types.append(name)
+        arguments = {name: ocp.args.StandardRestore(tree) for name, tree in trees.items()}
+        restored = ocp.Checkpointer(handler([*trees])).restore(path.absolute(), args=ocp.args.Composite(**arguments))
+        return {name: restored[name] for name in trees}, same_types
+    except InputError:
+        raise
+    except Exception as error:  # Orbax and TensorStore raise many kinds for files that are missing or cut short
+        raise DamagedError(reason(error)) from None
 
 
 def _leaves(tree: Any) -> dict[str, Any]:

@@ -58,13 +58,19 @@ def open_metrics(folder: Path, resume_step: int, active: bool = True) -> Iterato
         rewritten.writelines(line for line in lines if _parsed(line)[1].get("step", math.inf) <= resume_step)
     purge_step = resume_step + 1 if resume_step else None  # from this step on, TensorBoard ignores earlier events
     with path.open("ab", buffering=0) as file, closing(EventFile(folder / "events", purge_step)) as events:
+        waiting: list[tuple[int, dict[str, float]]] = []  # rows that a full disk has not taken
 
         def write(step: int, **values: float) -> None:
+            waiting.append((step, values))
             try:
-                append_whole(file, json.dumps({"step": step, **values}).encode() + b"\n")
-                events.write(step, values)
+                while waiting:
+                    number, row = waiting[0]
+                    append_whole(file, json.dumps({"step": number, **row}).encode() + b"\n")
+                    del waiting[0]
+                    events.write(number, row)
                 os.fsync(file.fileno())  # a mounted bucket uploads a file only when it is synced
             except OSError as error:
-                terminal.warn(f"metrics of step {step} are not written: {path}: {error.strerror}; training goes on")
+                if len(waiting) == 1:
+                    terminal.warn(f"cannot write {path}: {error.strerror}; training goes on; metrics wait")
 
         yield write
