@@ -65,10 +65,7 @@ class Checkpoints:
         self._pool = ThreadPoolExecutor(1, "checkpoints")
         self._pending: Future[bool] | None = None
         self._is_main = jax.process_index() == 0
-        if self._is_main:  # what a killed process has left
-            for path in (folder / CHECKPOINTS).glob("*"):
-                if UNFINISHED.fullmatch(path.name):
-                    shutil.rmtree(path, ignore_errors=True)
+        self._remove_unfinished()
 
     def save(self, step: int, about: Json, **trees: Any) -> None:
         """Copies the trees from the devices, and writes them in the background. Waits for the save before this one.
@@ -76,6 +73,7 @@ class Checkpoints:
         about: what identifies the run, see loading.Expected. Numbers that are not finite are reported and not saved.
         """
         self.finish()
+        self._remove_unfinished()
         digests = {name: digest(tree) for name, tree in trees.items()}
         if not all(finite for _, finite in digests.values()):
             terminal.warn(f"the state after step {step} is not finite, so it is not saved")
@@ -113,6 +111,7 @@ class Checkpoints:
         self._pool.shutdown()
         if self._saver:
             self._saver.close()
+        self._remove_unfinished()
 
     def _path(self, step: int) -> Path:
         return (self._folder / CHECKPOINTS / str(step)).absolute()
@@ -130,10 +129,14 @@ class Checkpoints:
         return True
 
     def _failed(self, step: int, error: Exception) -> None:
-        left = f"{step}.orbax-checkpoint-tmp*"
-        for path in (self._folder / CHECKPOINTS).glob(left) if self._is_main else []:
-            shutil.rmtree(path, ignore_errors=True)
+        self._remove_unfinished()
         terminal.warn(f"cannot save the checkpoint of step {step}: {reason(error)}; training goes on")
+
+    def _remove_unfinished(self) -> None:
+        # What a killed process has left, or a failed save, whose threads may write for a while after it has failed.
+        for path in (self._folder / CHECKPOINTS).glob("*") if self._is_main else []:
+            if UNFINISHED.fullmatch(path.name):
+                shutil.rmtree(path, ignore_errors=True)
 
     def _delete_old(self) -> None:
         for step in finished_steps(self._folder)[: -self._keep]:

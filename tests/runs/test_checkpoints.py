@@ -69,6 +69,17 @@ def test_what_a_killed_process_has_left_is_removed(tmp_path):
     assert names(tmp_path) == ["1", "3", "9.damaged", "notes"]
 
 
+def test_what_the_threads_of_a_failed_save_write_later_is_removed(tmp_path):
+    with closing(Checkpoints(tmp_path)) as checkpoints:
+        for step in (4, 6):
+            (tmp_path / "checkpoints" / f"{step - 1}.orbax-checkpoint-tmp" / "params").mkdir(parents=True)
+            checkpoints.save(step, ABOUT, params=PARAMS)
+            checkpoints.finish()
+            assert f"{step - 1}.orbax-checkpoint-tmp" not in names(tmp_path)
+        (tmp_path / "checkpoints" / "7.orbax-checkpoint-tmp").mkdir()
+    assert names(tmp_path) == ["4", "6"]
+
+
 def test_later_checkpoints_are_set_aside(tmp_path):
     save_all(tmp_path, [1, 2, 3], keep=5)
     with closing(Checkpoints(tmp_path)) as checkpoints:
