@@ -106,6 +106,18 @@ class GuardsConfig:
 
 
 @dataclass(frozen=True)
+class TrialsConfig:
+    """What a run samples after each evaluation. The samples go to trials/STEP.jsonl in the run folder."""
+
+    prompt: str = ""  # a prompt to complete; the completion is also printed
+    # humaneval or a FILE, as for codex_jax.sample: its problems are sampled, and another process scores the samples
+    problems: str = ""
+    n: int = 1  # samples per problem
+    temperature: float = 0.2
+    max_new_tokens: int = 300  # tokens per sample
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """One run: pretraining, or fine-tuning if init_from names another run."""
 
@@ -117,18 +129,22 @@ class TrainConfig:
     mesh: MeshConfig = field(default_factory=MeshConfig)
     hosts: HostsConfig = field(default_factory=HostsConfig)
     guards: GuardsConfig = field(default_factory=GuardsConfig)
+    trials: TrialsConfig = field(default_factory=TrialsConfig)
     steps: int = 1000
     batch_size: int = 32  # sequences per step, over all devices
     accumulation: int = 1  # microbatches per step
     loss_chunks: int = 1  # parts of each sequence whose logits are computed in turn, to save memory
     seed: int = 0
     init_from: str = ""  # RUN or RUN@STEP: a run whose checkpoint gives the parameters to start from
+    keep_moments: bool = False  # with init_from: also start from that run's optimizer moments
     log_every: int = 10  # steps between logged metrics
     eval_every: int = 0  # steps between evaluations; 0: only before the first step and after the last
     eval_batches: int = 0  # 0: the whole validation split
+    patience: int = 0  # evaluations without a lower validation loss before the run ends; 0: it never ends early
     checkpoint_every: int = 500  # steps between checkpoints
     keep_checkpoints: int = 3  # the newest checkpoints to keep
     keep_every: int = 0  # also keep the checkpoints of every so many steps; 0: none
+    wandb: str = ""  # project in Weights & Biases that gets the metrics; WANDB_MODE=offline keeps them in wandb/
     topology: str = ""  # CHIP:SHAPE, such as v5e:16x16: the TPU slice that codex_jax.plan compiles for
 
     @property
@@ -202,12 +218,12 @@ def from_dict(cls: type, values: dict[str, Any]) -> Any:
 COUNTS = "steps", "batch_size", "accumulation", "loss_chunks", "log_every", "checkpoint_every", "keep_checkpoints"
 # (in words, least, most, settings) of the numbers that are not part of the model; nan is in no range.
 RANGES = (
-    ("at least 1", 1, math.inf, (*COUNTS, "guards.skipped_updates")),
-    ("at least 0", 0, math.inf, ("eval_every", "eval_batches", "keep_every", "optimizer.warmup_steps")),
+    ("at least 1", 1, math.inf, (*COUNTS, "guards.skipped_updates", "trials.n", "trials.max_new_tokens")),
+    ("at least 0", 0, math.inf, ("eval_every", "eval_batches", "keep_every", "patience", "optimizer.warmup_steps")),
     ("from 0 to 2^32 - 1", 0, 2**32 - 1, ("seed",)),
     ("from 0 to 1", 0, 1, ("optimizer.final_fraction",)),
     ("at least 0 and below 1", 0, 1 - 1e-7, ("optimizer.beta1", "optimizer.beta2")),
-    ("at least 0 and finite", 0, 1e30, ("optimizer.weight_decay", "guards.spike_deviations")),
+    ("at least 0 and finite", 0, 1e30, ("optimizer.weight_decay", "guards.spike_deviations", "trials.temperature")),
     (
         "above 0 and finite",
         1e-30,
@@ -241,5 +257,9 @@ def validate(config: TrainConfig) -> None:
                 raise InputError(f"--{setting.replace('_', '-')} must be {range_in_words}, not {value}")
     if config.batch_size % config.accumulation:
         raise InputError(f"--batch-size {config.batch_size} must be a multiple of --accumulation {config.accumulation}")
+    if config.keep_moments and not config.init_from:
+        raise InputError("--keep-moments needs --init-from RUN, whose moments it takes")
+    if config.patience and (not config.eval_every or config.data.validation_split == "none"):
+        raise InputError("--patience needs --eval-every and a validation split")
     if not config.data.path:
         raise InputError("no data: give --data.path DIR/NAME as written by python -m codex_jax.corpus")

@@ -11,16 +11,13 @@ machine; other changes need --override NAME.
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated
 
 import jax
-import numpy as np
 import tyro
-from jax.sharding import Mesh
 
 from codex_jax import cli, terminal
 from codex_jax.config import TrainConfig, validate
@@ -33,23 +30,20 @@ from codex_jax.planning.changes import run_arguments
 from codex_jax.planning.device_peak import peak_flops
 from codex_jax.planning.projection import model_flops
 from codex_jax.records.dataset import Dataset
-from codex_jax.records.prefetch import prefetch
-from codex_jax.records.shards import Batch
-from codex_jax.runs import folder, loading
+from codex_jax.runs import folder, wandb_tracker
 from codex_jax.runs.checkpoints import Checkpoints
 from codex_jax.runs.folder import OpenRun, finished_steps, open_run
 from codex_jax.runs.history import History, read_history
-from codex_jax.runs.metrics import open_metrics
-from codex_jax.storage.jsonl import Json
-from codex_jax.training.actions.checkpoint import Checkpoint
-from codex_jax.training.actions.evaluate import Evaluate
-from codex_jax.training.actions.guard import Guard, RollBack
-from codex_jax.training.actions.log import Log
-from codex_jax.training.clock import Clock, process_age
+from codex_jax.runs.metrics import WriteMetrics
+from codex_jax.sampling import trials
+from codex_jax.sampling.trials import Trials
+from codex_jax.text.tokenizers import load_tokenizer
+from codex_jax.training.actions.guard import RollBack
+from codex_jax.training.actions.profile import Profile
+from codex_jax.training.clock import Clock
 from codex_jax.training.experiment import open_data, resolve
-from codex_jax.training.loop import Action, OneStepLate, Step, Stopping, steps
-from codex_jax.training.state import TrainState, new_state, saved_state
-from codex_jax.training.step import make_eval_step, make_train_step, to_global
+from codex_jax.training.loop import Action, Step
+from codex_jax.training.trainer import Trainer
 
 METADATA_HOST = os.environ.get("GCE_METADATA_HOST", "metadata.google.internal")  # announces preemptions of TPU VMs
 
@@ -62,6 +56,7 @@ class TrainArgs(cli.ExperimentArgs):
     resume: bool = False  # continue from the newest checkpoint of the run folder, or from step 0 if it has none
     # with --resume: a setting that may differ from the run's, such as batch-size; give it once per setting
     override: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    profile: int = 0  # record a trace of so many steps in RUN/profile, for TensorBoard and ui.perfetto.dev
     resume_step: int = 0  # with --resume: the checkpoint to continue from, as --resume RUN@STEP; 0: the newest
 
     @staticmethod
@@ -89,99 +84,36 @@ def check(config: TrainConfig, command: str, saved: TrainConfig | None = None) -
     if not config.init_from:  # with init_from, resolve() reads the model from that run
         hosts.on_first(lambda: capacity.require(config, command=command))
     validate(config)
+    wandb_tracker.check(config.wandb)
     data = open_data(config)
     config = resolve(config, data, saved)
     hosts.on_first(lambda: capacity.require(config, data.manifest["seq_len"], command))
     return config, data
 
 
-def batches(config: TrainConfig, data: Dataset, start: int, history: History) -> Iterator[Batch]:
-    """This host's rows for each step after `start`: a function of seed and step, so resuming needs no state."""
-    host, count = jax.process_index(), jax.process_count()
-    for step in range(start, config.steps):
-        number = step + history.skipped(step)
-        yield data.batch(config.data.train_split, config.seed, number, config.batch_size, host, count)
-
-
-class Trainer:
-    """One command's work on a run: it may start several times from a checkpoint, after spikes of the loss."""
-
-    def __init__(self, config: TrainConfig, data: Dataset, mesh: Mesh, run: OpenRun, checkpoints: Checkpoints) -> None:
-        """config, data: from check(). run: the open run folder."""
-        self.config, self.data, self.mesh, self.run, self.checkpoints = config, data, mesh, run, checkpoints
-        self.is_main = jax.process_index() == 0  # the process that prints, and writes the metrics
-        self.about = loading.about(config.model, data.manifest["tokenizer"]["sha256"], data.digest)
-        self.clock = Clock(process_age())
-        self.train_step = self.clock.compiling(make_train_step(config, mesh, data.manifest["tokenizer"]["eot"]))
-        self.eval_step = make_eval_step(config, data.manifest["tokenizer"]["eot"])
-
-    def start(self, resumed: bool, step: int | None = None) -> tuple[TrainState, Json]:
-        """(the state to begin with, what was saved about it): of a checkpoint, or else a new one."""
-        if not resumed or not (step or finished_steps(self.config.folder)):
-            return new_state(self.config, self.mesh), {}
-        known = {row["data"] for row in self.run.history.rows if row.get("data")}
-        state, about = saved_state(self.config, self.mesh, self.about, step, known | {self.data.digest})
-        self.checkpoints.set_aside(int(state.step), "damaged" if step is None else "left")
-        return state, about
-
-    def train(self, state: TrainState, about: Json, stop: Stopping) -> tuple[Step, dict[str, float]]:
-        """Trains until the last step or until `stop`; -> (the last step, the values of the last evaluation)."""
-        config, data, start, history = self.config, self.data, int(state.step), self.run.history
-        guard = Guard(config.guards, history, self.advice(), about.get("losses", ()), self.is_main)
-
-        def saved() -> Json | None:
-            return None if guard.streak else {**self.about, "losses": [*guard.losses]}
-
-        with (
-            open_metrics(config.folder, start, self.is_main) as write,
-            terminal.progress(config.name, config.steps, shown=self.is_main, done=start) as report,
-            closing(prefetch(batches(config, data, start, history), partial(to_global, self.mesh))) as prefetched,
-        ):
-            evaluate = Evaluate(config, data, self.mesh, self.eval_step, write)
-            missing = start == 0 or (self.is_main and evaluate.is_missing(start))
-            if hosts.of_first(np.array(missing)):
-                self.clock.timed("evaluate", evaluate.run)(start, state.params)
-            tokens = config.batch_size * data.manifest["seq_len"]
-            log = Log(config, tokens, write, report, self.clock, self.ideal_seconds())
-            save = Checkpoint(config.checkpoint_every, self.checkpoints, saved)
-            actions: tuple[Action, ...] = (
-                OneStepLate([guard, log], config.checkpoint_every),
-                self.clock.timed("checkpoint", save),
-                self.clock.timed("evaluate", evaluate),
-            )
-            for step in steps(state, self.clock.waiting(prefetched), self.train_step, config.steps, stop):
-                for action in actions:
-                    action(step)
-        return step, evaluate.values
-
-    def is_saved(self, step: int) -> bool:
-        """Waits for the save in progress; returns whether there is a checkpoint of this step."""
-        with self.clock.phase("checkpoint"):
-            return self.checkpoints.finish() or step in finished_steps(self.config.folder)
-
-    def ideal_seconds(self) -> float:
-        """Seconds of a step in which the devices do nothing but its matrix products, at their peak."""
-        flops = model_flops(self.config, self.data.manifest["seq_len"], jax.device_count())
-        return flops / peak_flops(jax.local_devices()[0]) if self.is_main else 0.0
-
-    def advice(self) -> str:
-        """What to do after training has diverged."""
-        lower = "--optimizer.peak-learning-rate RATE --override optimizer.peak-learning-rate"
-        return (
-            f"go on at a lower rate from a checkpoint before that: python -m codex_jax.train --resume "
-            f"{self.config.folder}@STEP {lower}, or start again"
-        )
+def ideal_seconds(config: TrainConfig, data: Dataset) -> float:
+    """Seconds of a step in which the devices do nothing but its matrix products, at their peak."""
+    flops = model_flops(config, data.manifest["seq_len"], jax.device_count())
+    return flops / peak_flops(jax.local_devices()[0]) if jax.process_index() == 0 else 0.0
 
 
 def train(
-    config: TrainConfig, resume: bool = False, command: str = "EXPERIMENT.py", override: Sequence[str] = (), at: int = 0
+    config: TrainConfig,
+    resume: bool = False,
+    command: str = "EXPERIMENT.py",
+    override: Sequence[str] = (),
+    at: int = 0,
+    profile: int = 0,
 ) -> dict[str, float] | None:
     """Trains the run to its last step and returns its last validation values, or None if a signal has stopped it.
 
     command: the experiment and its flags, for messages. override: names of settings that --resume may change.
-    at: the step of the checkpoint to resume from; 0: the newest.
+    at: the step of the checkpoint to resume from; 0: the newest. profile: how many steps to record.
     """
     saved = folder.read_config(config.folder) if resume else None
+    if profile < 0:
+        raise InputError(f"--profile must be at least 0 steps, not {profile}")
+    benchmark = trials.load(config.trials)
     config, data = check(config, command, saved)
     mesh = make_mesh(config.mesh)
     check_divides(config, data.manifest["seq_len"], mesh)
@@ -191,7 +123,14 @@ def train(
         run = opened[0] if opened else OpenRun(config, History(read_history(config.folder)), {}, data.digest)
         checkpoints = Checkpoints(config.folder, config.keep_checkpoints, config.keep_every)
         stack.callback(checkpoints.close)
-        trainer = Trainer(config, data, mesh, run, checkpoints)
+        tokenizer = load_tokenizer(str(data.tokenizer_dir))
+
+        def more(write: WriteMetrics, start: int) -> tuple[Action, ...]:
+            profiles = (Profile(config.folder, start, profile),) if profile and run.history.is_open else ()
+            samples = Trials(config, tokenizer, benchmark, write) if benchmark or config.trials.prompt else None
+            return (*profiles, samples) if samples else profiles
+
+        trainer = Trainer(run, data, mesh, checkpoints, ideal_seconds(config, data), more)
         stop = stack.enter_context(Stop(mesh, METADATA_HOST if hosts.on_tpu_vm() else ""))
         state, about = trainer.start(resume, at or None)
         if int(state.step) >= config.steps:
@@ -233,7 +172,7 @@ def main(args: TrainArgs) -> int:
     began = time.monotonic()
     config = args.config()
     hosts.join(config.hosts)
-    values = train(config, args.resume, run_arguments(args), args.override, args.resume_step)
+    values = train(config, args.resume, run_arguments(args), args.override, args.resume_step, args.profile)
     if jax.process_index() == 0 and values is not None:
         metrics = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
         terminal.say(f"{config.folder}: {metrics}  {time.monotonic() - began:.0f} s")

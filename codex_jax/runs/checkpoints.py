@@ -60,6 +60,7 @@ class Checkpoints:
     def __init__(self, folder: Path, keep: int = 3, keep_every: int = 0) -> None:
         """keep: how many of the newest to keep; keep_every: also keep those of every so many steps; 0: none."""
         self._folder, self._keep, self._keep_every = folder, keep, keep_every
+        self.best: int | None = None  # a step whose checkpoint is kept too
         drop_orbax_logs()
         self._saver: ocp.AsyncCheckpointer | None = None
         self._pool = ThreadPoolExecutor(1, "checkpoints")
@@ -140,7 +141,7 @@ class Checkpoints:
 
     def _delete_old(self) -> None:
         for step in finished_steps(self._folder)[: -self._keep]:
-            if not (self._keep_every and step % self._keep_every == 0):
+            if step != self.best and not (self._keep_every and step % self._keep_every == 0):
                 hidden = self._path(step).with_name(f"{step}.deleted")  # a folder that is half deleted looks damaged
                 with suppress(OSError):
                     self._path(step).rename(hidden)

@@ -61,11 +61,16 @@ def restore_params(run: str | Path, abstract: Any) -> tuple[Any, int]:
 
     InputError as in load.
     """
+    loaded = restore(run, params=abstract)
+    return loaded.trees["params"], loaded.step
+
+
+def restore(run: str | Path, **trees: Any) -> Loaded:
+    """Trees of RUN's newest checkpoint or of RUN@STEP. InputError as in load."""
     folder, step = parse_run(run)
     config = read_config(folder)
     expected = about(config.model, read_tokenizer(folder, config.model).sha256)
-    loaded = load(folder, expected, step, params=abstract)
-    return loaded.trees["params"], loaded.step
+    return load(folder, expected, step, **trees)
 
 
 def _load(path: Path, step: int, expected: Json, data: Collection[str], trees: dict[str, Any]) -> Loaded:

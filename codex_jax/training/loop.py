@@ -1,6 +1,6 @@
 """The training loop: a generator of steps. After each step, the command calls its actions."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from codex_jax.training.loss import Batch
@@ -57,15 +57,15 @@ class OneStepLate:
     logged.
     """
 
-    def __init__(self, actions: Iterable[Action], save_every: int) -> None:
-        """save_every: steps between checkpoints."""
+    def __init__(self, actions: Iterable[Action], save_every: Sequence[int]) -> None:
+        """save_every: steps between checkpoints, see Checkpoint."""
         self._actions, self._save_every = tuple(actions), save_every
         self._previous: Step | None = None
 
     def __call__(self, step: Step) -> None:
         """See Action."""
         waiting, self._previous = [self._previous, step], None
-        if not (step.stopped or step.is_due(self._save_every)):
+        if not (step.stopped or any(map(step.is_due, self._save_every))):
             self._previous = waiting.pop()
         for finished in filter(None, waiting):
             for action in self._actions:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, cast
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import optax
 from jax.sharding import Mesh, NamedSharding
 
 from codex_jax.config import TrainConfig
@@ -61,8 +62,20 @@ def init_state(config: TrainConfig, mesh: Mesh) -> TrainState:
 
 
 def new_state(config: TrainConfig, mesh: Mesh) -> TrainState:
-    """The state before the first step; its parameters are from config.seed, or from the run config.init_from."""
+    """The state before the first step; its parameters are from config.seed, or from the run config.init_from.
+
+    With config.keep_moments it also has that run's moments, but its own learning rates.
+    """
     state = init_state(config, mesh)
+    if config.keep_moments:
+        trees = loading.restore(config.init_from, **as_trees(abstract_state(config, mesh))).trees
+        optimizer = jax.tree.map(
+            lambda new, old: old if isinstance(old, optax.ScaleByAdamState) else new,
+            state.optimizer,
+            trees["rest"]["optimizer"],
+            is_leaf=lambda node: isinstance(node, optax.ScaleByAdamState),
+        )
+        return state._replace(params=trees["params"], optimizer=optimizer)
     if config.init_from:
         params, _ = loading.restore_params(config.init_from, abstract_state(config, mesh).params)
         state = state._replace(params=params)

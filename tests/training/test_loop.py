@@ -49,7 +49,7 @@ def test_the_run_ends_after_the_step_in_which_all_processes_agree_to_stop():
 def test_finished_steps_are_seen_one_step_late_but_before_they_are_saved():
     events = []
     late = OneStepLate(
-        [lambda step: events.append(("a", step.number)), lambda step: events.append(("b", step.number))], 3
+        [lambda step: events.append(("a", step.number)), lambda step: events.append(("b", step.number))], [3]
     )
     seen = []
     for number, stopped in ((1, ""), (2, ""), (3, ""), (4, ""), (5, "SIGTERM")):

@@ -11,7 +11,7 @@ from codex_jax.training.state import TrainState
 
 def run(folder, total, about=lambda: {}, stopped_at=0):
     with closing(Checkpoints(folder, keep=9)) as checkpoints:
-        save = Checkpoint(3, checkpoints, about)
+        save = Checkpoint([3], checkpoints, about)
         for number in range(1, total + 1):
             state = TrainState(jnp.int32(number), {"w": jnp.full(2, number)}, (jnp.zeros(2),))
             save(Step(number, number == total, state, {}, "SIGTERM" if number == stopped_at else ""))

@@ -32,7 +32,7 @@ def run(losses, config=CONFIG):
         Clock(),
         ideal_seconds=1e-9,
     )
-    late = OneStepLate([log], save_every=100)
+    late = OneStepLate([log], save_every=[100])
     for number, loss in enumerate(losses, 1):
         events.append(f"step {number}")
         late(Step(number, number == len(losses), None, {"loss": Scalar(loss, events, number)}))
