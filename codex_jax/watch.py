@@ -47,10 +47,10 @@ def left(config: TrainConfig, rows: list[Json]) -> str:
     return f"{terminal.duration(seconds)} left, until {end:%d %B %H:%M}" if steps > 0 else "all steps are done"
 
 
-def summary(config: TrainConfig, rows: list[Json]) -> list[str]:
+def summary(folder: Path, config: TrainConfig, rows: list[Json]) -> list[str]:
     """The lines on the state of the run."""
     row: Json = {name: value for one in rows for name, value in one.items()}  # the newest value of each
-    lines = [f"{config.folder}  step {row.get('step', 0):,} of {config.steps:,}  {left(config, rows)}"]
+    lines = [f"{folder}  step {row.get('step', 0):,} of {config.steps:,}  {left(config, rows)}"]
     formats = {
         "loss": "loss {:.3f}",
         "validation_loss": "validation loss {:.3f}",
@@ -61,7 +61,7 @@ def summary(config: TrainConfig, rows: list[Json]) -> list[str]:
         "memory_gib": "{:.1f} GiB",
     }
     lines.append("  ".join(text.format(row[name]) for name, text in formats.items() if name in row))
-    saved = finished_steps(config.folder)
+    saved = finished_steps(folder)
     lines.append(f"checkpoints: {', '.join(map(str, saved[-5:])) or 'none'}")
     return lines
 
@@ -73,7 +73,7 @@ def screen(folder: Path, width: int) -> list[str]:
         rows = read_metrics(folder)
     except InputError:  # it has not begun to train
         rows = []
-    lines = summary(config, rows)
+    lines = summary(folder, config, rows)
     for title, names in PLOTS:
         curve = text_curve([points(rows, name) for name in names], width, HEIGHT)
         lines += ["", title, *curve] if curve else []

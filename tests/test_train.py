@@ -168,3 +168,39 @@ def test_bad_input_is_one_line_and_writes_nothing(root, capsys):
         assert message in err
         assert err.strip().count("\n") == 0
     assert not (root / "n").exists()
+
+
+def test_a_run_shows_what_its_model_writes_and_ends_when_it_no_longer_learns(root, capsys):
+    problem = {"task_id": "m/0", "prompt": "def f(x):\n", "entry_point": "f", "canonical_solution": "    return x\n"}
+    (root / "p.jsonl").write_text(json.dumps({**problem, "test": "def check(f):\n    assert f(1) == 1\n"}) + "\n")
+    trials = ["--trials.prompt", "def function_1(", "--trials.problems", f"{root}/p.jsonl", "--trials.n", "2"]
+    flags = [*trials, "--trials.max-new-tokens", "5", "--eval-every", "2", "--steps", "60", "--patience", "2"]
+    still = ["--optimizer.peak-learning-rate", "1e-9", "--checkpoint-every", "100", "--keep-checkpoints", "1"]
+    assert run(root, "shown", *flags, *still, "--profile", "1", "--resume-step", "0") == 0
+    error = capsys.readouterr().err
+    assert "step 2: def function_1(" in error
+    ended = [line for line in error.splitlines() if "the validation loss has not fallen since step" in line]
+    assert len(ended) == 1
+    best = int(ended[0].split("since step ")[1].split(":")[0])
+    assert ended[0].endswith(f"its best parameters are {root}/shown@{best}")
+    rows = lines(root, "shown")
+    last = max(row["step"] for row in rows)
+    assert last < 60
+    # A run that has ended early may have samples that are not scored yet.
+    assert [row["pass@1"] for row in rows if "pass@1" in row] in ([0.0], [0.0, 0.0])
+    assert {path.name for path in (root / "shown" / "checkpoints").iterdir()} == {str(best), str(last)} - {"0"}
+    assert [*(root / "shown" / "profile").rglob("*perfetto_trace.json.gz")]
+
+
+def test_what_the_trials_need_is_checked_before_the_work(root, capsys):
+    for flags, message in (
+        (["--trials.problems", "none.jsonl"], "none.jsonl"),
+        (["--trials.n", "0"], "--trials.n must be at least 1"),
+        (["--patience", "2"], "--patience needs --eval-every"),
+        (["--keep-moments"], "--keep-moments needs --init-from"),
+        (["--profile", "-1"], "--profile must be at least 0"),
+        (["--wandb", "project"], "pip install wandb"),
+    ):
+        assert run(root, "refused", *flags) == 2
+        assert message in capsys.readouterr().err
+        assert not (root / "refused").exists()

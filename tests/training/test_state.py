@@ -78,3 +78,15 @@ def test_init_from_takes_the_parameters_only(trained):
         assert same(state.params, saved.params)
         assert same(state.optimizer, init_state(CONFIG, MESH).optimizer)
         assert int(state.step) == 0
+
+
+def test_keep_moments_takes_the_moments_too_but_not_the_place_in_the_schedule(trained):
+    config, saved = trained
+    TOKENIZER.save(config.folder / "tokenizer")
+    write_config(config.folder, config)
+    state = new_state(dataclasses.replace(CONFIG, init_from=str(config.folder), keep_moments=True), MESH)
+    assert same(state.params, saved.params)
+    (adam, *_, schedule), (saved_adam, *_) = state.optimizer[1], saved.optimizer[1]
+    assert same(adam, saved_adam)
+    assert int(adam.count) == 4
+    assert (int(schedule.count), int(state.step)) == (0, 0)

@@ -77,3 +77,21 @@ def test_an_evaluation_that_a_killed_process_did_not_log_is_missing(tmp_path):
         write(6, loss=1.0)
     action = Evaluate(config, None, None, None, None)
     assert [number for number in range(1, 8) if action.is_missing(number)] == [6]
+
+
+def test_a_run_is_over_after_some_evaluations_without_a_lower_loss(tmp_path):
+    data = open_dataset(build(tmp_path / "d", masked=False))
+    action = Evaluate(dataclasses.replace(CONFIG, patience=2), data, None, None, lambda step, **values: None)
+    losses = iter([5.0, 4.0, 4.0, 3.0, 3.5, 3.1])
+    action._measure = lambda params: {"validation_loss": next(losses)}
+    seen = []
+    for number in (0, 3, 6, 9, 12, 15):
+        action.run(number, None)
+        seen.append(action.is_over)
+    assert seen == [False] * 5 + [True]
+    assert action.best == 9
+    resumed = Evaluate(dataclasses.replace(CONFIG, patience=2), data, None, None, None)
+    resumed.recall(
+        [{"step": 9, "validation_loss": 3.0}, {"step": 10, "loss": 9.0}, {"step": 12, "validation_loss": 3.5}]
+    )
+    assert (resumed.best, resumed.is_over) == (9, False)
