@@ -49,6 +49,7 @@ class Trials:
         # The parameters are split as in training along `model` only.
         self._mesh = make_mesh(MeshConfig(data=-1, fsdp=1, model=config.mesh.model))
         check_mesh(self._model, self._mesh)
+        self._engine: Any = None  # keeps its compiled programs
         self._is_main = jax.process_index() == 0
         self._scored: list[tuple[int, subprocess.Popen[str]]] = []  # (step, the process that scores its samples)
 
@@ -63,7 +64,9 @@ class Trials:
         placed = jax.tree.map(
             lambda leaf, shape: jax.device_put(leaf.astype(shape.dtype), shape.sharding), params, shapes
         )
-        engine = Engine(self._model, unstack(placed), self._tokenizer, self._mesh)
+        weights = unstack(placed)
+        engine = self._engine = self._engine or Engine(self._model, weights, self._tokenizer, self._mesh)
+        engine.weights = weights
         trials, requests, names = self._config.trials, [], []
         for name, prompt in self._prompts.items():
             try:
@@ -80,6 +83,7 @@ class Trials:
                 continue
             fingerprint = sample_fingerprint([trials.temperature, number], self._prompts[names[index]])
             rows.append(to_row(names[index], sample_number, sample, trials.temperature, fingerprint))
+        engine.weights = None  # frees their memory
         if rows and self._is_main:
             self._score(number, rows)
 
