@@ -17,14 +17,15 @@ install: $(STAMP)
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
-# A lock file has the version and hash of every dependency. The package itself is installed in place.
+# A lock file has the version and hash of every dependency, so pip looks for no others. The package itself is installed
+# in place.
 .venv/.installed: requirements.lock
 .venv-tpu/.installed: requirements-tpu.lock
 .venv-interop/.installed: requirements-interop.lock
 .venv/.installed .venv-tpu/.installed .venv-interop/.installed: setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11 to 3.13 is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r $(filter %.lock,$^)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r $(filter %.lock,$^)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
@@ -36,7 +37,8 @@ lint: install
 test: lint
 	$(BIN)/pytest --numprocesses auto --dist loadfile
 
-## make test-interop   runs the tests that need TensorFlow and Beam (.venv-interop) or libtpu (.venv-tpu)
+## make test-interop   runs the tests that need TensorFlow, Beam and EvalPlus (.venv-interop) or libtpu (.venv-tpu);
+##                     MBPP_FILE=mbpp.jsonl compares verdicts on MBPP's problems, too
 test-interop: .venv-interop/.installed .venv-tpu/.installed
 	.venv-interop/bin/pytest tests/interop
 	JAX_PLATFORMS=cpu .venv-tpu/bin/pytest tests/planning
@@ -58,13 +60,18 @@ $(PLAN): plan-%: .venv-tpu/.installed
 UV_COMPILE = build/lock/bin/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 \
 	--custom-compile-command "make lock" --extra dev --extra serve
 
+# EvalPlus requires these for models and downloads, which the tests do without.
+UNUSED = anthropic appdirs datasets google-generativeai multipledispatch stop-sequencer tempdir transformers tree-sitter \
+	tree-sitter-python wget
+
 ## make lock           the newest versions that setup.cfg allows, into all locks
 lock:
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/pip install --quiet uv
 	$(UV_COMPILE) setup.cfg -o requirements.lock
 	$(UV_COMPILE) --extra tpu setup.cfg -o requirements-tpu.lock
-	$(UV_COMPILE) --extra beam --extra interop setup.cfg -o requirements-interop.lock
+	printf '%s\n' $(UNUSED) > build/lock/unused.txt
+	$(UV_COMPILE) --extra beam --extra interop --excludes build/lock/unused.txt setup.cfg -o requirements-interop.lock
 
 clean:
 	rm -rf .venv .venv-tpu .venv-interop build *.egg-info

@@ -18,7 +18,9 @@ from codex_jax.problems.apps import Prelude
 from codex_jax.problems.load import load_problems
 from codex_jax.reporting import tables
 from codex_jax.reporting.statistics import best, by_problem, summarize
+from codex_jax.sandbox.check import Policy
 from codex_jax.sandbox.layers import UNSAFE
+from codex_jax.sandbox.packages import find_packages
 from codex_jax.sandbox.pool import SandboxWorker
 from codex_jax.sandbox.selftest import self_test
 from codex_jax.scoring.pass_at_k import KS
@@ -41,6 +43,7 @@ class Args:
     k: str = ",".join(map(str, KS))  # values of k for pass@k, separated by commas
     timeout: float = 3.0  # CPU seconds per sample, or per APPS test; the wall-clock limit is 8 times as long
     prelude: Prelude = "official"  # names that APPS's programs find defined: those of the official grader, or none
+    packages: tuple[str, ...] = ()  # installed packages that programs may import, such as numpy; by default none
     workers: int = max(1, os.cpu_count() or 1)  # samples that run at a time
     out: Path | None = None  # results file, by default SAMPLES_results.jsonl; an interrupted run resumes
     skip_bad: bool = False  # skip samples that are broken, have an unknown task or occur twice
@@ -62,10 +65,10 @@ def parse_ks(text: str) -> list[int]:
     return ks
 
 
-def choose_layer(unsafe: bool) -> str:
+def choose_layer(unsafe: bool, policy: Policy) -> str:
     """The sandbox layer to use; InputError if none works, unless --unsafe was given."""
     try:
-        worker = SandboxWorker()
+        worker = SandboxWorker(policy=policy)
     except InputError:
         if not unsafe:
             raise
@@ -108,8 +111,9 @@ def show(models: dict[str, Json], ks: list[int]) -> None:
     for name, summary in models.items():
         counts = f"{summary['problems']} problems, {summary['samples']} samples, {summary['passed']} passed"
         prelude = [f"prelude {summary['prelude']}"] if "prelude" in summary else []
+        packages = ["packages " + ", ".join(summary["packages"])] if "packages" in summary else []
         omitted = (f"{key} omitted: {reason}" for key, reason in summary.get("omitted", {}).items())
-        terminal.say("; ".join([f"{name}: {counts}", *prelude, *omitted]))
+        terminal.say("; ".join([f"{name}: {counts}", *prelude, *packages, *omitted]))
     terminal.say(tables.NOTE)
 
 
@@ -122,17 +126,19 @@ def main(args: Args) -> int:
     ks = parse_ks(args.k)
     if not 0 < args.timeout <= MAX_TIMEOUT or args.workers < 1:
         raise InputError(f"--timeout must be above 0 and at most {MAX_TIMEOUT:.0f}, and --workers at least 1")
+    policy = Policy(packages=tuple(sorted(set(args.packages))))
+    find_packages(policy.packages)
     benchmark = load_problems(args.problems, args.prelude)
     inputs = Path(args.problems), Path(args.problems.partition(":")[2])
     sets = read_sample_files(args.samples, args.out, inputs, benchmark, args.skip_bad, args.skip_missing)
     for each in sets:
         check_ks(ks, each)
-    layer = choose_layer(args.unsafe)
+    layer = choose_layer(args.unsafe, policy)
     models: dict[str, Json] = {}
     for each in sets:
         rows: list[Json] = []
         for file in each.files:
-            rows += score(file, benchmark, args.timeout, args.workers, layer)
+            rows += score(file, benchmark, args.timeout, args.workers, layer, policy)
         models[each.label] = summarize(rows, each.files[0].out, ks=ks)
         if args.per_problem:
             models[each.label]["per_problem"] = by_problem(rows)

@@ -1,3 +1,4 @@
+import errno
 import gzip
 import json
 import subprocess
@@ -317,6 +318,44 @@ def test_apps_without_the_names_of_the_official_grader(tmp_path, capsys):
         assert (values["prelude"], values["passed"]) == (prelude, passed)
 
 
+def test_programs_may_import_named_packages(tmp_path, capsys):
+    write(tmp_path / "apps" / "0000", input_output=SUMS)
+    row = {"task_id": "apps/0000", "completion": "print(np.array([*map(int, input().split())]).sum())\n"}
+    path = tmp_path / "s.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    args = [str(path), "--problems", f"apps:{tmp_path / 'apps'}", "--k", "1"]
+    assert cli.run(score.main, score.Args, [*args, "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert ("packages" in values, values["passed"]) == (False, 0)
+    assert cli.run(score.main, score.Args, [*args, "--json", "--packages", "numpy"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert (values["packages"], values["passed"]) == (["numpy"], 1)
+    assert json.loads((tmp_path / "s.jsonl_results.jsonl").read_text())["packages"] == ["numpy"]
+    assert cli.run(score.main, score.Args, [*args, "--packages", "numpy"]) == 0
+    assert "1 passed; prelude official; packages numpy" in capsys.readouterr().out
+
+
+def test_results_with_other_packages_are_not_resumed(files, capsys, monkeypatch):
+    folder, rows = files
+
+    def write_objects(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("codex_jax.scoring.score_file.write_objects", write_objects)
+    for flags, others in ((["--packages", "numpy"], []), ([], ["--packages", "numpy"])):
+        assert run(folder, rows, *flags) == 2
+        assert "No space left" in errors(capsys)[0]
+        assert run(folder, rows, *others) == 2
+        assert "belongs to a run with other packages" in errors(capsys)[0]
+        (folder / "s.jsonl_results.jsonl.partial").unlink()
+
+
+@pytest.mark.parametrize("name", ["not_installed_here", "numpy.linalg", "../numpy", "json", ""])
+def test_names_that_are_no_installed_packages(files, capsys, name):
+    assert run(*files, "--packages", "numpy", name) == 2
+    assert errors(capsys)[0].startswith("error: --packages: ")
+
+
 def test_check_prints_the_layer_and_each_attempt(capsys):
     assert cli.run(score.main, score.Args, ["--check"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -334,7 +373,7 @@ def test_without_a_sandbox_it_refuses_unless_unsafe_is_given(files, capsys, monk
     assert "warning: no sandbox works here" in capsys.readouterr().err
 
 
-def refuse():
+def refuse(*_, **__):
     raise InputError("no sandbox works here (landlock: EPERM)")
 
 

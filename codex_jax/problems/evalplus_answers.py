@@ -161,6 +161,8 @@ def _numbers(value: Any) -> tuple[list[int], list[Any]] | None:
             return None
         shape.append(length)
         items = [item for each in items for item in each]
+    # numpy's scalars as Python's numbers
+    items = [item.item() if hasattr(item, "item") and not hasattr(item, "__len__") else item for item in items]
     if not all(isinstance(item, (int, float, complex)) for item in items):
         return None
     if shape and any(isinstance(item, int) and not -(1 << 63) <= item < 1 << 64 for item in items):

@@ -50,6 +50,7 @@ def summarize(rows: Rows, source: Path, blocks: dict[str, int] | None = None, ks
         **({"omitted": omitted} if omitted else {}),
         **({"failing_references": failing} if failing else {}),
         **_prelude(rows),
+        **_packages(rows),
         **_by_group(tasks, supported),
         **_by_blocks(by_task, blocks or {}),
     }
@@ -106,6 +107,13 @@ def _prelude(rows: Rows) -> Json:
     """Which names APPS's programs found defined, if the rows say so."""
     names = sorted({row["prelude"] for row in rows if row.get("prelude") in ("official", "none")})
     return {"prelude": ", ".join(names)} if names else {}
+
+
+def _packages(rows: Rows) -> Json:
+    """The installed packages that programs could import, if the rows name any."""
+    lists = [row["packages"] for row in rows if isinstance(row.get("packages"), list)]
+    names = sorted({name for names in lists for name in names if isinstance(name, str)})
+    return {"packages": names} if names else {}
 
 
 def _by_group(tasks: list[Rows], ks: Sequence[int]) -> Json:

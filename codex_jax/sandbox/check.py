@@ -9,7 +9,7 @@ HARNESS = "failed: harness: "  # before what the sandbox cannot do, which is not
 
 @dataclass(frozen=True)
 class Policy:
-    """The resource limits of a program, which can import only the standard library. A worker has one fixed policy."""
+    """What a program may use. It can import the standard library, and packages. A worker has one fixed policy."""
 
     memory: int = 4 << 30  # bytes of address space
     file_size: int = 128 << 20  # bytes of one file
@@ -17,6 +17,7 @@ class Policy:
     scratch_files: int = 2000
     processes: int = 256  # threads; programs cannot fork
     descriptors: int = 1024  # open files; 64 of them are for ends of pipes
+    packages: tuple[str, ...] = ()  # installed packages that programs may import, by their names in import statements
 
 
 STDLIB_ONLY = Policy()

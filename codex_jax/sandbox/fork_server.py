@@ -8,7 +8,6 @@ import contextlib
 import gc
 import json
 import os
-import random
 import select
 import signal
 import socket
@@ -20,15 +19,16 @@ from typing import Any
 
 from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, enter_namespace, fork, prctl, unshare
 from codex_jax.sandbox.namespaces import PROCESS_IDS
+from codex_jax.sandbox.preload import load_packages, reseed
 from codex_jax.sandbox.program import serve_calls
 from codex_jax.sandbox.restrictions import (
     CALLS,
-    FIRST_DESCRIPTOR,
     REPLIES,
     Restrictions,
     ServerConfig,
     cpu_time,
-    move_descriptors,
+    release_descriptors,
+    reserve_descriptors,
     set_inherited_limits,
 )
 from codex_jax.sandbox.scratch import FolderScratch, MountedScratch, stat_descriptors
@@ -40,6 +40,8 @@ MAX_MESSAGE = 4096  # bytes
 MORE, MORE_CPU, MORE_WALL = b"more", 0.03, 0.24
 CPUS = os.cpu_count() or 1
 SHORTEST_WAIT = 0.002  # seconds between two checks of a program's CPU time
+# Seconds after which a program gets its supervisor, for which its first pipe waits. Most programs end sooner.
+SUPERVISED_AFTER = 0.01
 
 
 class ForkServer:
@@ -60,17 +62,18 @@ class ForkServer:
         """Restricts a trial child; returns whether its open files can be listed. OSError if the kernel refuses."""
         self._scratch.clear()
         status_out, status_in = os.pipe()
+        self._restrictions.prepare(self._scratch.path, self._scratch.root, os.dup(status_out), status_in)
         pid = self._fork()
         if not pid:
             try:
-                self._restrict(1, status_out, status_in)
+                self._restrictions.apply(1, self._scratch.root)
                 os.write(REPLIES, b"restricted")
                 signal.pause()  # until it is killed
             except BaseException as error:
                 with contextlib.suppress(OSError):
-                    os.write(status_in, str(error).encode())
+                    os.write(REPLIES, str(error).encode())
             os._exit(0)
-        os.close(status_in)
+        release_descriptors()
         message = os.read(status_out, 1000)
         os.close(status_out)
         self._finish(self._supervise(pid))
@@ -90,11 +93,13 @@ class ForkServer:
         that the kernel killed it) or "".
         """
         self._scratch.clear()
+        # Done before the fork, because the program's process must copy all memory that it changes.
+        reseed()
+        self._restrictions.prepare(self._scratch.path, self._scratch.root, *pipes)
         pid = self._fork()
         if not pid:
-            self._run_program(cpu_limit, pipes)
-        for descriptor in pipes:
-            os.close(descriptor)
+            self._run_program(cpu_limit)
+        release_descriptors()
         exceeded, cpu_limit = self._watch(pid, channel, cpu_limit, wall_limit)
         seconds, died = self._kill(pid)
         if self._scratch.check_interval:
@@ -113,18 +118,14 @@ class ForkServer:
             enter_namespace(self._own_process, PROCESS_IDS)  # a process that unshared it once may not do so again
         return pid
 
-    def _run_program(self, cpu_limit: float, pipes: list[int]) -> None:
+    def _run_program(self, cpu_limit: float) -> None:
         """Runs in the program's process and never returns."""
         try:
-            self._restrict(cpu_limit, *pipes)
-            random.seed()
+            self._restrictions.apply(cpu_limit, self._scratch.root)
             gc.enable()
             serve_calls(CALLS, REPLIES)
         finally:
             os._exit(1)
-
-    def _restrict(self, cpu_limit: float, calls: int, replies: int) -> None:
-        self._restrictions.apply(cpu_limit, self._scratch.path, self._scratch.root, calls, replies)
 
     def _supervise(self, pid: int) -> Supervisor | None:
         """The supervisor of a program that has sent its listener, if it has sent one."""
@@ -149,7 +150,7 @@ class ForkServer:
         """
         deadline = time.monotonic() + wall_limit
         supervisor: Supervisor | None = None
-        sources: list[Any] = [channel, self._restrictions.listeners] if self._restrictions.supervised else [channel]
+        sources: list[Any] = [channel]
         try:
             while True:
                 cpu_left, wall_left = cpu_limit - cpu_time(pid), deadline - time.monotonic()
@@ -157,12 +158,13 @@ class ForkServer:
                     return "time", cpu_limit
                 # Even on all CPUs, the program cannot use up its CPU time sooner than this.
                 wait = min(max(cpu_left / CPUS, SHORTEST_WAIT), wall_left, self._scratch.check_interval or wall_left)
+                if self._restrictions.supervised and supervisor is None:
+                    wait = min(wait, SUPERVISED_AFTER)
                 ready = select.select(sources, [], [], wait)[0]
                 if supervisor is not None and supervisor in ready:
                     supervisor.answer()
-                elif supervisor is None and self._restrictions.supervised:
-                    supervisor = self._supervise(pid)
-                    sources = [channel, supervisor or self._restrictions.listeners]
+                elif not ready and supervisor is None and (supervisor := self._supervise(pid)):
+                    sources = [channel, supervisor]
                 if self._scratch.is_full(pid):
                     return "disk", cpu_limit
                 if channel in ready:
@@ -203,8 +205,7 @@ class ForkServer:
 
 def serve_programs(channel: socket.socket, config: ServerConfig) -> None:
     """Runs the fork server: reports whether the layer works, then runs programs until the channel closes."""
-    move_descriptors([channel.detach()])
-    channel = socket.socket(fileno=FIRST_DESCRIPTOR)
+    channel = socket.socket(fileno=reserve_descriptors(channel.detach()))
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     scratch: MountedScratch | FolderScratch = (
         MountedScratch(config.policy)
@@ -214,10 +215,12 @@ def serve_programs(channel: socket.socket, config: ServerConfig) -> None:
     with contextlib.closing(scratch):
         try:
             server = ForkServer(config, scratch)
+            surround(scratch.path_in_root, files_by_descriptor=config.layer.landlock and not config.chroot)
+            if config.packages:
+                load_packages(config.policy.packages, config.packages, from_files=config.layer.namespaces)
         except OSError as error:
             channel.send(json.dumps({"refused": str(error)}).encode())
             return
-        surround(scratch.path_in_root, files_by_descriptor=config.layer.landlock and not config.chroot)
         prctl(PR_SET_DUMPABLE, 0)  # programs of the same user cannot trace this process or write its memory
         tempfile.tempdir = None  # each program then looks up its own folder for temporary files
         gc.collect()

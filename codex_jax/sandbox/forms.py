@@ -192,11 +192,16 @@ FILLERS: dict[str, Callable[[Any, list], Any]] = {
     "bytearray": lambda value, parts: value.extend(_decode(parts)),
 }
 HASHED = frozenset(("set", "frozenset", "dict", "Counter", "OrderedDict", "defaultdict", "keys", "items"))
-CHANGEABLE = frozenset(CLASSES[name] for name in STARTERS)
+CHANGEABLE = {CLASSES[name] for name in STARTERS}
+# For types that can change and are in none of the cases of contents and assign.
+CONTENTS: dict[type, Callable[[Any], list]] = {}
+ASSIGN: dict[type, Callable[[Any, Any], None]] = {}
 
 
 def contents(value: Any) -> list:
     """The items of a value that can change, or a dict's keys and values, in order."""
+    if type(value) in CONTENTS:
+        return CONTENTS[type(value)](value)
     return _of_dict(value) if isinstance(value, dict) else list(value)
 
 
@@ -206,6 +211,9 @@ def assign(target: Any, value: Any) -> None:
     kind = kind if kind in CHANGEABLE else _base_of(kind)
     if kind not in CHANGEABLE or type(value) is not kind:
         raise TypeError("not a change of an argument")
+    if kind in ASSIGN:
+        ASSIGN[kind](target, value)
+        return
     if kind in (list, bytearray, array):
         kind.__setitem__(target, slice(None), value)
         return

@@ -14,8 +14,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from codex_jax.sandbox.check import Policy
-
 # Loaded before programs are forked, because many programs import them. Each module makes every fork slightly slower.
 COMMON_MODULES = """
 abc array ast bisect collections contextlib copy dataclasses datetime enum fractions functools heapq inspect io
@@ -28,14 +26,16 @@ hashlib pprint queue statistics textwrap threading timeit traceback unicodedata
 """
 PACKAGE_FOLDERS = ("site-packages", "dist-packages")  # installed packages, which may include a benchmark with its tests
 EXCLUDED_FOLDERS = {*PACKAGE_FOLDERS, "test", "tests", "tkinter"}
+FOLDER = "/packages"  # where programs see the packages that they may import
+METADATA = (".dist-info", ".egg-info")
+NOT_MODULES = (".libs", *METADATA)  # ends of the names of what belongs to an installed package, but is no module
 EXCLUDED_EXTENSIONS = ("_test", "_tkinter", "xx", "_xx")  # that no program needs, or that need a display
 
 
-def prepare_imports(policy: Policy, from_files: bool) -> list[Path]:
+def prepare_imports(from_files: bool) -> list[Path]:
     """Loads modules that programs may import, and returns the paths that programs may read.
 
-    policy: unused, as every policy allows only the standard library. from_files: whether programs can read the standard
-    library's files. If not, modules come from this process's memory.
+    from_files: whether programs can read the standard library's files. If not, modules come from this process's memory.
     """
     sys.path[:] = [path for path in sys.path if not os.path.isdir(os.path.join(path, "codex_jax"))]
     _load(COMMON_MODULES)
@@ -49,8 +49,16 @@ def prepare_imports(policy: Policy, from_files: bool) -> list[Path]:
     _load_extensions()
     _load_zones(zones)
     # Placed before the file importer, which may find a file that it cannot read.
-    sys.meta_path.insert(-1, MemoryImporter(library[0]))
+    importer = MemoryImporter()
+    importer.add(library[0])
+    sys.meta_path.insert(-1, importer)
     return []
+
+
+def top_level(entry: str) -> str:
+    """The name of the top-level module that an installed file or folder belongs to; "" if it is no part of one."""
+    top = entry.partition("/")[0]
+    return "" if top.endswith(NOT_MODULES) else top.partition(".")[0]
 
 
 def _load(names: str) -> None:
@@ -89,18 +97,28 @@ def _load_zones(folders: Iterable[Path]) -> None:
 class MemoryImporter(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
     """Imports modules from source code in memory."""
 
-    def __init__(self, root: Path) -> None:
-        """Reads all Python files below root, except in EXCLUDED_FOLDERS."""
-        self._modules: dict[str, tuple[bytes, bool]] = {}  # name: (source, whether it is a package)
+    def __init__(self) -> None:
+        # name: (source, whether it is a package, where programs are told that it is, if anywhere)
+        self._modules: dict[str, tuple[bytes, bool, str | None]] = {}
+
+    def add(self, root: Path, parents: tuple[str, ...] = (), shown: str = "") -> None:
+        """Reads all Python files below root, except in EXCLUDED_FOLDERS, or root itself if it is a file.
+
+        parents: the name of the module whose file or folder root is; () for a folder of top-level modules. shown: the
+        path of root that programs see; "" for none.
+        """
+        if root.is_file() and root.suffix == ".py":
+            self._modules[".".join(parents)] = root.read_bytes(), False, shown or None
         for folder, subfolders, files in os.walk(root):
             subfolders[:] = [name for name in subfolders if name not in EXCLUDED_FOLDERS and name.isidentifier()]
-            parents = Path(folder).relative_to(root).parts
+            inner = Path(folder).relative_to(root).parts
             for file in files:
                 stem, suffix = os.path.splitext(file)
                 if suffix == ".py" and stem.isidentifier():
                     is_package = stem == "__init__"
-                    name = ".".join(parents if is_package else (*parents, stem))
-                    self._modules[name] = Path(folder, file).read_bytes(), is_package
+                    name = ".".join((*parents, *inner) if is_package else (*parents, *inner, stem))
+                    path = "/".join((shown, *inner, file)) if shown else None
+                    self._modules[name] = Path(folder, file).read_bytes(), is_package, path
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -108,7 +126,11 @@ class MemoryImporter(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         """See importlib.abc.MetaPathFinder."""
         if fullname not in self._modules:
             return None
-        return importlib.util.spec_from_loader(fullname, self, is_package=self._modules[fullname][1])
+        _, is_package, shown = self._modules[fullname]
+        spec = importlib.util.spec_from_loader(fullname, self, origin=shown, is_package=is_package)
+        if spec and shown:
+            spec.has_location = True  # it then has a __file__
+        return spec
 
     def get_source(self, fullname: str) -> str:
         """See importlib.abc.InspectLoader."""

@@ -28,10 +28,12 @@ def landlock_version() -> int:
     return max(0, LIBC.syscall(CREATE, None, 0, VERSION_FLAG))
 
 
-def make_ruleset(scratch: str, readable: Iterable[Path], devices: Iterable[str] = DEVICES) -> int:
+def make_ruleset(
+    scratch: str, readable: Iterable[Path | str], devices: Iterable[str] = DEVICES, others: Iterable[str] = ()
+) -> int:
     """Returns the descriptor of a ruleset that allows full access to scratch and read access to the readable paths.
 
-    devices: files that may be read and written.
+    devices: files that may be read and written. others: more folders with full access.
 
     After an OSError, some descriptors stay open, so the process must exit.
     """
@@ -42,12 +44,15 @@ def make_ruleset(scratch: str, readable: Iterable[Path], devices: Iterable[str] 
         if version >= first_version:
             attribute += struct.pack("<Q", denied)
     ruleset = syscall("Landlock", CREATE, attribute, len(attribute), 0)
-    allowed = [(scratch, all_rights), *((str(path), READ) for path in readable), *((name, DEVICE) for name in devices)]
+    full = ((path, all_rights) for path in (scratch, *others))
+    allowed = [*full, *((str(path), READ) for path in readable), *((name, DEVICE) for name in devices)]
     for path, rights in allowed:
         try:
             descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except OSError:
             continue  # the path is missing or inaccessible to this user, so there is nothing to allow
+        if not os.path.isdir(path):
+            rights &= ~READ_DIR  # which the kernel refuses for a file
         rule = struct.pack("<Qi", rights & all_rights, descriptor)
         syscall("Landlock", ADD_RULE, ruleset, PATH_BENEATH, rule, 0)
         os.close(descriptor)

@@ -7,6 +7,7 @@ from typing import Any
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.syscall.restype = ctypes.c_long
+_CAPSET = LIBC.capset  # looked up here, because each program's process would otherwise look it up
 _FORK = ctypes.PyDLL(None, use_errno=True).fork  # PyDLL keeps the GIL, as os.fork does
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 36, 38
@@ -39,7 +40,7 @@ def prctl(option: int, value: int, argument: Any = 0) -> None:
 
 def drop_capabilities() -> None:
     """Drops all capabilities of this process. With PR_SET_NO_NEW_PRIVS it cannot regain any."""
-    _checked(LIBC.capset(*_NO_CAPABILITIES), "capset")
+    _checked(_CAPSET(*_NO_CAPABILITIES), "capset")
 
 
 def mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:

@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from codex_jax.sandbox.imports import PACKAGE_FOLDERS
@@ -29,8 +29,8 @@ SCRATCH = "/run/scratch"  # path in the new root
 SCRATCH_PARENT = os.path.dirname(SCRATCH)
 
 
-def start_in_namespaces(body: Callable[[], None], readable: Iterable[Path], user: int) -> None:
-    """Runs body in the first process of new namespaces, in which only the readable paths exist.
+def start_in_namespaces(body: Callable[[], None], readable: Mapping[str, str], user: int) -> None:
+    """Runs body in the first process of new namespaces, in which only the readable paths exist: {path there: path}.
 
     user: the process's user id outside the namespaces. The process becomes a child of the caller only if the caller is
     a subreaper. body must end when the caller does. Raises OSError that names what the kernel refused.
@@ -71,7 +71,7 @@ def _map_user(pid: int, user: int) -> None:
     Path(f"/proc/{pid}/gid_map").write_text(f"{INNER_ID} {group} 1\n")
 
 
-def _enter(body: Callable[[], None], readable: Iterable[Path], channel: socket.socket) -> None:
+def _enter(body: Callable[[], None], readable: Mapping[str, str], channel: socket.socket) -> None:
     """Enters the namespaces, then forks body."""
     is_root = os.geteuid() == 0
     unshare(ALL_NAMESPACES)
@@ -80,7 +80,8 @@ def _enter(body: Callable[[], None], readable: Iterable[Path], channel: socket.s
         return
     # Opened before the user id changes, because the new user may lack access to Python's library, and after unshare,
     # because descriptors from the old mount namespace cannot be bind-mounted here.
-    sources = [(str(path), os.open(path, os.O_PATH | os.O_CLOEXEC)) for path in [*readable, *map(Path, DEVICES)]]
+    shown = {**readable, **{device: device for device in DEVICES}}
+    sources = [(name, os.open(path, os.O_PATH | os.O_CLOEXEC)) for name, path in shown.items()]
     if is_root:
         os.setgroups([])
     os.setresgid(INNER_ID, INNER_ID, INNER_ID)
@@ -109,7 +110,7 @@ def change_root(sources: Iterable[tuple[str, int]]) -> None:
         else:
             os.makedirs(os.path.dirname(target), exist_ok=True)
             os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
-            attributes = MOUNT_ATTR_NOSUID
+            attributes = MOUNT_ATTR_NOSUID | (0 if path in DEVICES else MOUNT_ATTR_RDONLY)
         mount(f"/proc/self/fd/{descriptor}", target, None, MS_BIND | MS_REC)
         _set_mount_attributes(target, attributes)
         os.close(descriptor)

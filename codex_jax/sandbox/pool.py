@@ -18,6 +18,7 @@ from typing import TypeVar
 from codex_jax.errors import InputError
 from codex_jax.sandbox.check import STDLIB_ONLY, TIMED_OUT, Check, Policy, Result
 from codex_jax.sandbox.layers import no_layer_message
+from codex_jax.sandbox.packages import find_packages
 from codex_jax.sandbox.wire import frame
 
 WALL = 8.0  # the wall-clock limit as a multiple of the CPU limit
@@ -38,7 +39,7 @@ class SandboxWorker:
     """A worker process with its fork server.
 
     layer: the name of the isolation layer in use; refused: for each better layer, why it does not work here.
-    Raises InputError if no permitted layer works.
+    Raises InputError if no permitted layer works, or a package of the policy is not installed.
     """
 
     def __init__(self, layer: str = "auto", policy: Policy = STDLIB_ONLY) -> None:
@@ -46,8 +47,9 @@ class SandboxWorker:
         self._start(layer)
 
     def _start(self, layer: str) -> None:
+        found = dict(find_packages(self.policy.packages))
         self._process = subprocess.Popen(
-            [sys.executable, *FLAGS, BOOT, PACKAGES, layer, json.dumps(asdict(self.policy))],
+            [sys.executable, *FLAGS, BOOT, PACKAGES, layer, json.dumps(asdict(self.policy)), json.dumps(found)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

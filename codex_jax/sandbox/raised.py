@@ -9,6 +9,7 @@ from typing import Any
 
 # Each would end a loop over map(candidate, inputs) without an error, so that the remaining inputs are skipped.
 LOOP_ENDING = (StopIteration, StopAsyncIteration)
+KNOWN = set(sys.stdlib_module_names)  # top-level modules whose exceptions can be rebuilt
 SHORT = 200  # characters of the text that is sent if an exception's arguments cannot be
 
 
@@ -43,7 +44,7 @@ def simpler(raised: Raised, error: BaseException) -> Iterator[Raised]:
 
 
 def rebuild_exception(raised: Raised, scope: Mapping[str, Any]) -> BaseException:
-    """An exception of the nearest class that is known here: in the scope, Python, or a loaded standard module.
+    """An exception of the nearest class that is known here: in the scope, Python, or a loaded module of KNOWN.
 
     No class's own __init__ runs, as its parameters need not be the exception's arguments. Raises ValueError or
     TypeError if the parts do not fit.
@@ -65,7 +66,7 @@ def _known_classes(names: list[list[str]], scope: Mapping[str, Any]) -> Iterator
     """Leaves out classes of unittest, as some of them, such as SkipTest, end a test without a failure."""
     for module, name in names:
         places = [scope, vars(builtins)] if module == "builtins" else [scope]
-        if module.partition(".")[0] in sys.stdlib_module_names and module in sys.modules:
+        if module.partition(".")[0] in KNOWN and module in sys.modules:
             places.append(vars(sys.modules[module]))
         for found in (place.get(name) for place in places):
             is_exception = isinstance(found, type) and issubclass(found, BaseException)

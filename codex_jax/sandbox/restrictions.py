@@ -13,11 +13,12 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from codex_jax.sandbox.check import Policy
+from codex_jax.sandbox.imports import FOLDER
 from codex_jax.sandbox.landlock import DEVICES, TRUNCATE_VERSION, enforce_ruleset, landlock_version, make_ruleset
 from codex_jax.sandbox.layers import Layer
 from codex_jax.sandbox.libc import (
@@ -42,9 +43,9 @@ from codex_jax.sandbox.seccomp import (
 )
 from codex_jax.sandbox.supervisor import MAKING_PAIRS, PAIRS, DescriptorMessage, may_listen
 
-FIRST_DESCRIPTOR = 3  # after the standard streams
-CALLS, REPLIES = 3, 4  # a program's descriptors
+CALLS, REPLIES = 3, 4  # a program's descriptors, after the standard streams
 TO_SERVER = 5  # closed when the listener has been sent
+FIRST_OWN = 7  # the fork server's own descriptors; the numbers below are those of programs, with a Landlock ruleset
 OTHER_TASKS = 1024  # processes and threads allowed in addition to one program's, if the user is not root
 CAP_SYS_CHROOT = 18
 SPARE_CPU = 60  # seconds
@@ -57,9 +58,10 @@ class ServerConfig:
 
     layer: Layer
     policy: Policy
+    packages: Mapping[str, str]  # installed packages that programs may import, from find_packages
     user: int | None  # the programs' user id, if the server runs as root without namespaces
     chroot: bool  # whether programs get a root of their own, which is possible for root
-    readable: list[Path]  # paths that programs may read
+    readable: dict[str, str]  # paths that programs may read, by the path there
     max_tasks: int  # limit on processes and threads of the programs' user, including those of other programs
 
 
@@ -73,7 +75,7 @@ class Restrictions:
         """sees_descriptors: whether the fork server can list a program's open files. OSError if the layer fails."""
         self._config, layer = config, config.layer
         self.descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        self.supervised = False
+        self.supervised, self._to_server = False, list[int]()
         if layer.seccomp:
             machine = platform.machine()
             self.supervised = may_listen()
@@ -81,14 +83,17 @@ class Restrictions:
             code = build_filter(machine, self._denied(sees_descriptors), self._rules(), calls)
             self._filter = SystemCallFilter(code)
         if self.supervised:
-            self.listeners, self._to_server = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self.listeners, to_server = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             self.listeners.setblocking(False)
+            self._to_server = [to_server.detach()]
             self._message = DescriptorMessage()
         self._landlock = layer.seccomp and not layer.chroot and landlock_version() > 0
         # With namespaces, every scratch folder has the same path, so one ruleset for its parent serves all programs.
-        self._ruleset = make_ruleset(SCRATCH_PARENT, config.readable) if self._landlock and layer.namespaces else -1
+        shared = self._landlock and layer.namespaces
+        self._ruleset = make_ruleset(SCRATCH_PARENT, [*config.readable, FOLDER]) if shared else -1
         if layer.landlock and not self._landlock:
             raise OSError("this kernel has no Landlock")
+        self._used = TO_SERVER + self.supervised + self._landlock  # descriptors of a program at its start
 
     def _denied(self, sees_descriptors: bool) -> frozenset[str]:
         """Calls that fail in this layer although the table allows them."""
@@ -110,22 +115,33 @@ class Restrictions:
             rules |= supervised_rules(self.descriptors - PAIRS, TO_SERVER)
         return rules
 
-    def apply(self, cpu_seconds: float, scratch: str, root: str, calls: int, replies: int) -> None:
-        """Restricts this process permanently; it must exit after an OSError.
+    def prepare(self, scratch: str, root: str, calls: int, replies: int) -> None:
+        """Prepares the fork server, before a fork, for a program with these pipes, which are closed here.
 
-        cpu_seconds: the kernel's limit, which is well above the fork server's, as that may move. scratch: the program's
-        folder, which is below root.
+        Gives the server the program's working directory, and lays the program's descriptors out.
         """
-        layer, user = self._config.layer, self._config.user
-        os.setsid()
-        os.umask(0o22)
         os.chdir(scratch)
         ruleset = self._ruleset
         if self._landlock and ruleset < 0:
             devices = [root + device for device in DEVICES] if self._config.chroot else DEVICES
             ruleset = make_ruleset(scratch, self._config.readable, devices)
-        used_here = ([self._to_server.fileno()] if self.supervised else []) + ([ruleset] if self._landlock else [])
-        move_descriptors([calls, replies, *used_here])
+        null = os.open(os.devnull, os.O_RDWR)  # anew, because processes that share an open file also share its flags
+        used = [null] * CALLS + [calls, replies, *self._to_server] + ([ruleset] if self._landlock else [])
+        for number, descriptor in enumerate(used):
+            os.dup2(descriptor, number)
+        for descriptor in {null, calls, replies, ruleset} - {self._ruleset}:
+            os.close(descriptor)
+
+    def apply(self, cpu_seconds: float, root: str) -> None:
+        """Restricts this process, which the prepared server forked, permanently; it must exit after an OSError.
+
+        cpu_seconds: the kernel's limit, which is well above the fork server's, as that may move. root: the program's
+        root, if it has one of its own.
+        """
+        layer, user = self._config.layer, self._config.user
+        os.setsid()
+        os.umask(0o22)
+        os.closerange(self._used, self.descriptors)
         if self._config.chroot:
             os.chroot(root)
         set_limit(resource.RLIMIT_CPU, int(cpu_seconds) + SPARE_CPU)
@@ -144,7 +160,7 @@ class Restrictions:
         drop_capabilities()
         prctl(PR_SET_NO_NEW_PRIVS, 1)
         if self._landlock:
-            enforce_ruleset(REPLIES + len(used_here))
+            enforce_ruleset(self._used - 1)
         if self.supervised:
             listener = self._filter.install_listener(platform.machine())
             self._message.send(TO_SERVER, listener)
@@ -154,18 +170,21 @@ class Restrictions:
             self._filter.install()
 
 
-def move_descriptors(descriptors: Iterable[int]) -> None:
-    """Moves these to FIRST_DESCRIPTOR and up, opens /dev/null for the standard streams and closes all others.
-
-    /dev/null is opened anew, because processes that share an open file also share its flags.
-    """
+def reserve_descriptors(channel: int) -> int:
+    """Fills the numbers of programs' descriptors, moves a fork server's channel above them and closes all others."""
+    moved = fcntl.fcntl(channel, fcntl.F_DUPFD, FIRST_OWN)
     null = os.open(os.devnull, os.O_RDWR)
-    sources = [null] * FIRST_DESCRIPTOR + list(descriptors)
-    # Move to numbers above all targets first, because one descriptor's number may be the target of another.
-    high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, len(sources)) for descriptor in sources]
-    for target, descriptor in enumerate(high):
-        os.dup2(descriptor, target)
-    os.closerange(len(high), os.sysconf("SC_OPEN_MAX"))
+    for number in range(FIRST_OWN):
+        os.dup2(null, number)
+    os.closerange(FIRST_OWN, moved)
+    os.closerange(moved + 1, os.sysconf("SC_OPEN_MAX"))
+    return moved
+
+
+def release_descriptors() -> None:
+    """Closes the server's ends of a program's pipes, and keeps their numbers filled."""
+    for number in (CALLS, REPLIES):
+        os.dup2(0, number)
 
 
 def set_inherited_limits(policy: Policy) -> None:

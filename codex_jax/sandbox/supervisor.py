@@ -124,12 +124,13 @@ class DescriptorMessage:
         self._span = _Span(ctypes.addressof(self._text), len(self._text))
         self._control = _Control(socket.CMSG_LEN(4), socket.SOL_SOCKET, socket.SCM_RIGHTS, -1)
         span, control = ctypes.addressof(self._span), ctypes.addressof(self._control)
+        self._sendmsg = LIBC.sendmsg
         self._message = ctypes.byref(_Message(None, 0, span, 1, control, ctypes.sizeof(_Control), 0))
 
     def send(self, to: int, descriptor: int) -> None:
         """Sends the descriptor to this socket."""
         self._control.descriptor = descriptor
-        if LIBC.sendmsg(to, self._message, 0) < 0:
+        if self._sendmsg(to, self._message, 0) < 0:
             raise OSError(ctypes.get_errno(), "sendmsg")
 
 

@@ -18,12 +18,14 @@ from typing import Any, TextIO
 
 from codex_jax.sandbox.check import TIMED_OUT, Policy
 from codex_jax.sandbox.checker import run_test, status_of
+from codex_jax.sandbox.checker_files import restrict_files
 from codex_jax.sandbox.cpu_budget import CpuBudget
 from codex_jax.sandbox.fork_server import MAX_MESSAGE, MORE, MORE_CPU, MORE_WALL, serve_programs
-from codex_jax.sandbox.imports import prepare_imports
+from codex_jax.sandbox.imports import FOLDER, prepare_imports
 from codex_jax.sandbox.layers import Layer, candidate_layers
 from codex_jax.sandbox.libc import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, prctl
 from codex_jax.sandbox.namespaces import start_in_namespaces
+from codex_jax.sandbox.preload import allow_packages
 from codex_jax.sandbox.restrictions import ServerConfig, max_tasks, may_chroot
 from codex_jax.sandbox.wire import Pipe, dump
 
@@ -34,18 +36,25 @@ STATUSES = {"time": TIMED_OUT, "disk": "failed: too much in its scratch folder"}
 FIRST_USER, USERS = 61_184, 4_335  # unassigned user ids: systemd's range for dynamic users
 
 
-def start_server(layer: Layer, policy: Policy) -> socket.socket:
-    """Starts a fork server in this layer and returns a channel to it. Raises OSError that names what is refused."""
+def start_server(layer: Layer, policy: Policy, packages: dict[str, str]) -> socket.socket:
+    """Starts a fork server in this layer and returns a channel to it. Raises OSError that names what is refused.
+
+    packages: those of the policy, from find_packages.
+    """
     channel, server_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     is_root = os.geteuid() == 0
     # A user id that no other live worker has, so that programs of two workers cannot signal each other.
     user = FIRST_USER + os.getpid() % USERS if is_root else os.geteuid()
+    readable = {str(path): str(path) for path in prepare_imports(from_files=layer.namespaces)}
+    if layer.namespaces:
+        readable |= {f"{FOLDER}/{name}": path for name, path in packages.items()}
     config = ServerConfig(
         layer,
         policy,
+        packages,
         user if is_root and not layer.namespaces else None,
         layer.chroot or (layer.landlock and may_chroot()),
-        prepare_imports(policy, from_files=layer.namespaces),
+        readable,
         max_tasks(policy),
     )
 
@@ -72,7 +81,9 @@ def start_server(layer: Layer, policy: Policy) -> socket.socket:
     return channel
 
 
-def choose_layer(name: str, policy: Policy) -> tuple[str, socket.socket | None, dict[str, str]]:
+def choose_layer(
+    name: str, policy: Policy, packages: dict[str, str]
+) -> tuple[str, socket.socket | None, dict[str, str]]:
     """Starts a fork server in the best layer that works; name: "auto", or the only layer to try.
 
     Returns (layer's name, channel to the server, why better layers do not work), or ("", None, why none works).
@@ -83,7 +94,7 @@ def choose_layer(name: str, policy: Policy) -> tuple[str, socket.socket | None, 
             refused[layer.name] = "needs root"
             continue
         try:
-            return layer.name, start_server(layer, policy), refused
+            return layer.name, start_server(layer, policy, packages), refused
         except OSError as error:
             refused[layer.name] = error.strerror or str(error)
     return "", None, refused
@@ -126,15 +137,18 @@ def run_check(request: dict[str, Any], channel: socket.socket, budget: CpuBudget
     return pipe.received
 
 
-def main(layer: str, policy: str) -> None:
-    """Reports the layer in use, then runs checks until standard input ends; policy: the Policy's fields as JSON."""
-    sys.dont_write_bytecode = True
+def main(layer: str, policy: str, found: str) -> None:
+    """Reports the layer in use, then runs checks until standard input ends.
+
+    policy, found: the Policy's fields and its packages, from find_packages, as JSON.
+    """
+    sys.dont_write_bytecode, packages = True, json.loads(found)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     with contextlib.suppress(OSError):  # if memory runs out, the kernel should kill these processes first
         Path("/proc/self/oom_score_adj").write_text("1000")
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # tests may print
-    name, channel, refused = choose_layer(layer, Policy(**json.loads(policy)))
+    name, channel, refused = choose_layer(layer, Policy(**json.loads(policy)), packages)
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()  # the server
     print(json.dumps({"layer": name, "refused": refused, "children": [*map(int, children)]}), file=answers)
     if channel is None:
@@ -143,6 +157,9 @@ def main(layer: str, policy: str) -> None:
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     resource.setrlimit(resource.RLIMIT_DATA, (CHECKER_MEMORY, hard))
     site.main()  # tests may import installed packages; programs may not
+    if packages:
+        allow_packages(packages)
+    restrict_files(packages.values())
     budget, requests, received = CpuBudget(), Pipe(0, 1), 0
     gc.freeze()  # garbage collection then skips all objects loaded so far
     with contextlib.suppress(EOFError):

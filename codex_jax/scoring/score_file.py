@@ -8,6 +8,7 @@ from codex_jax import terminal
 from codex_jax.errors import InputError
 from codex_jax.problems.load import Benchmark
 from codex_jax.problems.problem import Problem
+from codex_jax.sandbox.check import STDLIB_ONLY, Policy
 from codex_jax.sandbox.pool import CheckJob, run_jobs
 from codex_jax.scoring.judge import Judge, Judgement
 from codex_jax.scoring.results import failing_references, journal_path, result_row
@@ -17,14 +18,18 @@ from codex_jax.storage.journal import Journal, open_journal
 from codex_jax.storage.jsonl import Json, write_objects
 
 
-def score(file: SampleFile, benchmark: Benchmark, timeout: float, workers: int, layer: str) -> list[Json]:
+def score(
+    file: SampleFile, benchmark: Benchmark, timeout: float, workers: int, layer: str, policy: Policy = STDLIB_ONLY
+) -> list[Json]:
     """Runs the samples without a judgement, writes file.out and returns its rows. timeout: CPU seconds per case.
 
     The journal is kept, so that a command with several files can resume in any of them.
     """
-    judge, samples = Judge(timeout), file.samples
+    judge, samples = Judge(timeout, policy), file.samples
     problems = [benchmark.problems[sample["task_id"]] for sample in samples]
-    header = {"samples": digest(samples), "problems": benchmark.digest, "timeout": timeout}
+    header: Json = {"samples": digest(samples), "problems": benchmark.digest, "timeout": timeout}
+    if policy.packages:
+        header["packages"] = [*policy.packages]
     with open_journal(journal_path(file.out), header) as journal, terminal.progress("score", len(samples)) as report:
         judgements = read_judgements(journal, len(samples))
         todo = [index for index in range(len(samples)) if index not in judgements]
@@ -43,7 +48,8 @@ def score(file: SampleFile, benchmark: Benchmark, timeout: float, workers: int, 
                 journal.append(_journal_row(index, judgement))
                 passed += judgement.passed
                 report(1, f"passed {passed}  {count / (time.monotonic() - start):,.0f} samples/s")
-        rows = [result_row(*pair, judgements[n]) for n, pair in enumerate(zip(samples, problems, strict=True))]
+        pairs = enumerate(zip(samples, problems, strict=True))
+        rows = [result_row(*pair, judgements[n], policy.packages) for n, pair in pairs]
         try:
             write_objects(file.out, rows)
         except OSError as error:

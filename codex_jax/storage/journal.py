@@ -90,7 +90,7 @@ def _recover(path: Path, file: BinaryIO, header: Json) -> list[Json]:
         if number > 1 and reason:
             raise InputError(f"{path} line {number}: {reason}: delete the file to start again")
         rows.append(row)
-    changed = [name for name, value in header.items() if rows[0].get(name) != value]
+    changed = [name for name in {**header, **rows[0]} if rows[0].get(name) != header.get(name)]
     if changed:
         names = " and ".join(changed)
         raise InputError(f"{path} belongs to a run with other {names}: delete it, or rerun with the original inputs")

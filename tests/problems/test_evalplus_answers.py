@@ -1,6 +1,7 @@
 import math
 import re
 
+import numpy as np
 import pytest
 
 from codex_jax.problems.evalplus_answers import accepts, check_against, within
@@ -143,6 +144,14 @@ def test_a_tolerance_for_floats_remains_for_the_inputs_after_it():
     assert same_as_reference(noisy, "f", "[[1], [2]]", reference=reference) is True
     assert same_as_reference(noisy, "f", "[[2], [1]]", reference=reference) == "input 0"
     assert within([2, 2 / 7], [2, 2 / 7 + 1e-7], 1e-6)
+
+
+def test_numpy_s_scalars_are_numbers():
+    for number in (np.int64(2), np.uint8(2), np.float32(2), np.complex64(2), 2):
+        assert within([number, 0.5], [2, 0.5 + 1e-7], 1e-6)
+        assert within([number - 2, 0.5], [1, 0.5], 1e-6) is False
+    assert within([np.bool_(True)], [True], 1e-6)
+    assert within([np.str_("2")], ["2"], 1e-6) is False
 
 
 def test_arguments_get_their_types():

@@ -115,6 +115,14 @@ def test_apps_raw_and_filtered_with_and_without_timeouts():
     assert values["by_group"]["competition"]["filtered_pass@2"] == 0
 
 
+def test_packages_that_programs_could_import():
+    assert "packages" not in summarize(rows("a", [True]), WHERE)
+    results = rows("a", [True, False], packages=[["numpy"], ["sympy", "numpy"]])
+    assert summarize(results, WHERE)["packages"] == ["numpy", "sympy"]
+    for bad in ("numpy", [1, None], {"a": 1}):
+        assert "packages" not in summarize(rows("a", [True], packages=[bad]), WHERE)
+
+
 def test_by_problem():
     results = rows("a", [True, False], result=["passed", "timed out"]) + rows("b", [False], result=["failed: X"])
     assert by_problem(results) == {

@@ -52,6 +52,10 @@ def test_a_journal_of_another_run_is_refused_and_kept(tmp_path):
         read(path, {**HEADER, "problems": "p2"})
     with pytest.raises(InputError, match="other samples and problems"):
         read(path, {"samples": "s2", "problems": "p2"})
+    with pytest.raises(InputError, match="belongs to a run with other samples: "):
+        read(path, {"problems": "p1"})
+    with pytest.raises(InputError, match="belongs to a run with other packages: "):
+        read(path, {**HEADER, "packages": ["numpy"]})
     assert read(path) == [{"index": 0}]
 
 
