@@ -37,9 +37,9 @@ def load_settings(experiment: str) -> TrainConfig:
     return dataclasses.replace(read_config(Path(experiment)), run_dir=experiment)
 
 
-def resume_command(folder: Path) -> str:
-    """The command that continues a run."""
-    return f"python -m codex_jax.train --resume {shlex.quote(str(folder))}"
+def resume_command(run: str | Path) -> str:
+    """The command that continues RUN or RUN@STEP."""
+    return f"python -m codex_jax.train --resume {shlex.quote(str(run))}"
 
 
 class OpenRun:

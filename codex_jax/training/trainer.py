@@ -17,7 +17,7 @@ from codex_jax.records.prefetch import prefetch
 from codex_jax.records.shards import Batch
 from codex_jax.runs import loading
 from codex_jax.runs.checkpoints import Checkpoints
-from codex_jax.runs.folder import OpenRun, finished_steps
+from codex_jax.runs.folder import OpenRun, finished_steps, resume_command
 from codex_jax.runs.history import History
 from codex_jax.runs.metrics import Tracker, WriteMetrics, open_metrics, read_metrics
 from codex_jax.runs.wandb_tracker import WandbTracker
@@ -76,7 +76,7 @@ class Trainer:
     def train(self, state: TrainState, about: Json, stop: Stopping) -> tuple[Step, dict[str, float]]:
         """Trains until the last step or until `stop`; -> (the last step, the values of the last evaluation)."""
         config, data, start, history = self.config, self.data, int(state.step), self.run.history
-        guard = Guard(config.guards, history, self.advice(), about.get("losses", ()), self.is_main)
+        guard = Guard(config.guards, history, self.advice, about.get("losses", ()), self.is_main)
 
         def saved() -> Json | None:
             return None if guard.streak else {**self.about, "losses": [*guard.losses]}
@@ -140,8 +140,9 @@ class Trainer:
 
     def advice(self) -> str:
         """What to do after training has diverged."""
+        saved = finished_steps(self.config.folder)
+        if not saved:
+            return "start again with a lower --optimizer.peak-learning-rate"
+        command = resume_command(f"{self.config.folder}@{saved[-1]}")
         lower = "--optimizer.peak-learning-rate RATE --override optimizer.peak-learning-rate"
-        return (
-            f"go on at a lower rate from a checkpoint before that: python -m codex_jax.train --resume "
-            f"{self.config.folder}@STEP {lower}, or start again"
-        )
+        return f"go on at a lower rate, from this or an earlier checkpoint: {command} {lower}"

@@ -26,7 +26,7 @@ from codex_jax.config import *
 config = TrainConfig(
     name="x", model=ModelConfig(layers=2, width=64, heads=2, context=64), data=DataConfig("data"),
     optimizer=OptimizerConfig(peak_learning_rate=3e-3, warmup_steps=5), steps={STEPS}, batch_size=8, log_every=1,
-    checkpoint_every={EVERY}, keep_checkpoints=3,
+    checkpoint_every={EVERY}, keep_checkpoints=4,
 )
 """
 TIMES = ("tokens_per_second", "step_seconds", "data_seconds", "goodput", "mfu", "memory_gib")
@@ -86,7 +86,7 @@ class Bench:
         return process.returncode, output
 
     def copy(self, name: str) -> Path:
-        """A copy of the run that was left alone, stopped after step 40 of 60."""
+        """A copy of the run that was left alone, without its last checkpoint."""
         run = self.root / name
         shutil.copytree(self.root / "whole", run)
         for step in finished_steps(run):

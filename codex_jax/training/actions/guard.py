@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from codex_jax import terminal
 from codex_jax.config import GuardsConfig
@@ -37,9 +37,14 @@ class Guard:
     """
 
     def __init__(
-        self, config: GuardsConfig, history: History, advice: str, losses: Iterable[float] = (), is_main: bool = True
+        self,
+        config: GuardsConfig,
+        history: History,
+        advice: Callable[[], str],
+        losses: Iterable[float] = (),
+        is_main: bool = True,
     ) -> None:
-        """advice: what to do when training has stopped. is_main: whether this process reports."""
+        """advice: tells what to do when training has stopped. is_main: whether this process reports."""
         self.losses, self.streak = deque(losses, WINDOW), 0
         self._config, self._history, self._advice, self._is_main = config, history, advice, is_main
 
@@ -67,7 +72,7 @@ class Guard:
             self._history.add("diverged", number)
             raise DivergedError(
                 f"loss, gradient or update are not finite in steps {first} to {number}: training has stopped, and "
-                f"no update of them was kept; {self._advice}"
+                f"no update of them was kept; {self._advice()}"
             )
 
     def _is_spike(self, loss: float) -> bool:

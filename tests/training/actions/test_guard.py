@@ -14,7 +14,7 @@ NAN = math.nan
 def watch(losses, guards=None, **settings):
     """(the guard after these losses, its history's events); a loss that is not finite is a skipped update."""
     history = History([])
-    guard = Guard(guards or GuardsConfig(**settings), history, "lower the rate")
+    guard = Guard(guards or GuardsConfig(**settings), history, lambda: "lower the rate")
     for number, loss in enumerate(losses, 1):
         guard(Step(number, False, None, {"loss": loss, "skipped": not math.isfinite(loss)}))
     return guard, [(row["event"], row["step"]) for row in history.rows]
@@ -52,7 +52,7 @@ def test_a_noisy_or_falling_loss_has_no_spikes():
 
 def test_a_resumed_run_sees_the_same_spike():
     guard, _ = watch([3.0] * 20)
-    later = Guard(GuardsConfig(roll_back=True), History([]), "", guard.losses)
+    later = Guard(GuardsConfig(roll_back=True), History([]), str, guard.losses)
     with pytest.raises(RollBack) as raised:
         later(Step(21, False, None, {"loss": 9.0, "skipped": False}))
     assert raised.value.step == 21
