@@ -29,9 +29,9 @@ class WandbTracker:
 
             if not path.exists():
                 path.write_text(secrets.token_hex(4))
-            self._run = wandb.init(
-                project=project, name=folder.name, id=path.read_text(), resume="allow", dir=folder, config=settings
-            )
+            names = {"project": project, "name": folder.name, "id": path.read_text()}
+            silent = {"silent": True}  # it prints dozens of lines otherwise
+            self._run = wandb.init(**names, resume="allow", dir=folder, config=settings, settings=silent)
             self._run.define_metric("*", step_metric="step")  # steps may repeat after a run is resumed
         except Exception as error:  # of a library and a service on which the run does not depend
             self._fail(error)

@@ -48,7 +48,7 @@ class Runs:
             text = "".join(f"def function_{n}_{k}(x):\n    return x * {n} + {k}\n" for k in range(20))
             (root / "src" / f"r{n}" / "m.py").write_text(text)
         (root / "x.py").write_text(EXPERIMENT)
-        flags = ("--tokenizer", "train:512", "--seq-len", "128", "--no-near-dedupe")
+        flags = ("--tokenizer", "train:340", "--seq-len", "128", "--no-near-dedupe")
         subprocess.run(
             [sys.executable, "-m", "codex_jax.corpus", "dir:src", "--out", "data", *flags], cwd=root, check=True,
             capture_output=True,

@@ -45,6 +45,7 @@ def test_rows_are_sent_with_their_steps_and_a_resumed_run_has_the_same_identifie
             write(step, loss=2.0)
     inits = [call[1] for call in service.calls if call[0] == "init"]
     assert inits[0] == inits[1]
+    assert inits[0]["settings"] == {"silent": True}
     assert (inits[0]["project"], inits[0]["resume"], inits[0]["config"]) == ("codex", "allow", {"steps": 3})
     assert [call[1] for call in service.calls if call[0] == "log"] == [{"step": n, "loss": 2.0} for n in (1, 2)]
     assert service.calls[-1] == ("finish",)
