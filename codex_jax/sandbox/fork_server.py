@@ -11,7 +11,6 @@ import os
 import select
 import signal
 import socket
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -76,7 +75,6 @@ class ForkServer:
         release_descriptors()
         message = os.read(status_out, 1000)
         os.close(status_out)
-        self._finish(self._supervise(pid))
         try:
             sees_descriptors = bool(list(stat_descriptors(pid)))
         except OSError:
@@ -128,14 +126,13 @@ class ForkServer:
             os._exit(1)
 
     def _supervise(self, pid: int) -> Supervisor | None:
-        """The supervisor of a program that has sent its listener, if it has sent one."""
+        """The program's supervisor, if it needs one and has its filter."""
         if not self._restrictions.supervised:
             return None
         try:
-            control = self._restrictions.listeners.recvmsg(MAX_MESSAGE, socket.CMSG_SPACE(4))[1]
-        except BlockingIOError:
+            return Supervisor(pid, self._restrictions.listener, self._restrictions.descriptors)
+        except OSError:
             return None
-        return Supervisor(pid, int.from_bytes(control[0][2], sys.byteorder), self._restrictions.descriptors)
 
     def _finish(self, supervisor: Supervisor | None) -> None:
         if supervisor:
@@ -161,10 +158,12 @@ class ForkServer:
                 if self._restrictions.supervised and supervisor is None:
                     wait = min(wait, SUPERVISED_AFTER)
                 ready = select.select(sources, [], [], wait)[0]
-                if supervisor is not None and supervisor in ready:
-                    supervisor.answer()
-                elif not ready and supervisor is None and (supervisor := self._supervise(pid)):
-                    sources = [channel, supervisor]
+                if supervisor is None and not ready:
+                    supervisor = self._supervise(pid)
+                elif supervisor is not None and supervisor in ready and not supervisor.answer():
+                    self._finish(supervisor)
+                    supervisor = None
+                sources = [channel, supervisor] if supervisor else [channel]
                 if self._scratch.is_full(pid):
                     return "disk", cpu_limit
                 if channel in ready:
@@ -173,7 +172,7 @@ class ForkServer:
                     channel.recv(MAX_MESSAGE)
                     cpu_limit, deadline = cpu_limit + MORE_CPU, deadline + MORE_WALL
         finally:
-            self._finish(supervisor or self._supervise(pid))
+            self._finish(supervisor)
 
     def _kill(self, pid: int) -> tuple[float, bool]:
         """Kills the program and all processes that it left behind.

@@ -1,6 +1,6 @@
 """Restricts a program's process before the program's first line runs.
 
-The process gets its own session and, under root, its own user id. It has two pipes and no other descriptors, no
+The process gets its own session and, under root, its own user id. It can use two pipes and no other descriptors, no
 capabilities, and limits on CPU time, memory, files and threads. Landlock or a new root hides all files but Python's
 library and the scratch folder, and seccomp allows only the system calls that Python needs.
 """
@@ -11,7 +11,6 @@ import os
 import platform
 import resource
 import signal
-import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,11 +40,10 @@ from codex_jax.sandbox.seccomp import (
     build_filter,
     supervised_rules,
 )
-from codex_jax.sandbox.supervisor import MAKING_PAIRS, PAIRS, DescriptorMessage, may_listen
+from codex_jax.sandbox.supervisor import MAKING_PAIRS, PAIRS, may_listen
 
 CALLS, REPLIES = 3, 4  # a program's descriptors, after the standard streams
-TO_SERVER = 5  # closed when the listener has been sent
-FIRST_OWN = 7  # the fork server's own descriptors; the numbers below are those of programs, with a Landlock ruleset
+FIRST_OWN = 6  # the fork server's own descriptors; the numbers below are those of programs, with a Landlock ruleset
 OTHER_TASKS = 1024  # processes and threads allowed in addition to one program's, if the user is not root
 CAP_SYS_CHROOT = 18
 SPARE_CPU = 60  # seconds
@@ -68,32 +66,28 @@ class ServerConfig:
 class Restrictions:
     """The restrictions of one fork server's programs, prepared once and applied in each program's process.
 
-    listeners: receives each program's listener (see supervisor.py), if supervised; descriptors: limit on open files.
+    supervised: whether their filters have a listener (see supervisor.py); descriptors: limit on open files.
+    listener: its number in the program, which cannot use it, but from which the fork server can fetch it.
     """
 
     def __init__(self, config: ServerConfig, sees_descriptors: bool = True) -> None:
         """sees_descriptors: whether the fork server can list a program's open files. OSError if the layer fails."""
         self._config, layer = config, config.layer
         self.descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        self.supervised, self._to_server = False, list[int]()
+        self.listener = self.descriptors - PAIRS - 1
+        self.supervised = False
         if layer.seccomp:
             machine = platform.machine()
             self.supervised = may_listen()
             calls = (MAKING_PAIRS if layer.namespaces else (*MAKING_PAIRS, "clone")) if self.supervised else ()
             code = build_filter(machine, self._denied(sees_descriptors), self._rules(), calls)
             self._filter = SystemCallFilter(code)
-        if self.supervised:
-            self.listeners, to_server = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            self.listeners.setblocking(False)
-            self._to_server = [to_server.detach()]
-            self._message = DescriptorMessage()
         self._landlock = layer.seccomp and not layer.chroot and landlock_version() > 0
         # With namespaces, every scratch folder has the same path, so one ruleset for its parent serves all programs.
         shared = self._landlock and layer.namespaces
         self._ruleset = make_ruleset(SCRATCH_PARENT, [*config.readable, FOLDER]) if shared else -1
         if layer.landlock and not self._landlock:
             raise OSError("this kernel has no Landlock")
-        self._used = TO_SERVER + self.supervised + self._landlock  # descriptors of a program at its start
 
     def _denied(self, sees_descriptors: bool) -> frozenset[str]:
         """Calls that fail in this layer although the table allows them."""
@@ -112,7 +106,7 @@ class Restrictions:
         if self._config.layer.landlock and not self._config.chroot:
             rules |= TIMES_BY_DESCRIPTOR
         if self.supervised:
-            rules |= supervised_rules(self.descriptors - PAIRS, TO_SERVER)
+            rules |= supervised_rules(self.listener)
         return rules
 
     def prepare(self, scratch: str, root: str, calls: int, replies: int) -> None:
@@ -126,7 +120,7 @@ class Restrictions:
             devices = [root + device for device in DEVICES] if self._config.chroot else DEVICES
             ruleset = make_ruleset(scratch, self._config.readable, devices)
         null = os.open(os.devnull, os.O_RDWR)  # anew, because processes that share an open file also share its flags
-        used = [null] * CALLS + [calls, replies, *self._to_server] + ([ruleset] if self._landlock else [])
+        used = [null] * CALLS + [calls, replies] + ([ruleset] if self._landlock else [])
         for number, descriptor in enumerate(used):
             os.dup2(descriptor, number)
         for descriptor in {null, calls, replies, ruleset} - {self._ruleset}:
@@ -141,7 +135,7 @@ class Restrictions:
         layer, user = self._config.layer, self._config.user
         os.setsid()
         os.umask(0o22)
-        os.closerange(self._used, self.descriptors)
+        os.closerange(REPLIES + 1 + self._landlock, self.descriptors)
         if self._config.chroot:
             os.chroot(root)
         set_limit(resource.RLIMIT_CPU, int(cpu_seconds) + SPARE_CPU)
@@ -160,12 +154,11 @@ class Restrictions:
         drop_capabilities()
         prctl(PR_SET_NO_NEW_PRIVS, 1)
         if self._landlock:
-            enforce_ruleset(self._used - 1)
+            enforce_ruleset(REPLIES + 1)
         if self.supervised:
             listener = self._filter.install_listener(platform.machine())
-            self._message.send(TO_SERVER, listener)
+            os.dup2(listener, self.listener)
             os.close(listener)
-            os.close(TO_SERVER)
         else:
             self._filter.install()
 

@@ -124,14 +124,10 @@ def column_of(machine: str) -> int:
     return ARCHITECTURES[machine][0]
 
 
-def supervised_rules(first: int, to_server: int) -> dict[str, ArgumentRules]:
-    """Rules under which a program cannot tell the status of descriptors from first on, nor give them another number.
-
-    to_server: the only number of a socket that may send a descriptor, with which programs do not start.
-    """
+def supervised_rules(first: int) -> dict[str, ArgumentRules]:
+    """Rules under which a program cannot tell the status of descriptors from first on, nor give them another number."""
     outside = first, 1 << 31  # larger numbers are negative
     return {
-        "sendmsg": ((0, "in", (to_server,)),),
         **dict.fromkeys(("fstat", "newfstatat", "dup", "dup2", "dup3"), ((0, "outside", outside),)),
         "fcntl": (*ARGUMENT_RULES["fcntl"], (1, "only", DUPLICATE), (0, "outside", outside)),
     }

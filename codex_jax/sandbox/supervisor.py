@@ -13,11 +13,12 @@ import errno
 import fcntl
 import os
 import platform
+import signal
 import socket
 import struct
 from collections.abc import Iterator
 
-from codex_jax.sandbox.libc import LIBC, PR_SET_NO_NEW_PRIVS, fork, prctl, syscall
+from codex_jax.sandbox.libc import LIBC, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, fork, prctl, syscall
 from codex_jax.sandbox.seccomp import RETURN_ALLOW, SYSTEM_CALLS, SystemCallFilter, column_of
 
 PAIRS = 64  # descriptors kept for the ends of pipes and socket pairs
@@ -38,21 +39,29 @@ class Supervisor:
     """Answers one program's calls. threads: how many it has started, counted only if its filter hands clone over."""
 
     def __init__(self, pid: int, listener: int, descriptors: int) -> None:
-        """listener: what install_listener returned; descriptors: the program's limit on open files."""
+        """listener: its number in the program; descriptors: the program's limit on open files.
+
+        OSError if the program has no such number.
+        """
         self.threads = 0
-        self._pid, self._listener, self._end = pid, listener, descriptors
+        self._pid, self._end = pid, descriptors
+        process = os.pidfd_open(pid)
+        try:
+            self._listener = fetch_descriptor(process, listener)
+        finally:
+            os.close(process)
 
     def fileno(self) -> int:
         """The descriptor that can be read when a call waits for its answer."""
         return self._listener
 
-    def answer(self) -> None:
-        """Answers one call."""
+    def answer(self) -> bool:
+        """Answers one call. False if there is none: the program has ended, or the file is no listener."""
         data = bytearray(NOTIFICATION.size)
         try:
             fcntl.ioctl(self._listener, RECEIVE, data)
         except OSError:
-            return  # the program has ended in the meantime
+            return False
         call, _, _, number, _, _, *arguments = NOTIFICATION.unpack(data)
         error, flags = 0, 0
         name = name_of(number)
@@ -66,6 +75,7 @@ class Supervisor:
                 error = refused.errno or errno.EPERM
         with contextlib.suppress(OSError):
             fcntl.ioctl(self._listener, SEND, ANSWER.pack(call, 0, -error, flags))
+        return True
 
     def close(self) -> None:
         """Closes the descriptors. Calls that still wait then fail."""
@@ -98,7 +108,7 @@ class Supervisor:
         try:
             for number in range(self._end - PAIRS, self._end):
                 try:
-                    os.close(syscall("pidfd_getfd", PIDFD_GETFD, process, number, 0))
+                    os.close(fetch_descriptor(process, number))
                 except OSError as error:
                     if error.errno != errno.EBADF:
                         raise
@@ -114,58 +124,46 @@ def name_of(number: int) -> str:
     return next(call.name for call in SYSTEM_CALLS if call.numbers[column] == number)
 
 
-class DescriptorMessage:
-    """A message with one descriptor, prepared before the fork: socket.send_fds would take ten times as long in a child,
-    which must first copy all memory that it changes.
-    """
-
-    def __init__(self) -> None:
-        self._text = ctypes.create_string_buffer(b"listener")
-        self._span = _Span(ctypes.addressof(self._text), len(self._text))
-        self._control = _Control(socket.CMSG_LEN(4), socket.SOL_SOCKET, socket.SCM_RIGHTS, -1)
-        span, control = ctypes.addressof(self._span), ctypes.addressof(self._control)
-        self._sendmsg = LIBC.sendmsg
-        self._message = ctypes.byref(_Message(None, 0, span, 1, control, ctypes.sizeof(_Control), 0))
-
-    def send(self, to: int, descriptor: int) -> None:
-        """Sends the descriptor to this socket."""
-        self._control.descriptor = descriptor
-        if self._sendmsg(to, self._message, 0) < 0:
-            raise OSError(ctypes.get_errno(), "sendmsg")
-
-
 class _Span(ctypes.Structure):
     _fields_ = [("address", ctypes.c_void_p), ("length", ctypes.c_size_t)]
 
 
-class _Control(ctypes.Structure):
-    _fields_ = [("length", ctypes.c_size_t), *((name, ctypes.c_int) for name in ("level", "type", "descriptor"))]
+def fetch_descriptor(process: int, number: int) -> int:
+    """A descriptor of the file that is this number in another process. OSError if it has none.
 
-
-class _Message(ctypes.Structure):
-    _fields_ = [
-        ("name", ctypes.c_void_p),
-        ("name_length", ctypes.c_int),
-        ("spans", ctypes.c_void_p),
-        ("span_count", ctypes.c_size_t),
-        ("control", ctypes.c_void_p),
-        ("control_length", ctypes.c_size_t),
-        ("flags", ctypes.c_int),
-    ]
+    process: a pidfd.
+    """
+    return syscall("pidfd_getfd", PIDFD_GETFD, process, number, 0)
 
 
 def may_listen() -> bool:
-    """Whether a filter may have a listener here: the kernel may be too old, or this process have one already."""
+    """Whether a program's filter may have a listener that this process can fetch.
+
+    The kernel may be too old, or forbid it, or this process have a listener already.
+    """
+    incoming, outgoing = os.pipe()
     pid = fork()
     if not pid:
-        status = 1
         try:
+            prctl(PR_SET_DUMPABLE, 1)
             prctl(PR_SET_NO_NEW_PRIVS, 1)
-            SystemCallFilter(RETURN_ALLOW).install_listener(platform.machine())
-            status = 0
+            os.write(outgoing, bytes([SystemCallFilter(RETURN_ALLOW).install_listener(platform.machine())]))
+            signal.pause()  # until it is killed
         finally:
-            os._exit(status)
-    return os.waitpid(pid, 0)[1] == 0
+            os._exit(1)
+    os.close(outgoing)
+    number = os.read(incoming, 1)
+    os.close(incoming)
+    process = os.pidfd_open(pid)
+    try:
+        os.close(fetch_descriptor(process, number[0]))
+    except (IndexError, OSError):
+        return False
+    finally:
+        os.close(process)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    return True
 
 
 def write_memory(pid: int, address: int, data: bytes) -> None:
