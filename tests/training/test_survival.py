@@ -173,7 +173,8 @@ def test_a_full_disk_costs_checkpoints_and_not_the_run(root):
     assert saves
     assert all("No space left on device; training goes on" in line for line in saves)
     assert not [line for line in errors if not line.startswith(("warning: ", "error: "))]
-    assert sum("metrics.jsonl" in line for line in errors) <= 1
+    # The metrics wait while a checkpoint takes the last space, until what it has written is removed.
+    assert sum("metrics.jsonl" in line for line in errors) <= len(saves)
     assert {row["step"] for row in rows(root / "full_copy")} <= set(range(STEPS + 1))
     assert finished_steps(root / "full_copy")
     assert not [*(root / "full_copy" / "checkpoints").glob("*-tmp")]
