@@ -9,7 +9,7 @@ from codex_jax import cli, train
 from codex_jax.config import DataConfig, TrainConfig
 from codex_jax.errors import InputError
 from codex_jax.text.tokenizers import train_sentencepiece
-from codex_jax.training import experiment
+from codex_jax.training import experiment, trainer
 from tests.records.build import build
 from tests.test_train import TIMES
 
@@ -55,7 +55,7 @@ def test_a_mixture_resumes_exactly_with_or_without_prefetch(root, monkeypatch):
     # As after a kill between steps 2 and 4.
     shutil.copytree(root / "whole", root / "killed")
     shutil.rmtree(root / "killed" / "checkpoints" / "4")
-    monkeypatch.setattr(train, "prefetch", lambda items, place: (place(item) for item in items))
+    monkeypatch.setattr(trainer, "prefetch", lambda items, place: (place(item) for item in items))
     assert run(root, "killed", data, *validation, "--resume") == whole
 
 
