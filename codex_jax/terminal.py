@@ -4,6 +4,7 @@ Tables and results go to stdout, messages and progress to stderr.
 """
 
 import io
+import itertools
 import sys
 import time
 import unicodedata
@@ -19,7 +20,6 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     TextColumn,
-    TimeRemainingColumn,
     TransferSpeedColumn,
 )
 from rich.table import Table
@@ -69,6 +69,11 @@ def note(text: object) -> None:
         print(one_line(text), file=sys.stderr or io.StringIO(), flush=True)
 
 
+def warn(text: object) -> None:
+    """Prints a warning as a line on stderr: the command goes on."""
+    note(f"warning: {text}")
+
+
 def tables() -> Console:
     """A console on stdout for tables: as wide as the terminal, or TABLE_WIDTH if stdout is not a terminal."""
     return Console() if sys.stdout.isatty() else Console(width=TABLE_WIDTH)
@@ -86,48 +91,78 @@ def show(title: str, rows: list[list[str]]) -> None:
     tables().print(table)
 
 
+class Estimate:
+    """The time left, at the pace since the first report: the time before it, as for compiling, is no part of it."""
+
+    def __init__(self, total: int, done: int = 0) -> None:
+        """done: what an earlier command has finished."""
+        self.total, self.done = total, done
+        self._first: tuple[float, int] | None = None  # time and work done of the first report
+
+    def add(self, count: int) -> None:
+        """`count` more is finished."""
+        self.done += count
+        self._first = self._first or (time.monotonic(), self.done)
+
+    def __str__(self) -> str:
+        if not self._first or self.done == self._first[1]:
+            return "0s" if self.done >= self.total else "?"
+        began, before = self._first
+        return duration((time.monotonic() - began) / (self.done - before) * (self.total - self.done))
+
+
+def duration(seconds: float) -> str:
+    """Such as 42s, 18m05s, 7h31m or 20d04h."""
+    units = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+    whole = round(seconds)
+    for (large, unit), (small, smaller) in itertools.pairwise(units):
+        if whole >= large:
+            return f"{whole // large}{unit}{whole % large // small:02}{smaller}"
+    return f"{whole}s"
+
+
 @contextmanager
-def progress(label: str, total: int, unit: str = "", shown: bool = True) -> Iterator[Report]:
+def progress(label: str, total: int, unit: str = "", shown: bool = True, done: int = 0) -> Iterator[Report]:
     """Yields report(advance, note), which moves a bar on a terminal, or prints a line every 10 s elsewhere.
 
-    total: steps, or bytes if unit is "bytes". shown: False prints nothing.
+    total: steps, or bytes if unit is "bytes". shown: False prints nothing. done: what an earlier command has finished.
     """
     if not shown:
         yield lambda advance=1, note="": None
         return
-    label, as_bytes = plain(label), unit == "bytes"
+    label, as_bytes, estimate = plain(label), unit == "bytes", Estimate(total, done)
     if sys.stderr.isatty():
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             *((DownloadColumn(), TransferSpeedColumn()) if as_bytes else (MofNCompleteColumn(),)),
             TextColumn("{task.fields[note]}", markup=False),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]} left", markup=False),
         )
         with Progress(*columns, console=Console(stderr=True)) as bar:
-            task = bar.add_task(label, total=total, note="")
+            task = bar.add_task(label, total=total, completed=done, note="", left="?")
 
             def report(advance: int = 1, note: str = "") -> None:
-                bar.advance(task, advance)
+                estimate.add(advance)
+                bar.update(task, advance=advance, left=str(estimate))
                 if note:
                     bar.update(task, note=plain(note))
 
             yield report
         return
 
-    done, latest, start = 0, "", time.monotonic()
+    latest, start = "", time.monotonic()
     printed = start
 
     def line() -> None:
-        elapsed = time.monotonic() - start
-        left = elapsed / done * (total - done) if done else 0.0
-        counts = f"{decimal(done)} of {decimal(total)}" if as_bytes else f"{done}/{total}"
+        elapsed = duration(time.monotonic() - start)
+        counts = f"{decimal(estimate.done)} of {decimal(total)}" if as_bytes else f"{estimate.done}/{total}"
         noted = f" {latest}" if latest else ""
-        note(f"{label} {counts}{noted} elapsed {elapsed:.0f}s left {left:.0f}s")
+        note(f"{label} {counts}{noted} elapsed {elapsed} left {estimate}")
 
     def report_plain(advance: int = 1, note: str = "") -> None:
-        nonlocal done, latest, printed
-        done += advance
+        nonlocal latest, printed
+        estimate.add(advance)
         latest = plain(note) or latest
         if time.monotonic() - printed >= PLAIN_SECONDS:
             printed = time.monotonic()
