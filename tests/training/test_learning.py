@@ -17,6 +17,7 @@ from codex_jax.training.state import init_state
 from codex_jax.training.step import make_train_step, to_global
 from tests.training import made_gpt as made
 
+pytestmark = pytest.mark.slow
 TORCH = json.loads(Path(__file__).with_name("torch_losses.json").read_text())
 CONFIG = TrainConfig(
     model=ModelConfig(made.LAYERS, made.WIDTH, made.HEADS, made.CONTEXT, made.VOCAB),

@@ -17,6 +17,7 @@ from codex_jax.text.tokenizers import train_sentencepiece
 from tests.records.build import build
 from tests.test_train import TIMES
 
+pytestmark = pytest.mark.slow
 STEPS, EVERY = 90, 3
 KILLS = 12
 EXPERIMENT = f"""
