@@ -5,9 +5,11 @@ Tables and results go to stdout, messages and progress to stderr.
 
 import io
 import itertools
+import math
 import sys
 import time
 import unicodedata
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol
@@ -28,6 +30,7 @@ from rich.text import Text
 PLAIN_SECONDS = 10.0  # between two plain progress lines
 TABLE_WIDTH = 110  # characters
 LONGEST_LINE = 4000  # characters of a message
+MARKS = 100  # an estimate notes the time after each hundredth of what it has seen
 
 
 class Report(Protocol):
@@ -92,23 +95,40 @@ def show(title: str, rows: list[list[str]]) -> None:
 
 
 class Estimate:
-    """The time left, at the pace since the first report: the time before it, as for compiling, is no part of it."""
+    """The time left, at the pace of the latest half of what this command has finished.
+
+    So what happens once, such as compiling, is soon forgotten, and what recurs, such as evaluating, counts.
+    """
 
     def __init__(self, total: int, done: int = 0) -> None:
         """done: what an earlier command has finished."""
         self.total, self.done = total, done
-        self._first: tuple[float, int] | None = None  # time and work done of the first report
+        self._marks: deque[tuple[float, int]] = deque()  # the time and the work done then
+        self._first = 0  # work done at the first report
 
     def add(self, count: int) -> None:
         """`count` more is finished."""
         self.done += count
-        self._first = self._first or (time.monotonic(), self.done)
+        if not self._marks:
+            self._first = self.done
+        elif MARKS * (self.done - self._marks[-1][1]) < self.done - self._first:
+            return
+        self._marks.append((time.monotonic(), self.done))
+        while len(self._marks) > 2 and self._marks[1][1] <= (self._first + self.done) / 2:
+            self._marks.popleft()
+
+    def seconds(self) -> float:
+        """The seconds left; not a number after fewer than two reports."""
+        if self.done >= self.total:
+            return 0.0
+        if not self._marks or self.done == self._marks[0][1]:
+            return math.nan
+        began, before = self._marks[0]
+        return (time.monotonic() - began) / (self.done - before) * (self.total - self.done)
 
     def __str__(self) -> str:
-        if not self._first or self.done == self._first[1]:
-            return "0s" if self.done >= self.total else "?"
-        began, before = self._first
-        return duration((time.monotonic() - began) / (self.done - before) * (self.total - self.done))
+        seconds = self.seconds()
+        return "?" if math.isnan(seconds) else duration(seconds)
 
 
 def duration(seconds: float) -> str:

@@ -84,6 +84,17 @@ def test_the_time_left_is_unknown_after_one_report_and_none_at_the_end():
     assert str(terminal.Estimate(3, done=3)) == "0s"
 
 
+def test_what_happens_once_is_soon_forgotten_and_what_recurs_counts(monkeypatch):
+    monkeypatch.setattr(terminal, "time", clock := Time())
+    estimate = terminal.Estimate(1_000_000)
+    for step in range(1, 400_001):
+        clock.now += 1 + (5000 if step == 100 else 0) + (100 if step % 100 == 0 else 0)
+        estimate.add(1)
+        if step == 1000:
+            assert estimate.seconds() == pytest.approx(2 * 999_000, rel=0.1)
+    assert estimate.seconds() == pytest.approx(2 * 600_000, rel=0.01)
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(0, "0s"), (59.4, "59s"), (59.6, "1m00s"), (1085, "18m05s"), (7260, "2h01m"), (86400 * 20 + 4 * 3600, "20d04h")],
