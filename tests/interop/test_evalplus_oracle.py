@@ -18,6 +18,7 @@ import pytest
 
 from codex_jax.problems import evalplus, humaneval, mbpp
 from codex_jax.problems.evalplus_answers import prepare
+from codex_jax.problems.evalplus_inputs import MBPP_TASKS, restore_mbpp
 from codex_jax.problems.load import load_problems
 from codex_jax.storage.jsonl import read_objects
 from tests.interop.mutants import mutants
@@ -29,6 +30,14 @@ from tests.problems.test_mbpp import FORMS, SHAPES
 ROOT = Path(__file__).parents[2]
 MBPP_FILE = os.environ.get("MBPP_FILE", "")
 PLAIN = (type(None), bool, int, float, complex, str, list, tuple, set, dict)
+# Lists of arguments, as in JSON, that fit some of the forms.
+ARGUMENTS = [
+    *([], [1], [None], ["1"], ["1+2j"], ["3", "4j"], [1.5, "2j"], [True, False], ["ab", "cd"], [{}], [{}, 1, 2]),
+    *([[]], [[], []], [[[]]], [[1, 2]], [[1], [2, 3]], [[1, 2], 3, 4], [[1, 2], 3, 4, 5], [["ab", "cd"]], [[{"a": 1}]]),
+    *([[[1, 2], [3]]], [[[1, 2], [3]], 4], [[1, [2, [3]]], "ab"], [["ab", ["c"]], 1], [[[1, 2], 3, "x"], [4]]),
+    *([[[1], []], [[2]]], [[[[1, 2]], [[3]]], [[[4]]]], [[[1], [2]], 1, 2], [[[["a"]]]], [[1.0, [2]], [[3]], [4]]),
+    *([{"a": [1, 2], "b": [3]}, 1.5, 2], [{"a": [1, 2]}, 1, 2, 3], [{"a": [1, 2]}]),
+]
 # Where our verdict differs from EvalPlus's 0.3.1.
 EXCEPTIONS = {
     "HumanEval/32": "EvalPlus counts no input of find_zero as passed, so even the reference solution fails",
@@ -180,6 +189,22 @@ def test_the_arguments_are_those_of_evalplus_s_loader(graded):
     print(f"{count} arguments of {sum(not each.fault for each in graded)} problems are the same")
     assert others == []
     assert count > 1000
+
+
+def test_the_forms_of_every_task_s_arguments_are_those_of_evalplus_s_loader(folder):
+    """Whatever the arguments are: either both read them as the same, or both refuse them."""
+    pairs = [(task, arguments) for task in MBPP_TASKS for arguments in ARGUMENTS]
+    others = []
+    for (task, arguments), loaded in zip(pairs, official("forms", pairs, folder), strict=True):
+        try:
+            ours = restore_mbpp(task, arguments)
+        except (TypeError, ValueError, AttributeError):
+            ours = None
+        one, other = (None if each is None else typed(list(each)) for each in (loaded, ours))
+        if one != other:
+            others.append((task, arguments, loaded, ours))
+    print(f"{len(pairs)} lists of arguments of {len(MBPP_TASKS)} tasks, {len(others)} of them read otherwise")
+    assert others == []
 
 
 def test_problems_without_a_verdict_are_known_and_their_references_named(graded):
