@@ -115,6 +115,7 @@ def train(
         raise InputError(f"--profile must be at least 0 steps, not {profile}")
     benchmark = trials.load(config.trials)
     config, data = check(config, command, saved)
+    ideal = ideal_seconds(config, data)  # before the mesh is set, as it uses one device of this host
     mesh = make_mesh(config.mesh)
     check_divides(config, data.manifest["seq_len"], mesh)
     with jax.set_mesh(mesh), ExitStack() as stack:
@@ -130,7 +131,7 @@ def train(
             samples = Trials(config, tokenizer, benchmark, write) if benchmark or config.trials.prompt else None
             return (*profiles, samples) if samples else profiles
 
-        trainer = Trainer(run, data, mesh, checkpoints, ideal_seconds(config, data), more)
+        trainer = Trainer(run, data, mesh, checkpoints, ideal, more)
         stop = stack.enter_context(Stop(mesh, METADATA_HOST if hosts.on_tpu_vm() else ""))
         state, about = trainer.start(resume, at or None)
         if int(state.step) >= config.steps:

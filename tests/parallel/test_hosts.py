@@ -99,8 +99,9 @@ def test_a_signal_to_one_host_stops_all_after_the_same_step(data):
     outputs = [process.communicate(timeout=300) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
     (step,) = finished_steps(data / "stopped")
-    assert outputs[0][0].startswith(f"stopped after step {step} of 100000 (SIGTERM); continue with python -m ")
-    assert outputs[1][0] == ""
+    # XLA's Gloo also prints a line, in every process.
+    assert outputs[0][0].splitlines()[-1].startswith(f"stopped after step {step} of 100000 (SIGTERM); continue with ")
+    assert "stopped" not in outputs[1][0]
     run(data, "stopped", "--resume", "--steps", str(step + 2))  # on one host
     assert max(losses(data, "stopped")[0]) == step + 2
 
