@@ -9,7 +9,6 @@ machine; other changes need --override NAME.
 """
 
 import os
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -173,7 +172,13 @@ def main(args: TrainArgs) -> int:
     began = time.monotonic()
     config = args.config()
     hosts.join(config.hosts)
-    values = train(config, args.resume, run_arguments(args), args.override, args.resume_step, args.profile)
+    try:
+        values = train(config, args.resume, run_arguments(args), args.override, args.resume_step, args.profile)
+    except Exception as error:
+        if not hosts.is_lost(error):
+            raise
+        command = folder.resume_command(config.folder)
+        raise InputError(f"another host has ended: see its own error message; continue with {command}") from error
     if jax.process_index() == 0 and values is not None:
         metrics = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
         terminal.say(f"{config.folder}: {metrics}  {time.monotonic() - began:.0f} s")
@@ -182,4 +187,4 @@ def main(args: TrainArgs) -> int:
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.exit(cli.run_experiment(main, TrainArgs))
+    hosts.end(cli.run_experiment(main, TrainArgs))
