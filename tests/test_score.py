@@ -122,6 +122,7 @@ def test_a_truncated_file_is_refused(files, capsys):
         assert f"cannot read {path}" in error
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_and_ends_the_same(files, capsys):
     folder, rows = files
     slow = "    import time\n    end = time.process_time() + 0.15\n    while time.process_time() < end:\n        pass\n"

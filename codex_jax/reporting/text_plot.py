@@ -1,5 +1,6 @@
 """Curves of metrics in characters, for a terminal."""
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -16,7 +17,7 @@ def points(rows: Sequence[Json], name: str) -> list[tuple[float, float]]:
 
 
 def text_curve(curves: Sequence[Sequence[tuple[float, float]]], width: int, height: int) -> list[str]:
-    """The curves in one plot of braille characters, with the largest and smallest value at its left.
+    """The curves in one plot of braille characters, as lines, with the largest and smallest value at its left.
 
     width, height: in characters, the labels included.
     """
@@ -30,10 +31,15 @@ def text_curve(curves: Sequence[Sequence[tuple[float, float]]], width: int, heig
     columns = max(width - margin - 1, 1)
     cells = [[BRAILLE] * columns for _ in range(height)]
     for curve in curves:
-        for x, y in curve:
-            column = round((x - left) / (right - left or 1) * (2 * columns - 1))
-            row = round((high - y) / (high - low or 1) * (4 * height - 1))
-            cells[row // 4][column // 2] |= DOTS[row % 4][column % 2]
+        # Positions of the points, in dots from the left and from the top.
+        across = [(x - left) / (right - left or 1) * (2 * columns - 1) for x, _ in curve]
+        down = [(high - y) / (high - low or 1) * (4 * height - 1) for _, y in curve]
+        places = [*zip(across, down, strict=True)]
+        for (x, y), (next_x, next_y) in itertools.pairwise([*places, *places[-1:]]):
+            dots = max(1, round(max(abs(next_x - x), abs(next_y - y))))
+            for dot in range(dots + 1):
+                column, row = round(x + (next_x - x) * dot / dots), round(y + (next_y - y) * dot / dots)
+                cells[row // 4][column // 2] |= DOTS[row % 4][column % 2]
     texts = ["".join(map(chr, line)) for line in cells]
     names = [labels[0], *[""] * (height - 2), labels[1]] if height > 1 else labels[:1]
     return [f"{name:>{margin}} {text}" for name, text in zip(names, texts, strict=True)]

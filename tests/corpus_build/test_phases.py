@@ -138,6 +138,7 @@ def kill_when(sources, out, when):
     return staging
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["work/read-*.json", "work/tokens-*.json", "d-train*"])
 def test_a_killed_build_resumes_and_ends_with_the_same_digest(tmp_path, stage):
     sources = [f"jsonl:{write_lines(tmp_path / f'{n}.jsonl', 150, n)}" for n in range(6)]
@@ -277,6 +278,7 @@ def test_malformed_documents_are_counted(tmp_path):
     assert dropped == {"empty": 1, "malformed_line": 2, "missing_text": 2, "not_decodable": 1}
 
 
+@pytest.mark.slow
 def test_stats_show_the_savings_by_runs_of_spaces(tmp_path, capsys):
     source = Path(corpus.__file__).parent  # real code: random identifiers would teach a tokenizer little
     assert build([f"dir:{source}"], tmp_path / "d") == 0

@@ -44,6 +44,7 @@ def test_forward_agrees_with_float64_reference(params, settings):
     np.testing.assert_allclose(actual[0], expected, atol=1e-5 * np.abs(expected).max(), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_remat_policies_save_what_they_say_and_leave_gradients_unchanged(params):
     tokens = jnp.asarray(np.stack(documents([40, 40])))
     saved, grads = {}, {}

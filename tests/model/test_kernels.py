@@ -165,6 +165,7 @@ print(json.dumps([max(float(jnp.abs(a - b).max() / jnp.abs(a).max()) for a, b in
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mesh", [{"data": 2, "fsdp": 2, "model": 2}, {"fsdp": 2, "sequence": 2, "model": 2}])
 def test_splash_on_a_mesh_of_eight_has_the_gradient_of_xla(mesh):
     env = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}

@@ -65,6 +65,7 @@ def losses(root, name):
     ]
 
 
+@pytest.mark.slow
 def test_several_processes_train_like_one_and_their_checkpoint_resumes_on_any_mesh(data):
     run(data, "one", "--steps", "20")
     alone, validation = losses(data, "one")
@@ -87,6 +88,7 @@ def test_several_processes_train_like_one_and_their_checkpoint_resumes_on_any_me
             assert resumed[step] == pytest.approx(uninterrupted[step], rel=0, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_host_stops_all_after_the_same_step(data):
     address = f"localhost:{free_port()}"
     flags = ["--steps", "100000", "--checkpoint-every", "100000", "--hosts.coordinator", address, "--hosts.count", "2"]
@@ -106,6 +108,7 @@ def test_a_signal_to_one_host_stops_all_after_the_same_step(data):
     assert max(losses(data, "stopped")[0]) == step + 2
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_skipped_by_all_hosts(data):
     run(data, "damaged", "--steps", "20", "--checkpoint-every", "5", count=2)
     before, _ = losses(data, "damaged")
@@ -115,6 +118,7 @@ def test_a_damaged_checkpoint_is_skipped_by_all_hosts(data):
     assert (data / "damaged" / "checkpoints" / "20.damaged").exists()
 
 
+@pytest.mark.slow
 def test_an_error_on_the_first_host_ends_all_processes(data):
     (data / "taken").mkdir()
     (data / "taken" / "config.json").write_text("{}")
@@ -127,6 +131,7 @@ def test_an_error_on_the_first_host_ends_all_processes(data):
     assert "first host" in errors[1]
 
 
+@pytest.mark.slow
 def test_an_error_on_another_host_ends_all_processes(data):
     shutil.copytree(data / "data", data / "cut")
     for path in (data / "cut").rglob("*train*.tfrecord*"):

@@ -40,6 +40,7 @@ def texts_of(*args, **kwargs):
     return {key: sample.completion for key, sample in samples_of(*args, **kwargs).items()}
 
 
+@pytest.mark.slow
 def test_a_sample_depends_only_on_seed_task_and_number(engine, monkeypatch):
     expected = texts_of(engine, range(6))
     assert len(set(expected.values())) > 20

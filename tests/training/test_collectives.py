@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 
+pytestmark = pytest.mark.slow
 C, V, T, B, LAYERS = 256, 1024, 64, 16, 3
 F32 = 4
 SMALL = 60_000  # bytes: more than norms, biases, positions, sums and counts; less than an activation or a matrix
