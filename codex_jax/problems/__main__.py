@@ -1,0 +1,78 @@
+"""python -m codex_jax.problems doctests|contests|filter ... --out problems.jsonl: makes supervised problems."""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import tyro
+
+from codex_jax import cli
+from codex_jax.curation.doctests import doctest_problems, read_sources
+from codex_jax.curation.funnel import Funnel
+from codex_jax.curation.made_problem import MadeProblem, NotMade, Outcome
+from codex_jax.curation.making import MakingSettings, finish, open_workshop, publish_rows
+from codex_jax.errors import InputError
+from codex_jax.sandbox.check import STDLIB_ONLY
+from codex_jax.score import choose_layer
+from codex_jax.text.document import Document
+from codex_jax.text.filters import licence_filter
+
+
+@dataclass(frozen=True)
+class Args:
+    """Makes problems in HumanEval's form from other code, each with tests that its reference solution passes."""
+
+    command: tyro.conf.Positional[str] = ""  # one of the subcommands
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctestsArgs(MakingSettings):
+    """Problems from functions whose docstrings carry examples."""
+
+    sources: tyro.conf.Positional[tuple[str, ...]]  # dir:PATH, pypi:NAME[==VERSION], pypi:@LIST, wheel:PATH, stdlib
+    licenses: tuple[str, ...] = ()  # use only files with these SPDX ids, or "permissive"; by default any
+
+
+def collect(outcomes: Iterable[Outcome], funnel: Funnel) -> list[MadeProblem]:
+    """The problems. All outcomes are counted as found, and those that are no problem as dropped."""
+    problems = []
+    for outcome in outcomes:
+        funnel.found += 1
+        if isinstance(outcome, NotMade):
+            funnel.drop(outcome.reason, outcome.name)
+        else:
+            problems.append(outcome)
+    return problems
+
+
+def doctests(args: DoctestsArgs) -> int:
+    """Runs the subcommand."""
+    args.check()
+    if not args.sources:
+        raise InputError("name a source, such as dir:PATH or pypi:NAME (see --help)")
+    layer = choose_layer(args.unsafe, STDLIB_ONLY)
+    refused = licence_filter(args.licenses) if args.licenses else None
+    funnel = Funnel()
+
+    def outcomes() -> Iterable[Outcome]:
+        for item in read_sources(args.sources):
+            for outcome in doctest_problems(item):
+                refuse = refused and isinstance(outcome, MadeProblem) and isinstance(item, Document) and refused(item)
+                yield NotMade(item.id, "licence") if refuse else outcome
+
+    with open_workshop(args, layer, {"command": "doctests", "sources": [*args.sources]}) as workshop:
+        rows = finish(collect(outcomes(), funnel), workshop, funnel)
+    return publish_rows(rows, args, funnel, "functions with examples")
+
+
+def main(args: Args) -> int:
+    """Without a subcommand there is nothing to do."""
+    fault = f"no subcommand {args.command!r}" if args.command else "no subcommand was given"
+    raise InputError(f"{fault}: give one of {', '.join(SUBCOMMANDS)} (see --help)")
+
+
+SUBCOMMANDS: dict[str, cli.Command] = {"doctests": (doctests, DoctestsArgs)}
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main, Args, subcommands=SUBCOMMANDS))
