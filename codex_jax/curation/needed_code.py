@@ -65,7 +65,7 @@ def bound_names(node: ast.stmt) -> set[str]:
     nodes: list[ast.AST] = [node]
     while nodes:
         one = nodes.pop()
-        if isinstance(one, ast.Name) and isinstance(one.ctx, (ast.Store, ast.Del)):
+        if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store):
             names.add(one.id)
         elif isinstance(one, (ast.Attribute, ast.Subscript)) and isinstance(one.ctx, (ast.Store, ast.Del)):
             names |= _root(one)

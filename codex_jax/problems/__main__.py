@@ -1,12 +1,15 @@
 """python -m codex_jax.problems doctests|contests|filter ... --out problems.jsonl: makes supervised problems."""
 
+import hashlib
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import tyro
 
 from codex_jax import cli
+from codex_jax.curation.contests import contest_job, outcome_of, read_contests
 from codex_jax.curation.doctests import doctest_problems, read_sources
 from codex_jax.curation.funnel import Funnel
 from codex_jax.curation.made_problem import MadeProblem, NotMade, Outcome
@@ -31,6 +34,14 @@ class DoctestsArgs(MakingSettings):
 
     sources: tyro.conf.Positional[tuple[str, ...]]  # dir:PATH, pypi:NAME[==VERSION], pypi:@LIST, wheel:PATH, stdlib
     licenses: tuple[str, ...] = ()  # use only files with these SPDX ids, or "permissive"; by default any
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContestsArgs(MakingSettings):
+    """Problems from contests, with tests on which several solutions agree."""
+
+    contests: tyro.conf.Positional[str]  # apps:DIR, or a FILE.jsonl of problems with their solutions
+    licence: str = ""  # SPDX id of the problems, where the file does not state it
 
 
 def collect(outcomes: Iterable[Outcome], funnel: Funnel) -> list[MadeProblem]:
@@ -65,13 +76,29 @@ def doctests(args: DoctestsArgs) -> int:
     return publish_rows(rows, args, funnel, "functions with examples")
 
 
+def contests(args: ContestsArgs) -> int:
+    """Runs the subcommand."""
+    path = Path(args.contests.removeprefix("apps:"))
+    args.check([path])
+    found = {one.name: one for one in read_contests(args.contests, args.licence)}
+    layer = choose_layer(args.unsafe, STDLIB_ONLY)
+    funnel = Funnel()
+    content = hashlib.sha256(repr([*found.values()]).encode("utf-8", "surrogatepass")).hexdigest()
+    header = {"command": "contests", "contests": args.contests, "content": content}
+    with open_workshop(args, layer, header) as workshop:
+        answers = workshop.run("agree", {name: contest_job(one, args.timeout) for name, one in found.items()})
+        outcomes = (outcome_of(one, answers[name]) for name, one in found.items())
+        rows = finish(collect(outcomes, funnel), workshop, funnel)
+    return publish_rows(rows, args, funnel, "problems of contests")
+
+
 def main(args: Args) -> int:
     """Without a subcommand there is nothing to do."""
     fault = f"no subcommand {args.command!r}" if args.command else "no subcommand was given"
     raise InputError(f"{fault}: give one of {', '.join(SUBCOMMANDS)} (see --help)")
 
 
-SUBCOMMANDS: dict[str, cli.Command] = {"doctests": (doctests, DoctestsArgs)}
+SUBCOMMANDS: dict[str, cli.Command] = {"contests": (contests, ContestsArgs), "doctests": (doctests, DoctestsArgs)}
 
 
 if __name__ == "__main__":
