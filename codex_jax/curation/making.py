@@ -5,7 +5,7 @@ An interrupted command resumes from OUT.partial, the journal of what has run in 
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from codex_jax.scoring.judge import Judge
 from codex_jax.scoring.results import check_out, delete_journal, journal_path
 from codex_jax.storage.journal import Journal, open_journal
 from codex_jax.storage.jsonl import Json, write_objects
-from codex_jax.text.contamination import make_index
+from codex_jax.text.contamination import ContaminationIndex, make_index
 
 MAX_TIMEOUT = 3600.0  # CPU seconds
 MAX_REPEATS = 100
@@ -63,8 +63,8 @@ class MakingSettings:
 class Workshop:
     """Runs jobs in the sandbox, and journals their answers. Made by open_workshop."""
 
-    def __init__(self, settings: MakingSettings, layer: str, journal: Journal) -> None:
-        self.settings = settings
+    def __init__(self, settings: MakingSettings, layer: str, protected: ContaminationIndex, journal: Journal) -> None:
+        self.settings, self.protected = settings, protected
         self._layer, self._journal = layer, journal
         self._done: dict[tuple[str, str], Any] = {}
         for number, row in enumerate(journal.rows, 2):
@@ -120,11 +120,12 @@ def _reason(results: Sequence[str]) -> str:
 
 
 @contextlib.contextmanager
-def open_workshop(settings: MakingSettings, layer: str, header: Json) -> Any:
+def open_workshop(settings: MakingSettings, layer: str, header: Json) -> Iterator[Workshop]:
     """A Workshop with the journal of this command. header: what decides its answers, such as the sources."""
     header = {**header, "timeout": settings.timeout}
+    protected = make_index(protected_texts(settings.protect))  # before there is a journal, as it may be bad input
     with open_journal(journal_path(settings.out), header) as journal:
-        yield Workshop(settings, layer, journal)
+        yield Workshop(settings, layer, protected, journal)
 
 
 def finish(made: Iterable[MadeProblem], workshop: Workshop, funnel: Funnel) -> list[Json]:
@@ -138,8 +139,8 @@ def finish(made: Iterable[MadeProblem], workshop: Workshop, funnel: Funnel) -> l
             continue
         names.add(one.task_id)
         problems.append(one)
-    protected = make_index(protected_texts(settings.protect))
-    problems = _keep(problems, contaminated([one.text for one in problems], protected), "contaminated", funnel)
+    found = contaminated([one.text for one in problems], workshop.protected)
+    problems = _keep(problems, found, "contaminated", funnel)
     if settings.near_dedupe:
         problems = _keep(problems, near_copies([one.text for one in problems]), "near_duplicate", funnel)
     failed = workshop.failures({one.key: one.problem() for one in problems})

@@ -14,6 +14,7 @@ from codex_jax.curation.doctests import doctest_problems, read_sources
 from codex_jax.curation.funnel import Funnel
 from codex_jax.curation.made_problem import MadeProblem, NotMade, Outcome
 from codex_jax.curation.making import MakingSettings, finish, open_workshop, publish_rows
+from codex_jax.curation.sampled import problem_of_row, read_problems, read_results, reason_to_drop
 from codex_jax.errors import InputError
 from codex_jax.sandbox.check import STDLIB_ONLY
 from codex_jax.score import choose_layer
@@ -44,6 +45,15 @@ class ContestsArgs(MakingSettings):
     licence: str = ""  # SPDX id of the problems, where the file does not state it
 
 
+@dataclass(frozen=True, kw_only=True)
+class FilterArgs(MakingSettings):
+    """Keeps the problems that some sample solves, and whose reference passes each time."""
+
+    problems: tyro.conf.Positional[Path]  # in HumanEval's form
+    results: tuple[Path, ...]  # what score wrote for samples of these problems
+    drop_solved: bool = False  # also drop problems that every sample solves
+
+
 def collect(outcomes: Iterable[Outcome], funnel: Funnel) -> list[MadeProblem]:
     """The problems. All outcomes are counted as found, and those that are no problem as dropped."""
     problems = []
@@ -71,8 +81,9 @@ def doctests(args: DoctestsArgs) -> int:
                 refuse = refused and isinstance(outcome, MadeProblem) and isinstance(item, Document) and refused(item)
                 yield NotMade(item.id, "licence") if refuse else outcome
 
+    problems = collect(outcomes(), funnel)
     with open_workshop(args, layer, {"command": "doctests", "sources": [*args.sources]}) as workshop:
-        rows = finish(collect(outcomes(), funnel), workshop, funnel)
+        rows = finish(problems, workshop, funnel)
     return publish_rows(rows, args, funnel, "functions with examples")
 
 
@@ -92,13 +103,36 @@ def contests(args: ContestsArgs) -> int:
     return publish_rows(rows, args, funnel, "problems of contests")
 
 
+def filter_(args: FilterArgs) -> int:
+    """Runs the subcommand."""
+    args.check([args.problems, *args.results])
+    rows = read_problems(args.problems)
+    counts = read_results(args.results, rows)
+    layer = choose_layer(args.unsafe, STDLIB_ONLY)
+    funnel = Funnel()
+    outcomes: list[Outcome] = []
+    for task_id, row in rows.items():
+        reason = reason_to_drop(counts[task_id], args.drop_solved)
+        outcomes.append(NotMade(task_id, reason) if reason else problem_of_row(row))
+    funnel.notes["samples"] = sum(count.samples for count in counts.values())
+    with open_workshop(args, layer, {"command": "filter", "problems": str(args.problems)}) as workshop:
+        made = finish(collect(outcomes, funnel), workshop, funnel)
+    # A problem keeps all of its fields, and its split.
+    kept = [{"split": row["split"], **rows[row["task_id"]]} for row in made]
+    return publish_rows(kept, args, funnel, "problems with samples")
+
+
 def main(args: Args) -> int:
     """Without a subcommand there is nothing to do."""
     fault = f"no subcommand {args.command!r}" if args.command else "no subcommand was given"
     raise InputError(f"{fault}: give one of {', '.join(SUBCOMMANDS)} (see --help)")
 
 
-SUBCOMMANDS: dict[str, cli.Command] = {"contests": (contests, ContestsArgs), "doctests": (doctests, DoctestsArgs)}
+SUBCOMMANDS: dict[str, cli.Command] = {
+    "contests": (contests, ContestsArgs),
+    "doctests": (doctests, DoctestsArgs),
+    "filter": (filter_, FilterArgs),
+}
 
 
 if __name__ == "__main__":
