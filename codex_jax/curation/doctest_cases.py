@@ -30,6 +30,7 @@ def example_test(docstring: str, entry_point: str, own_modules: frozenset[str]) 
     """
     lines: list[str] = []
     calls: list[str] = []
+    aliases: set[str] = set()  # names of the function's own package
     asserts = left_out = 0
     for example in doctest.DocTestParser().get_examples(docstring):
         try:
@@ -37,14 +38,20 @@ def example_test(docstring: str, entry_point: str, own_modules: frozenset[str]) 
         except (SyntaxError, ValueError, RecursionError):
             left_out += 1
             continue
-        if len(tree.body) == 1 and _is_own_import(tree.body[0], own_modules) and not example.want:
-            continue
-        made = _statements(example, tree)
+        if len(tree.body) == 1 and not example.want:
+            names = _own_import(tree.body[0], own_modules)
+            if names is not None:
+                aliases |= names
+                continue
+        shortened = _Shortened(aliases)
+        tree = ast.fix_missing_locations(shortened.visit(tree))
+        source = ast.unparse(tree) if shortened.changed else example.source
+        made = _statements(example, tree, source)
         if made is None:
             left_out += 1
             continue
         lines += made
-        calls.append(example.source)
+        calls.append(source if source.endswith("\n") else f"{source}\n")
         asserts += any(line.lstrip().startswith("assert ") for line in made)
     head = ["def check(candidate):", f"    {entry_point} = candidate"]
     if any("traceback." in line for line in lines):
@@ -53,14 +60,36 @@ def example_test(docstring: str, entry_point: str, own_modules: frozenset[str]) 
     return ExampleTest("\n".join([*head, *body]) + "\n", "".join(calls), asserts, left_out)
 
 
-def _is_own_import(node: ast.stmt, own_modules: frozenset[str]) -> bool:
-    if not isinstance(node, ast.ImportFrom) or any(alias.asname or alias.name == "*" for alias in node.names):
-        return False
-    return bool(node.level) or (node.module or "").partition(".")[0] in own_modules
+def _own_import(node: ast.stmt, own_modules: frozenset[str]) -> set[str] | None:
+    """The names by which an import makes the own package's modules known; None if it is another statement."""
+    if isinstance(node, ast.ImportFrom):
+        renamed = any(alias.asname or alias.name == "*" for alias in node.names)
+        own = bool(node.level) or (node.module or "").partition(".")[0] in own_modules
+        return set() if own and not renamed else None
+    if isinstance(node, ast.Import) and all(alias.name.partition(".")[0] in own_modules for alias in node.names):
+        return {alias.asname or alias.name.partition(".")[0] for alias in node.names}
+    return None
 
 
-def _statements(example: doctest.Example, tree: ast.Module) -> list[str] | None:
-    """The statements that test an example; None if that is not possible exactly."""
+class _Shortened(ast.NodeTransformer):
+    """Turns package.module.function, where the package is one of these names, into function."""
+
+    def __init__(self, packages: set[str]) -> None:
+        self.packages, self.changed = packages, False
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        root: ast.expr = node
+        while isinstance(root, ast.Attribute):
+            root = root.value
+        if isinstance(root, ast.Name) and root.id in self.packages:
+            self.changed = True
+            return ast.Name(node.attr, node.ctx)
+        self.generic_visit(node)
+        return node
+
+
+def _statements(example: doctest.Example, tree: ast.Module, text: str) -> list[str] | None:
+    """The statements that test an example, which has this text; None if that is not possible exactly."""
     options = {flag for flag, on in example.options.items() if on and not flag & IGNORED}
     want = example.want.removesuffix("\n")
     words = doctest.NORMALIZE_WHITESPACE in options
@@ -72,7 +101,7 @@ def _statements(example: doctest.Example, tree: ast.Module) -> list[str] | None:
     multiline = any(
         isinstance(one, ast.Constant) and isinstance(one.value, str) and "\n" in one.value for one in ast.walk(node)
     )
-    source = ast.unparse(node) if multiline or "#" in example.source else example.source.strip("\n")
+    source = ast.unparse(node) if multiline or "#" in text else text.strip("\n")
     if example.exc_msg is not None:
         return _raises(source, example.exc_msg, options)
     if doctest.ELLIPSIS in options and "..." in want:
