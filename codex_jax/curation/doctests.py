@@ -6,14 +6,12 @@ from collections.abc import Iterable, Iterator
 from codex_jax.curation.doctest_cases import example_test
 from codex_jax.curation.made_problem import MadeProblem, NotMade, Outcome
 from codex_jax.curation.needed_code import (
-    MAX_LINES,
     Function,
     NotStandaloneError,
     SourceModule,
     bound_names,
-    first_line,
     global_names,
-    standalone,
+    split_program,
 )
 from codex_jax.errors import InputError
 from codex_jax.sources.source import Item, parts
@@ -66,10 +64,6 @@ def doctest_problems(item: Item) -> Iterator[Outcome]:
 
 
 def _problem(document: Document, module: SourceModule, node: Function) -> MadeProblem:
-    docstring, *rest = node.body
-    first, last = docstring.end_lineno or 0, node.end_lineno or 0
-    if not rest or docstring.lineno == node.lineno or rest[0].lineno <= first:
-        raise NotStandaloneError("no_body")
     try:
         packages = frozenset((document.repo.replace("-", "_"), *document.path.removesuffix(".py").split("/")[:2]))
         test = example_test(ast.get_docstring(node, clean=False) or "", node.name, packages)
@@ -81,11 +75,7 @@ def _problem(document: Document, module: SourceModule, node: Function) -> MadePr
     if node.name not in used:
         raise NotStandaloneError("examples_do_not_call_it")
     made = {name for one in ast.parse(test.calls).body for name in bound_names(one)}
-    head, _ = standalone(module, node, used - made - {node.name})
-    prompt = head + module.lines(first_line(node), first)
-    solution = module.lines(first + 1, last)
-    if (prompt + solution).count("\n") > MAX_LINES:
-        raise NotStandaloneError("too_long")
+    prompt, solution = split_program(module, node, used - made - {node.name})
     place = f"{document.id}:{node.lineno}"
     return MadeProblem(
         task_id=f"doctests/{document.id}/{node.name}",

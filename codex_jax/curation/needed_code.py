@@ -99,8 +99,8 @@ def global_names(source: str) -> set[str]:
     return names
 
 
-def standalone(module: SourceModule, function: Function, also: set[str]) -> tuple[str, set[str]]:
-    """(the source that must precede the function, the names that it defines). NotStandaloneError if there is none.
+def standalone(module: SourceModule, function: Function, also: set[str]) -> str:
+    """The source that must precede the function. NotStandaloneError if it needs what is not in its module.
 
     also: names that the function's tests need from the module.
     """
@@ -139,7 +139,7 @@ def standalone(module: SourceModule, function: Function, also: set[str]) -> tupl
         node = module.tree.body[number]
         gap = "\n\n" if head and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) else ""
         head += gap + module.source(node)
-    return head + "\n\n" * bool(head), seen - BUILTINS | {name for names in imports.values() for name in names}
+    return head + "\n\n" * bool(head)
 
 
 def _is_future(node: ast.stmt) -> bool:
@@ -167,3 +167,21 @@ def _import(node: ast.stmt, names: set[str]) -> str:
     if not tops <= set(sys.stdlib_module_names):
         raise NotStandaloneError("needs_other_modules")
     return ast.unparse(made) + "\n"
+
+
+def split_program(module: SourceModule, function: Function, also: set[str]) -> tuple[str, str]:
+    """(prompt, solution): what the function needs and its lines up to the docstring, and the lines after it.
+
+    also: see standalone. NotStandaloneError if there is no docstring or nothing after it, or the program is too long.
+    """
+    docstring, *rest = function.body
+    first, last = docstring.end_lineno or 0, function.end_lineno or 0
+    if ast.get_docstring(function, clean=False) is None:
+        raise NotStandaloneError("no_docstring")
+    if not rest or docstring.lineno == function.lineno or rest[0].lineno <= first:
+        raise NotStandaloneError("no_body")
+    prompt = standalone(module, function, also) + module.lines(first_line(function), first)
+    solution = module.lines(first + 1, last)
+    if (prompt + solution).count("\n") > MAX_LINES:
+        raise NotStandaloneError("too_long")
+    return prompt, solution

@@ -1,4 +1,4 @@
-"""python -m codex_jax.problems doctests|contests|filter ... --out problems.jsonl: makes supervised problems."""
+"""python -m codex_jax.problems doctests|contests|trace|filter ... --out problems.jsonl: makes supervised problems."""
 
 import hashlib
 import sys
@@ -13,10 +13,19 @@ from codex_jax.curation.contests import contest_job, outcome_of, read_contests
 from codex_jax.curation.doctests import doctest_problems, read_sources
 from codex_jax.curation.funnel import Funnel
 from codex_jax.curation.made_problem import MadeProblem, NotMade, Outcome
-from codex_jax.curation.making import MakingSettings, finish, open_workshop, publish_rows
+from codex_jax.curation.making import MAX_TIMEOUT, MakingSettings, finish, open_workshop, publish_rows
 from codex_jax.curation.sampled import problem_of_row, read_problems, read_results, reason_to_drop
+from codex_jax.curation.traced import (
+    read_project,
+    replay_job,
+    tests_report,
+    trace_job,
+    traced_functions,
+    traced_outcome,
+)
 from codex_jax.errors import InputError
-from codex_jax.sandbox.check import STDLIB_ONLY
+from codex_jax.sandbox.check import STDLIB_ONLY, Policy
+from codex_jax.sandbox.packages import find_packages
 from codex_jax.score import choose_layer
 from codex_jax.text.document import Document
 from codex_jax.text.filters import licence_filter
@@ -52,6 +61,15 @@ class FilterArgs(MakingSettings):
     problems: tyro.conf.Positional[Path]  # in HumanEval's form
     results: tuple[Path, ...]  # what score wrote for samples of these problems
     drop_solved: bool = False  # also drop problems that every sample solves
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraceArgs(MakingSettings):
+    """Problems from functions that a project's own tests call."""
+
+    projects: tyro.conf.Positional[tuple[str, ...]]  # dir:PATH of a project with its tests, which pytest can run
+    packages: tuple[str, ...] = ()  # installed packages that the tests may import, besides pytest
+    test_seconds: float = 60.0  # CPU seconds for all tests of a project
 
 
 def collect(outcomes: Iterable[Outcome], funnel: Funnel) -> list[MadeProblem]:
@@ -103,6 +121,34 @@ def contests(args: ContestsArgs) -> int:
     return publish_rows(rows, args, funnel, "problems of contests")
 
 
+def trace(args: TraceArgs) -> int:
+    """Runs the subcommand."""
+    args.check()
+    if not args.projects:
+        raise InputError("name a project, such as dir:PATH (see --help)")
+    if not 0 < args.test_seconds <= MAX_TIMEOUT:
+        raise InputError(f"--test-seconds must be above 0 and at most {MAX_TIMEOUT:.0f}")
+    projects = {spec: read_project(spec) for spec in args.projects}
+    policy = Policy(packages=tuple(sorted({"pytest", *args.packages})))
+    find_packages(policy.packages)
+    layer = choose_layer(args.unsafe, policy)
+    content = hashlib.sha256(repr([*projects.values()]).encode("utf-8", "surrogatepass")).hexdigest()
+    header = {"command": "trace", "content": content, "packages": [*policy.packages], "seconds": args.test_seconds}
+    funnel = Funnel()
+    with open_workshop(args, layer, header) as workshop:
+        jobs = {spec: trace_job(project, policy, args.test_seconds) for spec, project in projects.items()}
+        traces = workshop.run("trace", jobs)
+        functions = [one for spec, project in projects.items() for one in traced_functions(project, traces[spec])]
+        answers = workshop.run("replay", {one.label: replay_job(one, args.timeout) for one in functions})
+        outcomes = (traced_outcome(one, answers[one.label]) for one in functions)
+        rows = finish(collect(outcomes, funnel), workshop, funnel)
+    funnel.notes |= {
+        "calls": sum(len(one.calls) + sum(one.reasons.values()) for one in functions),
+        "tests": {spec: tests_report(project, traces[spec]) for spec, project in projects.items()},
+    }
+    return publish_rows(rows, args, funnel, "functions that tests call")
+
+
 def filter_(args: FilterArgs) -> int:
     """Runs the subcommand."""
     args.check([args.problems, *args.results])
@@ -132,6 +178,7 @@ SUBCOMMANDS: dict[str, cli.Command] = {
     "contests": (contests, ContestsArgs),
     "doctests": (doctests, DoctestsArgs),
     "filter": (filter_, FilterArgs),
+    "trace": (trace, TraceArgs),
 }
 
 

@@ -8,7 +8,7 @@ from codex_jax.curation.needed_code import MAX_HELPERS, NotStandaloneError, Sour
 def head(text, name="f", also=()):
     module = SourceModule(text)
     function = next(node for node in module.tree.body if getattr(node, "name", "") == name)
-    return standalone(module, function, {*also})[0]
+    return standalone(module, function, {*also})
 
 
 def test_only_what_is_needed_is_taken_in_the_order_of_the_module():
