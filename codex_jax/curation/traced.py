@@ -4,7 +4,9 @@ import ast
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from codex_jax.curation import tracer
@@ -22,15 +24,14 @@ MAX_FILES = 1500  # of a project; the sandbox holds 2,000
 MAX_BYTES = 1_000_000  # of a file
 MIN_TESTS = 2
 LONGER = 5.0  # the time for all calls of a function, as a multiple of the time for one run
+STOP = 0.7  # the part of the time after which no further test starts
 RECORD = """\
-import ast
 import json
 
 def check(candidate):
+    found = candidate(*{arguments!r})
     with open({path!r}, "w") as file:
-        for found in candidate(*{arguments!r}):
-            file.write(json.dumps(found) + "\\n")
-            file.flush()
+        json.dump(found, file)
 """
 
 
@@ -71,27 +72,31 @@ def read_project(spec: str) -> Project:
     return Project(Path(argument).resolve().name, licence_of(argument), files, tests)
 
 
-def trace_job(project: Project, policy: Policy, seconds: float) -> CheckJob[Json]:
-    """The job that runs the project's tests and records calls. Answer: "result", and "runs", one per file of tests."""
+def trace_jobs(project: Project, policy: Policy, seconds: float) -> dict[str, CheckJob[Json]]:
+    """For each file of tests, the job that runs it and records calls. seconds: of CPU time, for each file.
+
+    An answer has the "result" of the sandbox and, unless the process was ended, what tracer.run_tests returns.
+    """
     program = Path(tracer.__file__).read_text()
 
-    def job(run: Run) -> Json:
+    def job(run: Run, file: str) -> Json:
         with tempfile.TemporaryDirectory(prefix="codex_jax_", dir=TEMPORARY[0]) as folder:
-            path = Path(folder) / "runs"
-            test = RECORD.format(path=str(path), arguments=(project.files, [".", "src"], [*project.tests]))
+            path = Path(folder) / "found"
+            arguments = (project.files, [".", "src"], file, STOP * seconds)
+            test = RECORD.format(path=str(path), arguments=arguments)
             result = run(Check(program, "run_tests", test, cpu_seconds=seconds, policy=policy))
-            lines = path.read_text().splitlines() if path.exists() else []
-        return {"result": result.status, "runs": [json.loads(line) for line in lines if line.endswith("}")]}
+            found = json.loads(path.read_text()) if result.passed else {}
+        return {"result": result.status, **found}
 
-    return job
+    return {f"{project.name}/{file}": partial(job, file=file) for file in project.tests}
 
 
-def tests_report(project: Project, answer: Json) -> Json:
-    """How the tests of a project went: pytest's exit codes by file, and the result of the whole."""
-    exits = {run["test"]: run["exit"] for run in answer["runs"]}
-    missing = [name for name in project.tests if name not in exits]
-    failed = {name: code for name, code in exits.items() if code}
-    return {"result": answer["result"], "files": len(project.tests), "failed": failed, "not_run": missing}
+def tests_report(project: Project, answers: Mapping[str, Json]) -> Json:
+    """How the files of tests went: pytest's exit codes other than 0, and what the sandbox ended."""
+    found = {file: answers[f"{project.name}/{file}"] for file in project.tests}
+    failed = {file: one["exit"] for file, one in found.items() if one.get("exit")}
+    ended = {file: one["result"] for file, one in found.items() if "exit" not in one}
+    return {"files": len(found), "failed": failed, "ended": ended}
 
 
 @dataclass
@@ -104,6 +109,7 @@ class TracedFunction:
     name: str
     calls: dict[str, str]
     reasons: dict[str, int]  # calls that were not recorded, by why
+    seen: int = 0  # calls in all
 
     @property
     def label(self) -> str:
@@ -111,20 +117,21 @@ class TracedFunction:
         return f"{self.project.name}/{self.file}:{self.line}"
 
 
-def traced_functions(project: Project, answer: Json) -> list[TracedFunction]:
+def traced_functions(project: Project, answers: Mapping[str, Json]) -> list[TracedFunction]:
     """The functions that the tests called."""
     found: dict[tuple[str, int, str], TracedFunction] = {}
 
     def function(file: str, line: int, name: str) -> TracedFunction:
         return found.setdefault((file, line, name), TracedFunction(project, file, line, name, {}, {}))
 
-    for run in answer["runs"]:
-        for *key, arguments, value in run["calls"]:
+    for answer in (answers[f"{project.name}/{file}"] for file in project.tests):
+        for *key, arguments, value in answer.get("calls", ()):
             one = function(*key)
             # An answer that changes is no answer: it is none that a replay gives.
             one.calls[arguments] = value if one.calls.get(arguments, value) == value else ""
-        for *key, reasons in run["reasons"]:
+        for *key, seen, reasons in answer.get("reasons", ()):
             one = function(*key)
+            one.seen += seen
             for reason, count in reasons.items():
                 one.reasons[reason] = one.reasons.get(reason, 0) + count
     return list(found.values())

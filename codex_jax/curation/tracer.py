@@ -3,18 +3,19 @@
 There it has only the standard library, and pytest. A value is recorded as Python source if it is plain data.
 """
 
-import ast
 import dis
 import io
 import os
 import sys
 import threading
-from collections.abc import Iterator
+import time
 from types import CodeType, FrameType
 from typing import Any
 
 MAX_CHARACTERS = 2000  # of an argument or a result
+MAX_ITEMS = 500  # of a value with all that it contains
 MAX_CALLS = 300  # recorded per function; with the same arguments only once
+MAX_SEEN = 5000  # calls looked at per function
 GENERATOR = 0x20 | 0x80 | 0x200  # flags of generators and coroutines
 Values = tuple[list[Any], dict[str, Any]]  # positional and named arguments
 RETURNS = ("RETURN_VALUE", "RETURN_CONST")
@@ -22,24 +23,43 @@ RETURNS = ("RETURN_VALUE", "RETURN_CONST")
 
 def plain(value: Any) -> str | None:
     """A value as Python source that makes an equal value of the same types; None if there is none, or it is long."""
-    try:
-        text = repr(value)
-        return text if len(text) <= MAX_CHARACTERS and repr(ast.literal_eval(text)) == text else None
-    except Exception:
+    if not _is_plain(value, [MAX_ITEMS]):
         return None
+    text = repr(value)
+    return text if len(text) <= MAX_CHARACTERS else None
+
+
+def _is_plain(value: Any, left: list[int]) -> bool:
+    """Whether a value consists of these types alone. left: how many more values may be looked at; it is changed."""
+    left[0] -= 1
+    kind = type(value)
+    if left[0] < 0:
+        return False
+    if kind in (str, bytes):
+        return len(value) <= MAX_CHARACTERS
+    if kind is int:
+        return value.bit_length() <= MAX_CHARACTERS
+    if kind is float:
+        return value - value == 0  # not NaN and not infinite, which have no literal
+    if kind in (list, tuple, set):
+        return len(value) <= left[0] and all(_is_plain(item, left) for item in value)
+    if kind is dict:
+        return len(value) <= left[0] and all(_is_plain(item, left) for pair in value.items() for item in pair)
+    return value is None or kind is bool
 
 
 class Tracer:
     """Records calls of functions whose code is in files below a folder, without those in folders of tests.
 
     calls: (file, first line, name) -> {positional and named arguments as source: result as source}. reasons: for each
-    of these functions, its calls that were not recorded, by why.
+    of these functions, its calls that were not recorded, by why. seen: the number of all of its calls.
     """
 
     def __init__(self, root: str, skip: tuple[str, ...] = ("tests", "test")) -> None:
         self.root, self.skip = os.path.join(os.path.realpath(root), ""), {*skip}
         self.calls: dict[tuple[str, int, str], dict[str, str]] = {}
         self.reasons: dict[tuple[str, int, str], dict[str, int]] = {}
+        self.seen: dict[tuple[str, int, str], int] = {}
         self._keys: dict[CodeType, tuple[str, int, str] | None] = {}
         self._local = threading.local()
 
@@ -59,6 +79,9 @@ class Tracer:
         """Takes note of the arguments of a call."""
         key = self.key(frame.f_code)
         if key is not None:
+            self.seen[key] = self.seen.get(key, 0) + 1
+            if self.seen[key] > MAX_SEEN:
+                return
             values = _arguments(frame)
             self._stack().append((frame, values, _written(*values)))
 
@@ -151,10 +174,24 @@ def _written(positional: list[Any], named: dict[str, Any]) -> str | None:
     return None if None in parts else ", ".join(part for part in parts if part is not None)
 
 
-def run_tests(files: dict[str, str], paths: list[str], tests: list[str]) -> Iterator[dict[str, Any]]:
-    """Writes the files to the working directory, and runs pytest on each file of tests.
+class _Stopper:
+    """A plugin of pytest that ends the session after so many CPU seconds, so that what was recorded is not lost."""
 
-    Yields what each of them recorded, so that one that hangs does not lose what the others did.
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def pytest_sessionstart(self, session: Any) -> None:
+        self._session = session
+
+    def pytest_runtest_logfinish(self, nodeid: str, location: Any) -> None:
+        if time.process_time() > self._seconds:
+            self._session.shouldstop = "out of time"
+
+
+def run_tests(files: dict[str, str], paths: list[str], test: str, seconds: float) -> dict[str, Any]:
+    """Writes the files to the working directory, runs a file of tests with pytest, and returns what was recorded.
+
+    seconds: of CPU time, after which no further test starts.
     """
     for name, text in files.items():
         os.makedirs(os.path.dirname(os.path.join(".", name)), exist_ok=True)
@@ -165,15 +202,15 @@ def run_tests(files: dict[str, str], paths: list[str], tests: list[str]) -> Iter
     sys.stdin = io.StringIO()
     import pytest
 
-    for test in tests:
-        tracer = Tracer(".")
-        tracer.start()
-        try:
-            code = int(pytest.main(["-q", "-p", "no:cacheprovider", "--rootdir=.", test]))
-        except BaseException:  # such as a SystemExit of a test
-            code = -1
-        finally:
-            tracer.stop()
-        calls = [[*key, *pair] for key, of_function in tracer.calls.items() for pair in of_function.items()]
-        reasons = [[*key, counts] for key, counts in tracer.reasons.items()]
-        yield {"test": test, "exit": code, "calls": calls, "reasons": reasons}
+    tracer = Tracer(".")
+    tracer.start()
+    try:
+        options = ["-q", "-p", "no:cacheprovider", "--rootdir=.", test]
+        code = int(pytest.main(options, plugins=[_Stopper(seconds)]))
+    except BaseException:  # such as a SystemExit of a test
+        code = -1
+    finally:
+        tracer.stop()
+    calls = [[*key, *pair] for key, of_function in tracer.calls.items() for pair in of_function.items()]
+    reasons = [[*key, tracer.seen.get(key, 0), counts] for key, counts in tracer.reasons.items()]
+    return {"exit": code, "calls": calls, "reasons": reasons}

@@ -19,7 +19,7 @@ from codex_jax.curation.traced import (
     read_project,
     replay_job,
     tests_report,
-    trace_job,
+    trace_jobs,
     traced_functions,
     traced_outcome,
 )
@@ -69,7 +69,7 @@ class TraceArgs(MakingSettings):
 
     projects: tyro.conf.Positional[tuple[str, ...]]  # dir:PATH of a project with its tests, which pytest can run
     packages: tuple[str, ...] = ()  # installed packages that the tests may import, besides pytest
-    test_seconds: float = 60.0  # CPU seconds for all tests of a project
+    test_seconds: float = 60.0  # CPU seconds for each file of tests
 
 
 def collect(outcomes: Iterable[Outcome], funnel: Funnel) -> list[MadeProblem]:
@@ -128,23 +128,25 @@ def trace(args: TraceArgs) -> int:
         raise InputError("name a project, such as dir:PATH (see --help)")
     if not 0 < args.test_seconds <= MAX_TIMEOUT:
         raise InputError(f"--test-seconds must be above 0 and at most {MAX_TIMEOUT:.0f}")
-    projects = {spec: read_project(spec) for spec in args.projects}
+    projects = [read_project(spec) for spec in args.projects]
+    if len({project.name for project in projects}) < len(projects):
+        raise InputError("two projects have folders of the same name: rename one")
     policy = Policy(packages=tuple(sorted({"pytest", *args.packages})))
     find_packages(policy.packages)
     layer = choose_layer(args.unsafe, policy)
-    content = hashlib.sha256(repr([*projects.values()]).encode("utf-8", "surrogatepass")).hexdigest()
+    content = hashlib.sha256(repr(projects).encode("utf-8", "surrogatepass")).hexdigest()
     header = {"command": "trace", "content": content, "packages": [*policy.packages], "seconds": args.test_seconds}
     funnel = Funnel()
     with open_workshop(args, layer, header) as workshop:
-        jobs = {spec: trace_job(project, policy, args.test_seconds) for spec, project in projects.items()}
-        traces = workshop.run("trace", jobs)
-        functions = [one for spec, project in projects.items() for one in traced_functions(project, traces[spec])]
+        jobs = [trace_jobs(project, policy, args.test_seconds) for project in projects]
+        traces = workshop.run("trace", {key: job for some in jobs for key, job in some.items()})
+        functions = [one for project in projects for one in traced_functions(project, traces)]
         answers = workshop.run("replay", {one.label: replay_job(one, args.timeout) for one in functions})
         outcomes = (traced_outcome(one, answers[one.label]) for one in functions)
         rows = finish(collect(outcomes, funnel), workshop, funnel)
     funnel.notes |= {
-        "calls": sum(len(one.calls) + sum(one.reasons.values()) for one in functions),
-        "tests": {spec: tests_report(project, traces[spec]) for spec, project in projects.items()},
+        "calls": sum(one.seen for one in functions),
+        "tests": {project.name: tests_report(project, traces) for project in projects},
     }
     return publish_rows(rows, args, funnel, "functions that tests call")
 
