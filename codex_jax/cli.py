@@ -9,7 +9,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, TextIO, TypeVar
 
 import tyro
@@ -123,6 +123,17 @@ class ExperimentArgs(TrainConfig):
     experiment: Experiment = ""  # EXPERIMENT.py, or EXPERIMENT.py:NAME if it has several
     defaults: Defaults = dataclasses.field(default_factory=TrainConfig)  # the experiment file's own config
 
+    @staticmethod
+    def split(words: Sequence[str]) -> tuple[str, list[str]]:
+        """(the experiment, the other words) of a command line; "" if it names none."""
+        named = bool(words) and not words[0].startswith("-")
+        return (words[0], [*words[1:]]) if named else ("", [*words])
+
+    @staticmethod
+    def load(experiment: str) -> TrainConfig:
+        """The settings of an experiment; InputError if there is no such experiment."""
+        return load_experiment(experiment)
+
     def config(self) -> TrainConfig:
         """The settings of the run, without the command's own flags."""
         return TrainConfig(**{field.name: getattr(self, field.name) for field in dataclasses.fields(TrainConfig)})
@@ -134,17 +145,17 @@ def run_experiment(main: Main, args_type: type[ExperimentArgs], argv: list[str] 
 
     def body() -> int | None:
         description = sys.modules[main.__module__].__doc__ or ""
-        name = words[0] if words and not words[0].startswith("-") else ""
-        help_flags = [word for word in words if word in ("-h", "--help")][:1]
+        name, flags = args_type.split(words)
+        help_flags = [word for word in flags if word in ("-h", "--help")][:1]
         try:
-            config = load_experiment(name)
+            config = args_type.load(name)
         except InputError as error:
             if help_flags:
                 parse(args_type, help_flags, None, f"{description}\n\n{error}" if name else description)
             raise
         settings = {field.name: getattr(config, field.name) for field in dataclasses.fields(TrainConfig)}
         default = args_type(**settings, experiment=name, defaults=config)
-        args = parse(args_type, words[1:], default, description)
+        args = parse(args_type, flags, default, description)
         if args.experiment != name:
             raise InputError(f"unexpected argument {args.experiment!r} after the experiment {name} (see --help)")
         return main(args)

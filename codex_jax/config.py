@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import math
+import operator
 import runpy
 import typing
 from dataclasses import dataclass, field
@@ -34,7 +36,7 @@ class ModelConfig:
     window: int = 0  # last tokens that every second layer attends to, the current one included; 0: all tokens
 
 
-# Settings that change the speed of a model and not its results: a resumed run may change them.
+# Settings that change the speed of a model, and its results only by rounding.
 SPEED = ("compute_dtype", "gather_dtype", "remat", "unroll", "attention")
 
 
@@ -52,7 +54,7 @@ class DataConfig:
     path: str = ""
 
     train_split: str = "train"
-    validation_split: str = "validation"
+    validation_split: str = "validation"  # none: no validation
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,30 @@ class HostsConfig:
 
 
 @dataclass(frozen=True)
+class GuardsConfig:
+    """What happens when training goes wrong."""
+
+    # Updates that may be skipped in a row, because a loss, gradient or update is not finite, before training stops.
+    skipped_updates: int = 5
+    # A loss this many standard deviations above the mean of the steps before is reported as a spike; 0: never.
+    spike_deviations: float = 8.0
+    # After a spike, return to the newest checkpoint before it, and skip the batches up to the spike.
+    roll_back: bool = False
+
+
+@dataclass(frozen=True)
+class TrialsConfig:
+    """What a run samples after each evaluation. The samples go to trials/STEP.jsonl in the run folder."""
+
+    prompt: str = ""  # a prompt to complete; the completion is also printed
+    # humaneval or a FILE, as for codex_jax.sample: its problems are sampled, and another process scores the samples
+    problems: str = ""
+    n: int = 1  # samples per problem
+    temperature: float = 0.2
+    max_new_tokens: int = 300  # tokens per sample
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """One run: pretraining, or fine-tuning if init_from names another run."""
 
@@ -102,17 +128,23 @@ class TrainConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     mesh: MeshConfig = field(default_factory=MeshConfig)
     hosts: HostsConfig = field(default_factory=HostsConfig)
+    guards: GuardsConfig = field(default_factory=GuardsConfig)
+    trials: TrialsConfig = field(default_factory=TrialsConfig)
     steps: int = 1000
     batch_size: int = 32  # sequences per step, over all devices
     accumulation: int = 1  # microbatches per step
     loss_chunks: int = 1  # parts of each sequence whose logits are computed in turn, to save memory
     seed: int = 0
-    init_from: str = ""  # run folder whose newest checkpoint gives the parameters to start from
+    init_from: str = ""  # RUN or RUN@STEP: a run whose checkpoint gives the parameters to start from
+    keep_moments: bool = False  # with init_from: also start from that run's optimizer moments
     log_every: int = 10  # steps between logged metrics
     eval_every: int = 0  # steps between evaluations; 0: only before the first step and after the last
     eval_batches: int = 0  # 0: the whole validation split
+    patience: int = 0  # evaluations without a lower validation loss before the run ends; 0: it never ends early
     checkpoint_every: int = 500  # steps between checkpoints
-    keep_checkpoints: int = 3
+    keep_checkpoints: int = 3  # the newest checkpoints to keep
+    keep_every: int = 0  # also keep the checkpoints of every so many steps; 0: none
+    wandb: str = ""  # project in Weights & Biases that gets the metrics; WANDB_MODE=offline keeps them in wandb/
     topology: str = ""  # CHIP:SHAPE, such as v5e:16x16: the TPU slice that codex_jax.plan compiles for
 
     @property
@@ -130,15 +162,30 @@ def load_experiment(spec: str | Path) -> TrainConfig:
         raise InputError(f"no experiment file {path or spec}: name one such as experiments/tiny.py")
     try:
         defined = runpy.run_path(path)
-    except Exception as error:  # the file is the user's code
+    except (Exception, SystemExit) as error:  # the file is the user's code
         raise InputError(f"cannot run {path}: {type(error).__name__}: {error}") from error
-    config = defined.get("configs", {}).get(name) if colon else defined.get("config")
+    configs = defined.get("configs", {})
+    if not isinstance(configs, dict):
+        raise InputError(f"`configs` of {path} is not a dict of name and TrainConfig(...)")
+    config = configs.get(name) if colon else defined.get("config")
     if isinstance(config, TrainConfig):
         return config
-    if defined.get("configs"):
-        names = ", ".join(defined["configs"])
+    if configs:
+        names = ", ".join(map(str, configs))
         raise InputError(f"name one of the experiments of {path} as {path}:NAME; it has {names}")
     raise InputError(f"{path} defines no `config = TrainConfig(...)`")
+
+
+def differences(before: Any, after: Any, prefix: str = "") -> dict[str, Any]:
+    """The settings of `after` that differ from `before`, such as {"mesh.fsdp": 128}."""
+    changed: dict[str, Any] = {}
+    for item in dataclasses.fields(before):
+        old, new = getattr(before, item.name), getattr(after, item.name)
+        if dataclasses.is_dataclass(new):
+            changed |= differences(old, new, f"{prefix}{item.name}.")
+        elif old != new:
+            changed[prefix + item.name] = new
+    return changed
 
 
 def to_json(config: Any) -> str:
@@ -168,6 +215,24 @@ def from_dict(cls: type, values: dict[str, Any]) -> Any:
     return cls(**fields)
 
 
+COUNTS = "steps", "batch_size", "accumulation", "loss_chunks", "log_every", "checkpoint_every", "keep_checkpoints"
+# (in words, least, most, settings) of the numbers that are not part of the model; nan is in no range.
+RANGES = (
+    ("at least 1", 1, math.inf, (*COUNTS, "guards.skipped_updates", "trials.n", "trials.max_new_tokens")),
+    ("at least 0", 0, math.inf, ("eval_every", "eval_batches", "keep_every", "patience", "optimizer.warmup_steps")),
+    ("from 0 to 2^32 - 1", 0, 2**32 - 1, ("seed",)),
+    ("from 0 to 1", 0, 1, ("optimizer.final_fraction",)),
+    ("at least 0 and below 1", 0, 1 - 1e-7, ("optimizer.beta1", "optimizer.beta2")),
+    ("at least 0 and finite", 0, 1e30, ("optimizer.weight_decay", "guards.spike_deviations", "trials.temperature")),
+    (
+        "above 0 and finite",
+        1e-30,
+        1e30,
+        ("optimizer.peak_learning_rate", "optimizer.epsilon", "optimizer.clip_norm"),
+    ),
+)
+
+
 def validate(config: TrainConfig) -> None:
     """Raises InputError, which names the flag, for a setting that cannot be trained with."""
     model = config.model
@@ -185,13 +250,16 @@ def validate(config: TrainConfig) -> None:
         raise InputError("--model.attention cudnn needs --model.compute-dtype bfloat16 and heads of a multiple of 8")
     if not 0 <= model.window <= model.context:
         raise InputError(f"--model.window must be from 0 to --model.context {model.context}, not {model.window}")
-    counts = "steps", "batch_size", "accumulation", "loss_chunks", "log_every", "checkpoint_every", "keep_checkpoints"
-    for name in counts:
-        if getattr(config, name) < 1:
-            raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(config, name)}")
+    for range_in_words, least, most, settings in RANGES:
+        for setting in settings:
+            value = operator.attrgetter(setting)(config)
+            if not least <= value <= most:
+                raise InputError(f"--{setting.replace('_', '-')} must be {range_in_words}, not {value}")
     if config.batch_size % config.accumulation:
         raise InputError(f"--batch-size {config.batch_size} must be a multiple of --accumulation {config.accumulation}")
-    if config.optimizer.peak_learning_rate <= 0:
-        raise InputError("--optimizer.peak-learning-rate must be above 0")
+    if config.keep_moments and not config.init_from:
+        raise InputError("--keep-moments needs --init-from RUN, whose moments it takes")
+    if config.patience and (not config.eval_every or config.data.validation_split == "none"):
+        raise InputError("--patience needs --eval-every and a validation split")
     if not config.data.path:
         raise InputError("no data: give --data.path DIR/NAME as written by python -m codex_jax.corpus")

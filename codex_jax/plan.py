@@ -23,21 +23,25 @@ from typing import Annotated, Any
 import tyro
 
 from codex_jax import cli, terminal
+from codex_jax.config import differences
 from codex_jax.errors import InputError
 from codex_jax.parallel import numerics
 from codex_jax.planning import plan_tables
 from codex_jax.planning.candidates import FREE, Candidate, smallest
-from codex_jax.planning.changes import differences, experiment_lines, flags, plan_command, run_arguments
+from codex_jax.planning.changes import experiment_lines, flags, plan_command, run_arguments
 from codex_jax.planning.chips import parse_topology, prepare_environment
 from codex_jax.planning.decode_plan import DecodeSettings, plan_decoding
 from codex_jax.planning.search import SearchSettings, search
 from codex_jax.planning.training_plan import Job, job_of, plan_training
+from codex_jax.runs.folder import load_settings
 from codex_jax.sampling.sampler import COPIES
 
 
 @dataclass(frozen=True)
 class PlanConfig(cli.ExperimentArgs):
     """A run, and the slice to plan it for."""
+
+    load = staticmethod(load_settings)  # of an experiment file or a run folder
 
     json: bool = False  # print one JSON object
     hlo: str = ""  # file for the compiled program's text

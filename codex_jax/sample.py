@@ -24,7 +24,7 @@ from codex_jax.sampling.generate import sample_all, stream_samples
 from codex_jax.sampling.params import Sample, SampleRequest, SamplingParams, check_seed
 from codex_jax.sampling.pipe import sample_lines
 from codex_jax.sampling.sampler import COPIES, load_engine, task_key
-from codex_jax.sampling.samples_file import SamplesFile, open_samples_file, sample_fingerprint, to_row
+from codex_jax.sampling.samples_file import SamplesFile, check_out, open_samples_file, sample_fingerprint, to_row
 from codex_jax.storage.jsonl import Json
 from codex_jax.text.encoding import is_utf8
 
@@ -76,6 +76,8 @@ class Args:
             raise InputError("--problems - writes to stdout and does not take --out or --resume: redirect it, > FILE")
         if self.problems and not self.piped and self.out in (None, STDOUT):
             raise InputError("--problems needs --out samples.jsonl")
+        if self.out not in (None, STDOUT):
+            check_out(self.out, self.resume)
         for name in ("n", "batch"):
             if getattr(self, name) < 1:
                 raise InputError(f"--{name} must be at least 1, not {getattr(self, name)}")

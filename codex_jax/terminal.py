@@ -4,9 +4,12 @@ Tables and results go to stdout, messages and progress to stderr.
 """
 
 import io
+import itertools
+import math
 import sys
 import time
 import unicodedata
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol
@@ -19,7 +22,6 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     TextColumn,
-    TimeRemainingColumn,
     TransferSpeedColumn,
 )
 from rich.table import Table
@@ -28,6 +30,7 @@ from rich.text import Text
 PLAIN_SECONDS = 10.0  # between two plain progress lines
 TABLE_WIDTH = 110  # characters
 LONGEST_LINE = 4000  # characters of a message
+MARKS = 100  # an estimate notes the time after each hundredth of what it has seen
 
 
 class Report(Protocol):
@@ -69,6 +72,11 @@ def note(text: object) -> None:
         print(one_line(text), file=sys.stderr or io.StringIO(), flush=True)
 
 
+def warn(text: object) -> None:
+    """Prints a warning as a line on stderr: the command goes on."""
+    note(f"warning: {text}")
+
+
 def tables() -> Console:
     """A console on stdout for tables: as wide as the terminal, or TABLE_WIDTH if stdout is not a terminal."""
     return Console() if sys.stdout.isatty() else Console(width=TABLE_WIDTH)
@@ -86,48 +94,95 @@ def show(title: str, rows: list[list[str]]) -> None:
     tables().print(table)
 
 
+class Estimate:
+    """The time left, at the pace of the latest half of what this command has finished.
+
+    So what happens once, such as compiling, is soon forgotten, and what recurs, such as evaluating, counts.
+    """
+
+    def __init__(self, total: int, done: int = 0) -> None:
+        """done: what an earlier command has finished."""
+        self.total, self.done = total, done
+        self._marks: deque[tuple[float, int]] = deque()  # the time and the work done then
+        self._first = 0  # work done at the first report
+
+    def add(self, count: int) -> None:
+        """`count` more is finished."""
+        self.done += count
+        if not self._marks:
+            self._first = self.done
+        elif MARKS * (self.done - self._marks[-1][1]) < self.done - self._first:
+            return
+        self._marks.append((time.monotonic(), self.done))
+        while len(self._marks) > 2 and self._marks[1][1] <= (self._first + self.done) / 2:
+            self._marks.popleft()
+
+    def seconds(self) -> float:
+        """The seconds left; not a number after fewer than two reports."""
+        if self.done >= self.total:
+            return 0.0
+        if not self._marks or self.done == self._marks[0][1]:
+            return math.nan
+        began, before = self._marks[0]
+        return (time.monotonic() - began) / (self.done - before) * (self.total - self.done)
+
+    def __str__(self) -> str:
+        seconds = self.seconds()
+        return "?" if math.isnan(seconds) else duration(seconds)
+
+
+def duration(seconds: float) -> str:
+    """Such as 42s, 18m05s, 7h31m or 20d04h."""
+    units = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+    whole = round(seconds)
+    for (large, unit), (small, smaller) in itertools.pairwise(units):
+        if whole >= large:
+            return f"{whole // large}{unit}{whole % large // small:02}{smaller}"
+    return f"{whole}s"
+
+
 @contextmanager
-def progress(label: str, total: int, unit: str = "", shown: bool = True) -> Iterator[Report]:
+def progress(label: str, total: int, unit: str = "", shown: bool = True, done: int = 0) -> Iterator[Report]:
     """Yields report(advance, note), which moves a bar on a terminal, or prints a line every 10 s elsewhere.
 
-    total: steps, or bytes if unit is "bytes". shown: False prints nothing.
+    total: steps, or bytes if unit is "bytes". shown: False prints nothing. done: what an earlier command has finished.
     """
     if not shown:
         yield lambda advance=1, note="": None
         return
-    label, as_bytes = plain(label), unit == "bytes"
+    label, as_bytes, estimate = plain(label), unit == "bytes", Estimate(total, done)
     if sys.stderr.isatty():
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             *((DownloadColumn(), TransferSpeedColumn()) if as_bytes else (MofNCompleteColumn(),)),
             TextColumn("{task.fields[note]}", markup=False),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]} left", markup=False),
         )
         with Progress(*columns, console=Console(stderr=True)) as bar:
-            task = bar.add_task(label, total=total, note="")
+            task = bar.add_task(label, total=total, completed=done, note="", left="?")
 
             def report(advance: int = 1, note: str = "") -> None:
-                bar.advance(task, advance)
+                estimate.add(advance)
+                bar.update(task, advance=advance, left=str(estimate))
                 if note:
                     bar.update(task, note=plain(note))
 
             yield report
         return
 
-    done, latest, start = 0, "", time.monotonic()
+    latest, start = "", time.monotonic()
     printed = start
 
     def line() -> None:
-        elapsed = time.monotonic() - start
-        left = elapsed / done * (total - done) if done else 0.0
-        counts = f"{decimal(done)} of {decimal(total)}" if as_bytes else f"{done}/{total}"
+        elapsed = duration(time.monotonic() - start)
+        counts = f"{decimal(estimate.done)} of {decimal(total)}" if as_bytes else f"{estimate.done}/{total}"
         noted = f" {latest}" if latest else ""
-        note(f"{label} {counts}{noted} elapsed {elapsed:.0f}s left {left:.0f}s")
+        note(f"{label} {counts}{noted} elapsed {elapsed} left {estimate}")
 
     def report_plain(advance: int = 1, note: str = "") -> None:
-        nonlocal done, latest, printed
-        done += advance
+        nonlocal latest, printed
+        estimate.add(advance)
         latest = plain(note) or latest
         if time.monotonic() - printed >= PLAIN_SECONDS:
             printed = time.monotonic()

@@ -3,6 +3,7 @@
 `make demo` runs it. This file is also the experiment file of both training runs.
 """
 
+import itertools
 import json
 import shlex
 import shutil
@@ -34,6 +35,9 @@ config = TrainConfig(
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = "seconds.json"  # in OUT: the time of each stage; a folder without it was not written by the demo
+# What a demo writes in OUT, and what the next one deletes.
+OWN = ("data", "base", "supervised", "base.jsonl*", "supervised.jsonl*", "report.md", "results.json", SECONDS)
+OWN += ("headline.*", "rankings.*", "blocks.*")
 
 
 @dataclass(frozen=True)
@@ -81,12 +85,13 @@ class Stages:
 
 
 def prepare(folder: Path) -> Path:
-    """Creates OUT, or empties it if a demo wrote it; returns its path relative to the repository's root."""
+    """Creates OUT, or deletes an earlier demo's files in it; returns its path relative to the repository's root."""
     folder = folder.resolve()
     if folder.is_dir() and any(folder.iterdir()):
         if not (folder / SECONDS).is_file():
             raise InputError(f"{folder} holds other files: choose another --out")
-        shutil.rmtree(folder)
+        for path in itertools.chain.from_iterable(folder.glob(pattern) for pattern in OWN):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / SECONDS).write_text("{}\n")

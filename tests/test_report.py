@@ -133,3 +133,9 @@ def test_a_missing_file_and_no_input(tmp_path, capsys):
 def test_needs_no_jax():
     code = "import sys, codex_jax.report, codex_jax.reporting.figures; sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_run_alone_gives_its_curves(folder):
+    assert cli.run(main, Args, [str(folder / "run"), "--out", str(folder / "out")]) == 0
+    assert (folder / "out" / "curves.png").stat().st_size > 1000
+    assert "![curves](curves.png)" in (folder / "out" / "report.md").read_text()

@@ -141,6 +141,25 @@ def test_run_without_a_checkpoint(folder, capsys):
     assert "has no checkpoint" in capsys.readouterr().err
 
 
+def test_a_step_of_a_run_is_named_after_an_at_sign(folder, capsys):
+    texts = []
+    for named in ("run", "run@3"):
+        assert run(folder, "--prompt", "def f(x):", "--run", f"{folder}/{named}") == 0
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1]
+    assert run(folder, "--prompt", "def f(x):", "--run", f"{folder}/run@2") == 2
+    assert "has no checkpoint of step 2: it has 3" in capsys.readouterr().err
+
+
+def test_samples_are_not_replaced_and_a_folder_is_refused_before_the_run_is_loaded(folder, capsys):
+    (folder / "held.jsonl").write_text("{}\n")
+    for out, message in (("held.jsonl", "holds samples already"), ("run", "is a folder"), ("held.jsonl/s", "cannot")):
+        words = ("--problems", f"{folder}/p.jsonl", "--out", f"{folder}/{out}", "--run", "none")
+        assert run(folder, *words) == 2
+        assert message in capsys.readouterr().err
+    assert (folder / "held.jsonl").read_text() == "{}\n"
+
+
 def test_every_benchmark_has_its_prompts(folder, capsys):
     call = {"fn_name": "f", "inputs": [[1]], "outputs": [2]}
     for number, question in enumerate(("Add.", "Add " + "one " * 90)):
@@ -148,11 +167,12 @@ def test_every_benchmark_has_its_prompts(folder, capsys):
         (folder / "apps" / f"000{number}" / "question.txt").write_text(question)
     row = {"task_id": 1, "text": "A", "code": "def f(): 1", "test_list": ["assert f()"]}
     (folder / "mbpp.jsonl").write_text(json.dumps(row) + "\n")
-    out = folder / "other.jsonl"
+    out = folder / "benchmark.jsonl"
     flags = ("--n", "2", "--max-new-tokens", "4", "--out", str(out))
     assert run(folder, "--problems", f"apps:{folder}/apps", *flags) == 2
     assert "apps/0001: a prompt of" in capsys.readouterr().err
     for spec, task_id in ((f"apps:{folder}/apps", "apps/0000"), (f"mbpp:{folder}/mbpp.jsonl", "MBPP/1")):
+        out.unlink(missing_ok=True)
         assert run(folder, "--problems", spec, *flags, "--skip-long") == 0
         rows = [json.loads(line) for line in out.read_text().splitlines()]
         assert [(row["task_id"], row["sample"], row["temperature"]) for row in rows] == [
@@ -161,6 +181,7 @@ def test_every_benchmark_has_its_prompts(folder, capsys):
     assert "skipped apps/0001: a prompt of" in capsys.readouterr().err
     (folder / "only").mkdir()
     (folder / "apps" / "0001").rename(folder / "only" / "0001")
+    out.unlink()
     assert run(folder, "--problems", f"apps:{folder}/only", *flags, "--skip-long") == 2
     assert "no prompt of" in capsys.readouterr().err
 

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import closing
 
 import openai
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from codex_jax import cli, serve
 from codex_jax.config import ModelConfig, TrainConfig
 from codex_jax.parallel.mesh import make_mesh
-from codex_jax.runs import checkpoints
+from codex_jax.runs.checkpoints import Checkpoints
 from codex_jax.runs.folder import write_config
 from codex_jax.sampling.sampler import COPIES
 from codex_jax.text.tokenizers import train_sentencepiece
@@ -29,10 +30,8 @@ def run(tmp_path_factory):
         folder / "tokenizer"
     )
     write_config(folder, config)
-    manager = checkpoints.open_manager(folder)
-    checkpoints.save(manager, 1, **as_trees(init_state(config, make_mesh(COPIES))))
-    manager.wait_until_finished()
-    manager.close()
+    with closing(Checkpoints(folder)) as checkpoints:
+        checkpoints.save(1, {}, **as_trees(init_state(config, make_mesh(COPIES))))
     return folder
 
 

@@ -51,3 +51,53 @@ def test_a_progress_bar_shows_markup_as_text():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "[/x]" in done.stderr
     assert TITLE not in done.stderr
+
+
+class Time:
+    """A clock that is set by hand."""
+
+    now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+
+def test_the_time_left_is_from_what_was_finished_in_this_command(monkeypatch, capsys):
+    monkeypatch.setattr(terminal, "time", clock := Time())
+    with terminal.progress("x", 100, done=40) as report:
+        clock.now = 60  # compiling
+        report()
+        for _ in range(9):
+            clock.now += 3
+            report()
+        assert (
+            capsys.readouterr().err.splitlines()[-1] == "x 49/100 elapsed 1m24s left 2m33s"
+        )  # 10 s after the one before
+    assert capsys.readouterr().err == "x 50/100 elapsed 1m27s left 2m30s\n"
+
+
+def test_the_time_left_is_unknown_after_one_report_and_none_at_the_end():
+    estimate = terminal.Estimate(3)
+    assert str(estimate) == "?"
+    estimate.add(1)
+    assert str(estimate) == "?"
+    assert str(terminal.Estimate(3, done=3)) == "0s"
+
+
+def test_what_happens_once_is_soon_forgotten_and_what_recurs_counts(monkeypatch):
+    monkeypatch.setattr(terminal, "time", clock := Time())
+    estimate = terminal.Estimate(1_000_000)
+    for step in range(1, 400_001):
+        clock.now += 1 + (5000 if step == 100 else 0) + (100 if step % 100 == 0 else 0)
+        estimate.add(1)
+        if step == 1000:
+            assert estimate.seconds() == pytest.approx(2 * 999_000, rel=0.1)
+    assert estimate.seconds() == pytest.approx(2 * 600_000, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0s"), (59.4, "59s"), (59.6, "1m00s"), (1085, "18m05s"), (7260, "2h01m"), (86400 * 20 + 4 * 3600, "20d04h")],
+)
+def test_durations(seconds, text):
+    assert terminal.duration(seconds) == text

@@ -7,6 +7,7 @@ from pathlib import Path
 import tyro
 
 from codex_jax.errors import InputError
+from codex_jax.text.tokenizers import load_tokenizer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,8 @@ class Settings:
         kind, _, vocab_size = self.tokenizer.partition(":")
         if kind == "train" and not re.fullmatch(r"[0-9]{1,7}", vocab_size):
             raise InputError(f"--tokenizer {self.tokenizer}: give train:VOCAB, such as train:1024")
+        if kind != "train":
+            load_tokenizer(self.tokenizer)  # an error now is better than one after all documents have been read
 
     def weight(self, source: int) -> float:
         """The weight of sources[source]."""

@@ -64,6 +64,11 @@ def of_first(array: np.ndarray) -> np.ndarray:
     return np.asarray(multihost_utils.broadcast_one_to_all(array)) if jax.process_count() > 1 else array
 
 
+def everywhere(value: bool) -> bool:
+    """Whether the value is true in every process."""
+    return bool(np.all(multihost_utils.process_allgather(np.array(value)))) if jax.process_count() > 1 else value
+
+
 def on_first(action: Callable[[], None]) -> None:
     """Runs `action` in process 0 only; the others wait for it. If it raises InputError, every process does."""
     error: InputError | None = None

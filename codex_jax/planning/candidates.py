@@ -7,11 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from codex_jax.config import MeshConfig, RematPolicy, TrainConfig
+from codex_jax.config import MeshConfig, RematPolicy, TrainConfig, differences
 from codex_jax.model.geometry import layer_matrix_parameters
 from codex_jax.model.remat import REMAT
 from codex_jax.parallel.mesh import AXES
-from codex_jax.planning.changes import differences
 from codex_jax.planning.chips import SHAPES, Slice, parse_topology
 from codex_jax.planning.memory import BYTES, Memory, estimate
 from codex_jax.planning.projection import PCIE_BANDWIDTH, flops_per_token, kernel_efficiency

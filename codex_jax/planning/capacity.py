@@ -2,16 +2,18 @@
 
 import dataclasses
 import math
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
 
-from codex_jax.config import DataConfig, TrainConfig
+from codex_jax.config import DataConfig, TrainConfig, differences
 from codex_jax.errors import InputError
 from codex_jax.model.geometry import head_dim
 from codex_jax.model.kernels import choose_kernel
 from codex_jax.planning.candidates import smallest
-from codex_jax.planning.changes import plan_command
+from codex_jax.planning.changes import flags, plan_command
 from codex_jax.planning.chips import parse_topology
 from codex_jax.planning.memory import estimate
 from codex_jax.planning.training_plan import Job, job_of
@@ -58,32 +60,49 @@ def device_bytes(devices: list[jax.Device]) -> int | None:
 
 
 def require(config: TrainConfig, length: int = 0, command: str = "EXPERIMENT.py") -> None:
-    """InputError, which names a TPU slice that is large enough, if the run certainly does not fit this machine.
+    """InputError if the run certainly does not fit this machine; names flags to make it fit, or a larger TPU slice.
 
     length: tokens per sequence, or 0 if unknown: then only parameters, moments and gradients count.
     command: the experiment and its flags, for the plan command in the message.
     """
     job = job_of(dataclasses.replace(config, data=DataConfig()))
     job = Job(job.config, length or job.length)
-    devices, model = jax.local_devices(), config.model
+    devices = jax.local_devices()
     platform, available = devices[0].platform, device_bytes(devices)
     if available is None:
         return
-    kernel = choose_kernel(model.attention, platform, model.compute_dtype, job.length, head_dim(model))
-    mesh = mesh_for(config, jax.device_count())
-    memory = estimate(config, mesh, job.length, fused=kernel != "xla", padded=platform == "tpu")
-    needed = memory.total * LEAST_OF_ESTIMATE if length else memory.parameters + memory.moments + memory.gradients
-    if needed <= available:
+
+    def needed(config: TrainConfig) -> float:
+        model = config.model
+        kernel = choose_kernel(model.attention, platform, model.compute_dtype, job.length, head_dim(model))
+        mesh = mesh_for(config, jax.device_count())
+        memory = estimate(config, mesh, job.length, fused=kernel != "xla", padded=platform == "tpu")
+        return memory.total * LEAST_OF_ESTIMATE if length else memory.parameters + memory.moments + memory.gradients
+
+    if needed(config) <= available:
         return
+    remedy = next((one for one in smaller(config) if length and needed(one) <= available), None)
     fitting = min(smallest(job), key=lambda one: parse_topology(one.topology).chips, default=None)
     advice = "no known TPU slice can hold it"
-    if fitting:
+    if remedy:
+        advice = f"it may fit with {shlex.join(flags(differences(config, remedy)))}, which give the same losses"
+    elif fitting:
         plan = plan_command(command, fitting.topology, fitting.settings)
         advice = f"the smallest TPU slice that can hold it is {fitting.topology}: {plan}"
     raise InputError(
-        f"this run needs at least {GIB.text(needed)} on each of {jax.device_count()} {platform} device(s), "
+        f"this run needs at least {GIB.text(needed(config))} on each of {jax.device_count()} {platform} device(s), "
         f"and {GIB.text(available)} is available; {advice}"
     )
+
+
+def smaller(config: TrainConfig) -> Iterator[TrainConfig]:
+    """The run in more and more microbatches, as it is and then with full rematerialization."""
+    rows = config.batch_size // math.prod(max(size, 1) for size in (config.mesh.data, config.mesh.fsdp))
+    for remat in dict.fromkeys((config.model.remat, "full")):
+        model = dataclasses.replace(config.model, remat=remat)
+        for parts in range(config.accumulation, rows + 1):
+            if config.batch_size % parts == 0:
+                yield dataclasses.replace(config, accumulation=parts, model=model)
 
 
 def mesh_for(config: TrainConfig, devices: int) -> dict[str, int]:

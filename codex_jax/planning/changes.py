@@ -1,24 +1,12 @@
 """The settings in which two configs differ, as flags of a command and as lines of an experiment file."""
 
-import dataclasses
 import json
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from codex_jax.cli import ExperimentArgs
-
-
-def differences(before: Any, after: Any, prefix: str = "") -> dict[str, Any]:
-    """The settings of `after` that differ from `before`, such as {"mesh.fsdp": 128}."""
-    changed: dict[str, Any] = {}
-    for field in dataclasses.fields(before):
-        old, new = getattr(before, field.name), getattr(after, field.name)
-        if dataclasses.is_dataclass(new):
-            changed |= differences(old, new, f"{prefix}{field.name}.")
-        elif old != new:
-            changed[prefix + field.name] = new
-    return changed
+from codex_jax.config import differences
 
 
 def flags(settings: Mapping[str, Any]) -> list[str]:

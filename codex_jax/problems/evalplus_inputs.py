@@ -49,7 +49,7 @@ EVERY: dict[int, Callable[[Any], Any]] = {
     **dict.fromkeys((259, 401, 445), lambda value: tuple(_tuples(value))),
     **dict.fromkeys((580, 615, 791), _deep_tuple),
 }
-# The forms of the arguments in order, by task. Further arguments are dropped.
+# The forms of the arguments in order, by task. Further arguments are dropped, except in task 722.
 EACH: dict[int, tuple[Callable[[Any], Any], ...]] = {
     **dict.fromkeys((75, 413, 444, 753), (_tuples, _same)),
     **dict.fromkeys((106, 750), (_same, tuple)),
@@ -59,7 +59,7 @@ EACH: dict[int, tuple[Callable[[Any], Any], ...]] = {
     252: (complex,),
     278: (_tuple_with_tuples,),
     307: (tuple, _same, _same),
-    722: (_values_to_tuples, _same, _same),
+    722: (_values_to_tuples,),
 }
 
 
@@ -74,7 +74,8 @@ def restore_mbpp(task: int, arguments: list[Any]) -> list[Any]:
     if task in EACH:
         if len(arguments) < len(EACH[task]):
             raise ValueError(f"{len(EACH[task])} arguments are needed")
-        return [form(value) for form, value in zip(EACH[task], arguments, strict=False)]
+        restored = [form(value) for form, value in zip(EACH[task], arguments, strict=False)]
+        return restored + arguments[1:] if task == 722 else restored
     form = EVERY.get(task, _same)
     return [form(value) for value in arguments]
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """A number from 0 in the encoding of protocol buffers."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -12,17 +13,18 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _field(number: int, data: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(data)) + data  # 2: a length and bytes follow
+def field(number: int, data: bytes) -> bytes:
+    """A field of bytes, text or a message."""
+    return varint(number << 3 | 2) + varint(len(data)) + data  # 2: a length and bytes follow
 
 
 def _entry(name: str, value: bytes) -> bytes:
-    return _field(1, _field(1, name.encode()) + _field(2, _field(1, _field(1, value))))
+    return field(1, field(1, name.encode()) + field(2, field(1, field(1, value))))
 
 
 def encode(features: Mapping[str, bytes]) -> bytes:
     """Example(features=Features(feature={name: Feature(bytes_list=[value])})), with the names sorted."""
-    return _field(1, b"".join(_entry(name, features[name]) for name in sorted(features)))
+    return field(1, b"".join(_entry(name, features[name]) for name in sorted(features)))
 
 
 def layout(sizes: Mapping[str, int]) -> tuple[bytes, dict[str, slice]]:

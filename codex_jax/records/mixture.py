@@ -1,5 +1,7 @@
 """Mixes data sets by weight. Any row of the mixed stream can be computed directly, so resuming needs no state."""
 
+import hashlib
+import json
 import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -81,6 +83,13 @@ class Mixture:
     def manifest(self) -> Manifest:
         """The manifest of the first data set."""
         return self.datasets[0].manifest
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the digests of all data sets and their rows per block; empty if one has no digest."""
+        digests = [dataset.digest for dataset in self.datasets]
+        text = json.dumps([digests, np.diff(self.starts).tolist()])
+        return hashlib.sha256(text.encode()).hexdigest() if all(digests) else ""
 
     @property
     def tokenizer_dir(self) -> Path:

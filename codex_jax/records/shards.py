@@ -62,6 +62,11 @@ class RecordDataset:
         return self.folder / "tokenizer"
 
     @property
+    def digest(self) -> str:
+        """The SHA-256 of everything that determines the records; empty if the manifest has none."""
+        return self.manifest.get("digest", "")
+
+    @property
     def masked(self) -> bool:
         """Whether the records have a loss_mask."""
         return "loss_mask" in self._values

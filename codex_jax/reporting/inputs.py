@@ -39,9 +39,20 @@ def collect(inputs: tuple[str, ...], problems: Path | None, seconds: Path | None
         results[name] = summarize(read_results(paths), paths[0], blocks)
     if seconds:
         results["seconds"] = read_numbers(seconds)
-    if not models_of(results):
-        raise InputError("no scored results: give at least one *_results.jsonl written by python -m codex_jax.score")
+    if not models_of(results) and not read_runs(inputs):
+        raise InputError("no results: give at least one *_results.jsonl written by codex_jax.score, or a run folder")
     return results
+
+
+def read_runs(inputs: tuple[str, ...]) -> dict[str, list[Json]]:
+    """The metrics of the run folders among the inputs, by NAME or by the folder's path."""
+    runs = {}
+    for text in inputs:
+        name, equals, rest = text.partition("=")
+        path = Path(rest if equals else text)
+        if path.is_dir():
+            runs[name if equals else str(path)] = read_metrics(path)
+    return runs
 
 
 def read_results(paths: list[Path]) -> list[Json]:

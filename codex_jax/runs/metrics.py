@@ -3,14 +3,16 @@
 import json
 import math
 import os
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from codex_jax import terminal
 from codex_jax.errors import InputError
+from codex_jax.runs.tensorboard import EventFile
 from codex_jax.storage.atomic import write_atomic
-from codex_jax.storage.journal import complete_lines
+from codex_jax.storage.journal import append_whole, complete_lines
 from codex_jax.storage.jsonl import Json, parse
 
 NAME = "metrics.jsonl"
@@ -20,6 +22,16 @@ class WriteMetrics(Protocol):
     """write(step, **values) appends {"step": step, ...values}."""
 
     def __call__(self, step: int, **values: float) -> None: ...
+
+
+class Tracker(Protocol):
+    """Where metrics go besides metrics.jsonl, such as TensorBoard's files."""
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Adds a row. OSError if it cannot be written."""
+
+    def close(self) -> None:
+        """Nothing more is written."""
 
 
 def read_metrics(folder: Path) -> list[Json]:
@@ -42,28 +54,37 @@ def _parsed(line: bytes) -> tuple[str, Json]:
 
 
 @contextmanager
-def open_metrics(folder: Path, resume_step: int, active: bool = True) -> Iterator[WriteMetrics]:
+def open_metrics(
+    folder: Path, resume_step: int, active: bool = True, more: Sequence[Tracker] = ()
+) -> Iterator[WriteMetrics]:
     """Opens both files for appending; drops damaged lines and those after resume_step (0 for a new run).
 
-    Yields the function that writes a line and syncs it to disk. active: False writes nothing.
+    Yields the function that writes a line and syncs it to disk. active: False writes nothing. more: other trackers.
     """
     if not active:
         yield lambda step, **values: None
         return
-    from tensorboardX import SummaryWriter  # takes half a second, and only writing needs it
-
     path = folder / NAME
     lines = complete_lines(path.read_bytes()) if resume_step and path.exists() else []
     with write_atomic(path) as rewritten:
         rewritten.writelines(line for line in lines if _parsed(line)[1].get("step", math.inf) <= resume_step)
     purge_step = resume_step + 1 if resume_step else None  # from this step on, TensorBoard ignores earlier events
-    with path.open("a") as file, closing(SummaryWriter(str(folder / "events"), purge_step=purge_step)) as events:
+    with path.open("ab", buffering=0) as file, ExitStack() as stack:
+        trackers = [stack.enter_context(closing(one)) for one in (EventFile(folder / "events", purge_step), *more)]
+        waiting: list[tuple[int, dict[str, float]]] = []  # rows that a full disk has not taken
 
         def write(step: int, **values: float) -> None:
-            file.write(json.dumps({"step": step, **values}) + "\n")
-            file.flush()
-            os.fsync(file.fileno())  # a mounted bucket uploads a file only when it is synced
-            for name, value in values.items():
-                events.add_scalar(name, value, step)
+            waiting.append((step, values))
+            try:
+                while waiting:
+                    number, row = waiting[0]
+                    append_whole(file, json.dumps({"step": number, **row}).encode() + b"\n")
+                    del waiting[0]
+                    for tracker in trackers:
+                        tracker.write(number, row)
+                os.fsync(file.fileno())  # a mounted bucket uploads a file only when it is synced
+            except OSError as error:
+                if len(waiting) == 1:
+                    terminal.warn(f"cannot write {path}: {error.strerror}; training goes on; metrics wait")
 
         yield write

@@ -18,8 +18,8 @@ from codex_jax.model.quantize import quantize
 from codex_jax.parallel import numerics
 from codex_jax.parallel.mesh import make_mesh
 from codex_jax.problems.problem import PAPER_STOPS
-from codex_jax.runs.checkpoints import restore_params
-from codex_jax.runs.folder import newest_step, read_config, read_tokenizer
+from codex_jax.runs.folder import check_checkpoint, parse_run, read_config, read_tokenizer
+from codex_jax.runs.loading import restore_params
 from codex_jax.sampling.engine import Engine
 from codex_jax.sampling.generate import sample_all, stream_samples
 from codex_jax.sampling.likelihood import Score
@@ -44,16 +44,17 @@ def for_decoding(model: ModelConfig, dtype: Dtype | None = None) -> ModelConfig:
 def load_engine(
     run: Path, mesh: MeshConfig = COPIES, dtype: Dtype | None = None, int8: bool = False
 ) -> tuple[Engine, Json]:
-    """Loads the newest checkpoint of a run folder; also returns what identifies the model in a sample's fingerprint.
+    """Loads RUN or RUN@STEP; also returns what identifies the model in a sample's fingerprint.
 
     dtype: of products, weights and cache; default: the run's compute dtype. int8: whether the layers' weights are int8.
     InputError if the folder is not a run, or the mesh does not fit it.
     """
     numerics.check()
-    config = read_config(run)
-    newest_step(run)  # reports a missing checkpoint before a missing tokenizer
+    folder, wanted = parse_run(run)
+    config = read_config(folder)
+    check_checkpoint(folder, wanted)  # reports a missing checkpoint before a missing tokenizer
     decoding = for_decoding(config.model, dtype)
-    tokenizer = read_tokenizer(run, config.model)
+    tokenizer = read_tokenizer(folder, config.model)
     devices = make_mesh(mesh)
     check_mesh(decoding, devices)
     shapes = param_shapes(decoding, devices)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -53,6 +54,20 @@ class SamplesFile:
         self.journal.path.unlink()
 
 
+def check_out(path: Path, resume: bool) -> None:
+    """InputError if samples cannot be written to `path`, or if they would replace others."""
+    partial = path.with_name(path.name + ".partial")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: give a file, such as {path / 'samples.jsonl'}")
+    if not resume and partial.exists():
+        raise InputError(f"{partial} holds the samples of an interrupted run: add --resume, or delete it")
+    if not resume and path.exists() and path.stat().st_size:
+        raise InputError(f"{path} holds samples already: add --resume to complete them, or choose another --out")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(f"cannot write {path}: {folder} is not a folder that can be written")
+
+
 @contextmanager
 def open_samples_file(path: Path, settings: Any, prompts: dict[str, str], resume: bool) -> Iterator[SamplesFile]:
     """Opens samples.jsonl for the samples of these settings, with prompts by task_id.
@@ -60,11 +75,8 @@ def open_samples_file(path: Path, settings: Any, prompts: dict[str, str], resume
     resume: keeps the samples of `path` and of its journal. InputError if they belong to another run, or if there is a
     journal and resume is False.
     """
-    if path.exists() and not path.is_file():
-        raise InputError(f"{path} is not a file: give another --out")
+    check_out(path, resume)
     partial = path.with_name(path.name + ".partial")
-    if not resume and partial.exists():
-        raise InputError(f"{partial} holds the samples of an interrupted run: add --resume, or delete it")
     fingerprints = {task_id: sample_fingerprint(settings, prompt) for task_id, prompt in prompts.items()}
 
     def check(row: Json, source: Path) -> Json:

@@ -108,6 +108,10 @@ class _Examiner(Peer):
         """See Peer."""
         return self._checked(super().take, number, count)
 
+    def refuse(self, what: str) -> Any:
+        """See Peer."""
+        return self._checked(super().refuse, what)
+
     def _call(self, args: tuple, kwargs: dict[str, Any]) -> tuple[bool, Any]:
         graph, objects = self.pack((*args, *kwargs.values()))
         kind, graph, *changed = self.ask("call", graph, [*kwargs])

@@ -29,10 +29,10 @@ SINGLETONS = {"Ellipsis": ..., "NotImplemented": NotImplemented}
 
 
 class CarryError(Exception):
-    """A value of a type that cannot be sent."""
+    """What cannot be sent: a value of this type, or what a text says."""
 
-    def __init__(self, kind: type) -> None:
-        super().__init__(f"cannot carry a value of type {kind.__name__}")
+    def __init__(self, what: type | str) -> None:
+        super().__init__(f"cannot carry {what if isinstance(what, str) else f'a value of type {what.__name__}'}")
 
 
 def _of_dict(value: dict) -> list:

@@ -24,6 +24,21 @@ SINGLE = 1000  # items of an iterator that are asked for one by one; after them,
 MOST = 1000  # items asked for at once
 
 
+class Borrowed(Iterator[Any]):
+    """An iterator of the other end, which may be a file or of a class of the program, but here only gives its items."""
+
+    def __init__(self, items: Iterator[Any], refuse: Callable[[str], Any]) -> None:
+        self._items, self._refuse = items, refuse
+
+    def __next__(self) -> Any:
+        return next(self._items)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # such as those that copy looks for
+            raise AttributeError(name)
+        return self._refuse(f"the attribute {name} of an iterator")
+
+
 class Peer:
     """Exchanges values and exceptions with the other end, and lends it iterators."""
 
@@ -94,15 +109,25 @@ class Peer:
             return ["items", self.pack_error(lambda raised: [*items, raised], error), False, True]
         return ["items", self.pack(items)[0], len(items) == count, False]
 
-    def _borrow(self, number: int) -> Iterator[Any]:
-        """Iterates over an iterator of the other end."""
+    def _borrow(self, number: int, is_generator: bool) -> Iterator[Any]:
+        """An iterator over an iterator of the other end; a generator over a generator."""
+        items = self._items_of(number)
+        return items if is_generator else Borrowed(items, self.refuse)
+
+    def _items_of(self, number: int) -> Iterator[Any]:
         taken, more = 0, True
         while more:
             items, more, error = self.take(number, 1 if taken < SINGLE else min(taken // 10, MOST))
-            yield from items
+            for item in items:
+                if (yield item) is not None:
+                    self.refuse("values that are sent to a generator")
             taken += len(items)
             if error is not None:
                 raise error
+
+    def refuse(self, what: str) -> Any:
+        """Raises the error for something that iterators of the other end cannot do here."""
+        raise CarryError(what)
 
     def take(self, number: int, count: int) -> tuple[list, bool, BaseException | None]:
         """Returns (items of the other end's iterator, whether there are more, the exception that it raised)."""

@@ -87,6 +87,8 @@ class _Caller(Peer):
         split = len(values) - len(names)
         try:
             kind, value = "value", self.function(*values[:split], **dict(zip(names, values[split:], strict=True)))
+        except CarryError:
+            raise
         except BaseException as error:
             kind, value = "error", error
         changed = {number: value for number, value, items in before if _differ(items, contents(value))}

@@ -9,6 +9,7 @@ Neither direction recurses, so the depth of a value is not limited by Python's s
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from types import GeneratorType
 from typing import Any
 
 from codex_jax.sandbox.forms import FILLERS, HASHED, MAKERS, SCALARS, STARTERS, CarryError, Form, parts_of
@@ -70,15 +71,18 @@ def _special(value: Any, hold: Callable[[Any], int]) -> Form:
     if type(value) is Raised:
         return "exception", [value.arguments, value.attributes, value.cause], value.names
     if hasattr(kind, "__next__") and hasattr(kind, "__iter__"):
-        return "iterator", [hold(value)]
+        return "iterator", [hold(value), kind is GeneratorType]
     raise CarryError(kind)
 
 
 class Unpacker:
     """Makes values of plain JSON, which may be anything, as it comes from a program."""
 
-    def __init__(self, remote: Callable[[int], Any], scope: Mapping[str, Any]) -> None:
-        """remote: makes an iterator over the sender's iterator of this number. scope: the exception classes here."""
+    def __init__(self, remote: Callable[[int, bool], Any], scope: Mapping[str, Any]) -> None:
+        """remote: makes an iterator of (the number of the sender's iterator, whether that is a generator).
+
+        scope: the exception classes here.
+        """
         self._remote = remote
         self._scope = scope
 

@@ -20,6 +20,7 @@ PART_BYTES = 64 << 20
 def json_lines(argument: str) -> Iterator[Part]:
     """jsonl:PATH?text=content&repo=repo_name&path=path&license=license: a file, a folder or a glob.
 
+    A line without that text may have "text" instead, or "prompt" and "completion", of which only the second is learnt.
     A document's id is FILE:OFFSET, with its line's offset in decompressed bytes. It is also the default repo and path.
     """
     name, given = split_argument("jsonl", argument)
@@ -65,14 +66,16 @@ def parse_line(line: bytes, id_: str, columns: Columns) -> Item:
     fault, row = parse(decoded)
     if fault:
         return Rejected(id_, "malformed_line")
-    text = row.get(columns.text)
+    prompt, text = "", row.get(columns.text, row.get("text"))
+    if text is None and isinstance(row.get("prompt"), str):
+        prompt, text = row["prompt"], row.get("completion")
     if not isinstance(text, str):
         return Rejected(id_, "missing_text")
-    if not is_utf8(text):
+    if not is_utf8(prompt + text):
         return Rejected(id_, "not_decodable")
     names = (columns.repo, columns.path, columns.license)
     repo, path, license_ = (escape_surrogates(as_text(row.get(name))) for name in names)
-    return Document(id_, repo or id_, path or id_, text.removeprefix(BOM), license=license_)
+    return Document(id_, repo or id_, path or id_, text.removeprefix(BOM), prompt, license_)
 
 
 def problems(argument: str) -> Iterator[Part]:

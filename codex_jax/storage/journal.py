@@ -32,6 +32,13 @@ class Journal:
         except OSError as error:
             raise InputError(f"cannot write {self.path}: {error.strerror}") from None
 
+    def sync(self) -> None:
+        """Waits until the rows are on the disk, where they survive a crash of the machine. InputError if that fails."""
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise InputError(f"cannot write {self.path}: {error.strerror}") from None
+
 
 @contextmanager
 def open_journal(path: Path, header: Json) -> Iterator[Journal]:
@@ -54,10 +61,19 @@ def open_journal(path: Path, header: Json) -> Iterator[Journal]:
         yield Journal(path, file, rows)
 
 
+def append_whole(file: BinaryIO, data: bytes) -> None:
+    """Appends all of `data` to a file without a buffer, or nothing if the disk is full. OSError if it cannot."""
+    size = file.seek(0, os.SEEK_END)
+    try:
+        if file.write(data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError:
+        file.truncate(size)  # so that the next row begins a new line
+        raise
+
+
 def _append(file: BinaryIO, row: Json) -> None:
-    line = json.dumps(row).encode() + b"\n"
-    if file.write(line) != len(line):  # the next open_journal drops the incomplete line
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    append_whole(file, json.dumps(row).encode() + b"\n")
 
 
 def _recover(path: Path, file: BinaryIO, header: Json) -> list[Json]:

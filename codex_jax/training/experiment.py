@@ -1,14 +1,14 @@
 """Completes a run's settings from its data, and from the run that it starts from."""
 
 import dataclasses
-from pathlib import Path
 
 from codex_jax.config import TrainConfig, with_speed_of
 from codex_jax.errors import InputError
 from codex_jax.records.dataset import Dataset, open_dataset
-from codex_jax.runs.folder import check_tokenizer, read_config
+from codex_jax.runs.folder import check_tokenizer, parse_run, read_config
 from codex_jax.text.tokenizers import load_tokenizer
 
+NO_VALIDATION = "none"  # the validation split of a run that is not evaluated
 VOCAB_MULTIPLE = 128  # so that the vocabulary divides over a mesh axis and fills the lanes of a TPU
 
 
@@ -17,9 +17,15 @@ def open_data(config: TrainConfig) -> Dataset:
     data = open_dataset(config.data.path)
     data.check(config.data.train_split)
     validation_split, splits = config.data.validation_split, data.manifest["splits"]
-    if validation_split not in splits:
-        names = ", ".join(splits)
-        raise InputError(f"{config.data.path} has no split {validation_split!r} to validate on: it has {names}")
+    if validation_split != NO_VALIDATION:
+        if validation_split not in splits:
+            names = ", ".join(splits)
+            raise InputError(f"{config.data.path} has no split {validation_split!r} to validate on: it has {names}")
+        if not splits[validation_split]["records"]:
+            raise InputError(
+                f"{config.data.path} has no records in split {validation_split!r} to validate on: build it from more "
+                f"repositories, or train without validation: --data.validation-split {NO_VALIDATION}"
+            )
     actual, expected = load_tokenizer(str(data.tokenizer_dir)).sha256, data.manifest["tokenizer"]["sha256"]
     if actual != expected:
         raise InputError(
@@ -29,12 +35,19 @@ def open_data(config: TrainConfig) -> Dataset:
     return data
 
 
-def resolve(config: TrainConfig, data: Dataset) -> TrainConfig:
-    """Sets the vocabulary size, or with init_from that run's model; InputError if the data does not fit."""
+def resolve(config: TrainConfig, data: Dataset, saved: TrainConfig | None = None) -> TrainConfig:
+    """Sets the vocabulary size, or with init_from that run's model; InputError if the data does not fit.
+
+    saved: the settings of the run that is resumed, which has its own model already.
+    """
     tokenizer, length = data.manifest["tokenizer"], data.manifest["seq_len"]
     model = config.model
-    if config.init_from:
-        source = Path(config.init_from)
+    if saved and config.init_from:
+        model = with_speed_of(saved.model, model)
+    elif saved and model.vocab_size == 0:
+        model = dataclasses.replace(model, vocab_size=saved.model.vocab_size)
+    elif config.init_from:
+        source, _ = parse_run(config.init_from)
         model = with_speed_of(read_config(source).model, model)
         check_tokenizer(source, tokenizer["sha256"])
     elif model.vocab_size == 0:

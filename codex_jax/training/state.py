@@ -1,18 +1,19 @@
 """The state that a training step updates, initialised or restored directly in its layout over the mesh."""
 
-from pathlib import Path
+from collections.abc import Collection
 from typing import Any, NamedTuple, cast
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import orbax.checkpoint as ocp
+import optax
 from jax.sharding import Mesh, NamedSharding
 
 from codex_jax.config import TrainConfig
 from codex_jax.model.gpt import init_params
 from codex_jax.parallel.mesh import shardings
-from codex_jax.runs import checkpoints
+from codex_jax.runs import loading
+from codex_jax.storage.jsonl import Json
 from codex_jax.training.optimizer import make_optimizer
 
 
@@ -60,17 +61,38 @@ def init_state(config: TrainConfig, mesh: Mesh) -> TrainState:
     return jax.jit(init, out_shardings=shardings_of(abstract_state(config, mesh)))(jax.random.key(config.seed))
 
 
-def start_state(config: TrainConfig, mesh: Mesh, resumed: ocp.CheckpointManager | None) -> TrainState:
-    """The newest checkpoint of `resumed`, or a new state, from the run config.init_from or from config.seed."""
-    abstract = abstract_state(config, mesh)
-    if resumed is not None and (step := resumed.latest_step()) is not None:
-        saved = checkpoints.restore(resumed, step, **as_trees(abstract))
-        return TrainState(saved["rest"]["step"], saved["params"], saved["rest"]["optimizer"])
+def new_state(config: TrainConfig, mesh: Mesh) -> TrainState:
+    """The state before the first step; its parameters are from config.seed, or from the run config.init_from.
+
+    With config.keep_moments it also has that run's moments, but its own learning rates.
+    """
     state = init_state(config, mesh)
+    if config.keep_moments:
+        trees = loading.restore(config.init_from, **as_trees(abstract_state(config, mesh))).trees
+        optimizer = jax.tree.map(
+            lambda new, old: old if isinstance(old, optax.ScaleByAdamState) else new,
+            state.optimizer,
+            trees["rest"]["optimizer"],
+            is_leaf=lambda node: isinstance(node, optax.ScaleByAdamState),
+        )
+        return state._replace(params=trees["params"], optimizer=optimizer)
     if config.init_from:
-        params, _ = checkpoints.restore_params(Path(config.init_from), abstract.params)
+        params, _ = loading.restore_params(config.init_from, abstract_state(config, mesh).params)
         state = state._replace(params=params)
     return state
+
+
+def saved_state(
+    config: TrainConfig, mesh: Mesh, expected: Json, step: int | None = None, data: Collection[str] = ()
+) -> tuple[TrainState, Json]:
+    """(the state in the run's checkpoint of `step`, by default the newest; what was saved about it).
+
+    expected, data: see loading.load.
+    """
+    abstract = as_trees(abstract_state(config, mesh))
+    loaded = loading.load(config.folder, expected, step, data, **abstract)
+    trees = loaded.trees
+    return TrainState(trees["rest"]["step"], trees["params"], trees["rest"]["optimizer"]), loaded.about
 
 
 def as_trees(state: TrainState) -> dict[str, Any]:

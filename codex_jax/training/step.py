@@ -19,6 +19,7 @@ from codex_jax.training.state import TrainState, abstract_state, shardings_of
 
 Metrics = dict[str, jax.Array]
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+EvalStep = Callable[[Any, Batch], tuple[jax.Array, jax.Array]]
 
 
 def to_global(mesh: Mesh, batch: dict[str, np.ndarray]) -> Batch:
@@ -28,9 +29,10 @@ def to_global(mesh: Mesh, batch: dict[str, np.ndarray]) -> Batch:
 
 
 def make_train_step(config: TrainConfig, mesh: Mesh, eot: int) -> TrainStep:
-    """The jitted (state, batch) -> (state, {loss, gradient_norm, tokens}); the state is donated.
+    """The jitted (state, batch) -> (state, {loss, gradient_norm, update_norm, ...}); the state is donated.
 
-    loss: nats per target; tokens: the number of targets. With config.accumulation the batch is split into microbatches,
+    loss: nats per target; tokens: the number of targets. If a loss, gradient or update is not finite, parameters and
+    moments stay as they are, and `skipped` is true. With config.accumulation the batch is split into microbatches,
     whose sums are added before dividing by the number of targets: the result is that of the whole batch.
     """
     model, optimizer = GPT(config.model), make_optimizer(config.optimizer, config.steps)
@@ -60,19 +62,28 @@ def make_train_step(config: TrainConfig, mesh: Mesh, eot: int) -> TrainStep:
         moments = state.optimizer
         if config.optimizer.offload:
             moments = jax.device_put(moments, jax.tree.map(lambda s: s.with_memory_kind("device"), shardings.optimizer))
-        updates, moments = optimizer.update(grads, moments, state.params)
-        params = optax.apply_updates(state.params, updates)
+        updates, new_moments = optimizer.update(grads, moments, state.params)
         metrics = {
             "loss": total / jnp.maximum(weight, 1.0),
             "gradient_norm": optax.tree.norm(grads),
+            "update_norm": optax.tree.norm(updates),
+            "parameter_norm": optax.tree.norm(state.params),
             "tokens": weight,
         }
-        return TrainState(state.step + 1, params, moments), metrics
+        finite = jnp.isfinite(jnp.stack([*metrics.values()])).all()
+
+        def keep_finite(new: jax.Array, old: jax.Array) -> jax.Array:
+            # The counters in the optimizer's state, its scalars, go on: the learning rate depends on the step only.
+            return jnp.where(finite, new, old) if new.ndim else new
+
+        params = jax.tree.map(keep_finite, optax.apply_updates(state.params, updates), state.params)
+        moments = jax.tree.map(keep_finite, new_moments, moments)
+        return TrainState(state.step + 1, params, moments), {**metrics, "skipped": ~finite}
 
     return jax.jit(precise(config.model, step), donate_argnums=0, out_shardings=(shardings, None))
 
 
-def make_eval_step(config: TrainConfig, eot: int) -> Callable[[Any, Batch], tuple[jax.Array, jax.Array]]:
+def make_eval_step(config: TrainConfig, eot: int) -> EvalStep:
     """The jitted (params, batch) -> (sum of the losses in nats, number of targets)."""
     model = GPT(config.model)
 

@@ -50,14 +50,14 @@ install() { # BUCKET DATA DATA_DIR
   fi
 }
 
-stop() { # stops what start started, and waits until the chips are free again
+stop() { # stops what start started, which saves a checkpoint, and waits until the chips are free again
   local pid tries
   [[ -f $group ]] || return 0
   pid=$(cat "$group")
   kill -TERM -- "-$pid" 2>/dev/null || true
-  for ((tries = 0; tries < 100; tries++)); do
+  for ((tries = 0; tries < 1000; tries++)); do
     kill -0 -- "-$pid" 2>/dev/null || break
-    ((tries != 50)) || kill -KILL -- "-$pid" 2>/dev/null || true
+    ((tries != 900)) || kill -KILL -- "-$pid" 2>/dev/null || true
     sleep 0.2
   done
   rm -f "$group" "$ended"
@@ -85,6 +85,8 @@ supervise() { # RUN COMMAND...: runs the command and saves its exit code
   "${@:2}" || code=$?
   kill $! 2>/dev/null || true
   save_logs "$run"
+  # A run that was stopped by a signal or a preemption notice exits with 0 too, but is not done.
+  [[ $code != 0 || $(tail -n 1 "$run/history.jsonl" 2>/dev/null) != *'"event": "stopped"'* ]] || code=stopped
   echo "$code" >"$ended"
 }
 

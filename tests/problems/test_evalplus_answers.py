@@ -32,9 +32,11 @@ from codex_jax.problems.evalplus_answers import accepts, check_against, within
         ({3.05}, {3.0}, 0.1, False),
         ("3.05", "3.0", 0.1, False),
         ([10**20, 3.05], [10**20, 3.0], 0.1, False),
+        ([10**20, 3.05], [1e20, 3.0], 0.1, True),  # the expected numbers alone must fit into numpy's integers
         (10**20 + 1, 10**20, 0.1, True),
         ("a", "b", 0.1, False),
-        (True, False, 2, False),
+        (True, False, 0.5, False),
+        (True, False, 2, True),  # EvalPlus compares them as numbers
         (None, 3.0, 0, False),
         (math.inf, math.inf, 0, True),
         (math.inf, 1.0, 0.5, False),

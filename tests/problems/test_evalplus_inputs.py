@@ -20,6 +20,9 @@ from codex_jax.problems.evalplus_inputs import mbpp_task, restore_like, restore_
         (307, [["a", []], 1, 50], [("a", []), 1, 50]),
         (580, [[4, [7, [2]]]], [(4, (7, (2,)))]),
         (722, [{"a": [6.2, 70]}, 6.0, 70], [{"a": (6.2, 70)}, 6.0, 70]),
+        (722, [{"a": [6.2, 70]}], [{"a": (6.2, 70)}]),  # further arguments are kept as they are
+        (722, [{}, [1], 2, 3], [{}, [1], 2, 3]),
+        (75, [[[6, 24]], 6, 7], [[(6, 24)], 6]),  # a third one is dropped
     ],
 )
 def test_inputs_of_mbpp_s_tasks(task, stored, expected):

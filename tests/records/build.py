@@ -5,6 +5,7 @@ import json
 import numpy as np
 
 from codex_jax.records.example import encode
+from codex_jax.records.manifest import digest
 from codex_jax.records.tfrecord import frame
 from codex_jax.records.writer import shard_name
 
@@ -27,6 +28,7 @@ def build(folder, counts=(13, 0, 10), seq_len=8, masked=True, first=0, sha256="x
     (folder / shard_name("d", "empty", 0, 1)).write_bytes(b"")
     manifest = {
         "name": "d",
+        "digest": digest(sha256, seq_len, [str((first, counts, masked, dtype))]),
         "seq_len": seq_len,
         "dtype": dtype,
         "record_bytes": size,

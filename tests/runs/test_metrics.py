@@ -51,3 +51,25 @@ def test_an_inactive_process_writes_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(InputError, match=r"cannot read .*metrics.jsonl"):
         read_metrics(tmp_path)
+
+
+def test_a_full_disk_is_one_warning_and_the_lines_wait_for_space(tmp_path, capsys, monkeypatch):
+    free = [3]
+
+    def append(file, data):
+        if not free[0]:
+            raise OSError(28, "No space left on device")
+        free[0] -= 1
+        file.write(data)
+
+    monkeypatch.setattr("codex_jax.runs.metrics.append_whole", append)
+    with open_metrics(tmp_path, 0) as write:
+        for step in range(1, 8):
+            write(step, loss=0.5)
+        assert [row["step"] for row in read_metrics(tmp_path)] == [1, 2, 3]
+        free[0] = 9
+        write(8, loss=0.5)
+    assert [row["step"] for row in read_metrics(tmp_path)] == [*range(1, 9)]
+    warning = capsys.readouterr().err
+    assert warning.count("\n") == 1
+    assert "No space left on device; training goes on" in warning

@@ -80,6 +80,10 @@ def test_a_finished_file_is_extended_only_with_resume(tmp_path):
     write(path, [row("t/a", 1)], publish=False, resume=True)  # interrupted: samples are in both files
     write(path, [row("t/a", 2)], resume=True)
     assert [one["sample"] for one in read(path)] == [0, 1, 2]
+    with pytest.raises(InputError, match="holds samples already: add --resume"):
+        write(path, [row("t/a", 5)])
+    assert [one["sample"] for one in read(path)] == [0, 1, 2]
+    path.write_text("")
     write(path, [row("t/a", 5)])
     assert [one["sample"] for one in read(path)] == [5]
 

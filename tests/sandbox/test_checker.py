@@ -190,6 +190,19 @@ def test_no_exception_ends_a_test_early():
     assert statuses([check(program, skip)]) == ["failed: AssertionError"]
 
 
+def test_iterators_give_only_their_items():
+    generates = "def f():\n    x = yield 1\n    yield x\n"
+    reads = "import io\ndef f(it=None):\n    return it.read() if it else io.StringIO('a')\n"
+    kinds = "import inspect\nassert inspect.isgenerator(candidate()) and candidate().send(None) == 1"
+    assert statuses([check(generates, kinds)]) == ["passed"]
+    read = HARNESS + "cannot carry the attribute read of an iterator"
+    assert statuses([check(reads, "candidate().read()"), check(reads, "candidate(iter('a'))")]) == [read, read]
+    caught = "try: candidate().read()\nexcept BaseException: pass"
+    assert statuses([check(reads, caught)]) == [read]
+    sends = "g = candidate()\nassert next(g) == 1 and g.send(2) == 2"
+    assert statuses([check(generates, sends)]) == [HARNESS + "cannot carry values that are sent to a generator"]
+
+
 def test_what_cannot_be_carried_is_the_harness_s_failure():
     """Also if the test catches everything."""
     caught = "try: candidate({})\nexcept BaseException: pass"

@@ -23,7 +23,7 @@ plain = st.recursive(
 
 
 def unpack(graph, sent=(), guarded=False):
-    return Unpacker(lambda number: number, {}).unpack(graph, sent, guarded)[0]
+    return Unpacker(lambda number, is_generator: (number, is_generator), {}).unpack(graph, sent, guarded)[0]
 
 
 def carried(value, guarded=False):
@@ -120,10 +120,13 @@ def test_objects_that_the_receiver_sent_remain_its_own():
 def test_iterators_are_lent():
     lent = []
     numbers = count()
-    graph = pack([numbers, numbers, iter([1])], lambda it: lent.append(it) or len(lent) - 1)[0]
+    generator = (x for x in [1])
+    graph = pack([numbers, numbers, generator], lambda it: lent.append(it) or len(lent) - 1)[0]
     first, second, third = unpack(graph)
-    assert lent[first] is numbers
-    assert (second, third) == (first, 1 - first)
+    assert lent[first[0]] is numbers
+    assert first[1] is False
+    assert second == first
+    assert third == (1 - first[0], True)
 
 
 FORGED = [

@@ -185,3 +185,25 @@ def test_bad_problem_files_are_refused(tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             read(f"problems:{tmp_path / name}")
+
+
+def test_text_and_prompts_with_completions_are_accepted_as_they_are(tmp_path):
+    rows = [
+        {"text": "x = 1\n", "repo_name": "r"},
+        {"prompt": "def f():\n", "completion": "    return 1\n"},
+        {"prompt": "def f():\n"},
+        {"prompt": 3, "completion": "x"},
+        {"prompt": "\ud800", "completion": "x"},
+        {"content": "y = 2\n", "text": "no", "prompt": "no", "completion": "no"},
+    ]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    items = read(f"jsonl:{tmp_path}/t.jsonl")
+    shown = [(one.prompt, one.text) if isinstance(one, Document) else one.reason for one in items]
+    assert shown == [
+        ("", "x = 1\n"),
+        ("def f():\n", "    return 1\n"),
+        "missing_text",
+        "missing_text",
+        "not_decodable",
+        ("", "y = 2\n"),
+    ]

@@ -9,12 +9,13 @@ from codex_jax import cli, train
 from codex_jax.config import DataConfig, TrainConfig
 from codex_jax.errors import InputError
 from codex_jax.text.tokenizers import train_sentencepiece
-from codex_jax.training import experiment
+from codex_jax.training import experiment, trainer
 from tests.records.build import build
+from tests.test_train import TIMES
 
 FLAGS = ["--model.layers", "1", "--model.width", "16", "--model.heads", "2", "--model.context", "16"]
 FLAGS += ["--steps", "4", "--batch-size", "4", "--log-every", "1", "--checkpoint-every", "2"]
-FLAGS += ["--data.validation-split", "empty"]
+FLAGS += ["--data.validation-split", "none"]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def run(root, name, data, *flags):
         == 0
     )
     rows = [json.loads(line) for line in (root / name / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in row.items() if key != "tokens_per_second"} for row in rows]
+    return [{key: value for key, value in row.items() if key not in TIMES} for row in rows]
 
 
 def test_a_mixture_resumes_exactly_with_or_without_prefetch(root, monkeypatch):
@@ -54,15 +55,16 @@ def test_a_mixture_resumes_exactly_with_or_without_prefetch(root, monkeypatch):
     # As after a kill between steps 2 and 4.
     shutil.copytree(root / "whole", root / "killed")
     shutil.rmtree(root / "killed" / "checkpoints" / "4")
-    monkeypatch.setattr(train, "prefetch", lambda items, place: (place(item) for item in items))
+    monkeypatch.setattr(trainer, "prefetch", lambda items, place: (place(item) for item in items))
     assert run(root, "killed", data, *validation, "--resume") == whole
 
 
 @pytest.mark.parametrize(
     ("path", "split", "message"),
     [
-        ("other", "empty", "is not the tokenizer that the records were made with"),
-        ("none", "empty", "no records in split 'train'"),
+        ("a", "empty", "no records in split 'empty' to validate on: .* --data.validation-split none"),
+        ("other", "none", "is not the tokenizer that the records were made with"),
+        ("none", "none", "no records in split 'train'"),
         ("a", "other", "no split 'other' to validate on: it has train, empty"),
     ],
 )
@@ -74,4 +76,4 @@ def test_data_that_cannot_be_trained_on_is_refused(root, path, split, message):
 def test_a_missing_tokenizer_folder_is_reported(tmp_path):
     build(tmp_path / "d")
     with pytest.raises(InputError, match="no tokenizer at"):
-        experiment.open_data(TrainConfig(data=DataConfig(path=f"{tmp_path}/d", validation_split="empty")))
+        experiment.open_data(TrainConfig(data=DataConfig(path=f"{tmp_path}/d", validation_split="none")))

@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from codex_jax.training.loop import Step, steps
+from codex_jax.training.loop import OneStepLate, Step, steps
 
 
 def count(state, batch):
@@ -38,3 +38,22 @@ def test_a_step_is_dispatched_only_when_the_actions_of_the_one_before_are_done()
 def test_what_is_due_every_so_many_steps_is_also_due_after_the_last(every, due):
     all_steps = [Step(number, number == 5, None, {}) for number in range(1, 6)]
     assert [step.number for step in all_steps if step.is_due(every)] == due
+
+
+def test_the_run_ends_after_the_step_in_which_all_processes_agree_to_stop():
+    reasons = iter(["", "SIGTERM", "never asked"])
+    seen = list(steps(SimpleNamespace(step=0, total=0), [1, 2, 3], count, 3, lambda: lambda: next(reasons)))
+    assert [(step.number, step.last, step.stopped) for step in seen] == [(1, False, ""), (2, False, "SIGTERM")]
+
+
+def test_finished_steps_are_seen_one_step_late_but_before_they_are_saved():
+    events = []
+    late = OneStepLate(
+        [lambda step: events.append(("a", step.number)), lambda step: events.append(("b", step.number))], [3]
+    )
+    seen = []
+    for number, stopped in ((1, ""), (2, ""), (3, ""), (4, ""), (5, "SIGTERM")):
+        late(Step(number, False, None, {}, stopped))
+        seen.append([number for name, number in events if name == "a"])
+    assert seen == [[], [1], [1, 2, 3], [1, 2, 3], [1, 2, 3, 4, 5]]
+    assert events[:2] == [("a", 1), ("b", 1)]

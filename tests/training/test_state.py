@@ -7,11 +7,16 @@ import pytest
 
 from codex_jax.config import MeshConfig, ModelConfig, OptimizerConfig, TrainConfig
 from codex_jax.parallel.mesh import make_mesh
-from codex_jax.runs.checkpoints import open_manager, save
-from codex_jax.training.state import abstract_state, as_trees, init_state, start_state
+from codex_jax.runs import loading
+from codex_jax.runs.checkpoints import Checkpoints
+from codex_jax.runs.folder import write_config
+from codex_jax.text.tokenizers import train_sentencepiece
+from codex_jax.training.state import abstract_state, as_trees, init_state, new_state, saved_state
 
 MESH = make_mesh(MeshConfig())
-CONFIG = TrainConfig(model=ModelConfig(layers=1, width=16, heads=2, context=8, vocab_size=128), steps=10)
+CONFIG = TrainConfig(model=ModelConfig(layers=1, width=16, heads=2, context=8, vocab_size=384), steps=10)
+TOKENIZER = train_sentencepiece([f"def function_{n}(x):\n    return x * {n}\n" for n in range(50)], 320)
+ABOUT = loading.about(CONFIG.model, TOKENIZER.sha256)
 
 
 def same(one, other):
@@ -44,28 +49,44 @@ def test_the_seed_decides_the_parameters():
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """(a run folder with a checkpoint of step 4, the state in it)."""
-    folder = tmp_path_factory.mktemp("trained")
-    state = jax.tree.map(lambda leaf: leaf + 4, init_state(CONFIG, MESH))
-    with closing(open_manager(folder)) as manager:
-        save(manager, 4, **as_trees(state))
-    return folder, state
+    """(the settings of a run with a checkpoint of step 4, the state in it)."""
+    config = dataclasses.replace(CONFIG, run_dir=str(tmp_path_factory.mktemp("trained")))
+    state = jax.tree.map(lambda leaf: leaf + 4, init_state(config, MESH))
+    with closing(Checkpoints(config.folder)) as checkpoints:
+        checkpoints.save(4, {**ABOUT, "losses": [2.0]}, **as_trees(state))
+    return config, state
 
 
 def test_a_resumed_run_starts_from_its_newest_checkpoint(trained):
-    folder, saved = trained
-    with closing(open_manager(folder)) as manager:
-        assert same(start_state(CONFIG, MESH, manager), saved)
+    config, saved = trained
+    state, about = saved_state(config, MESH, ABOUT)
+    assert same(state, saved)
+    assert jax.tree.structure(state) == jax.tree.structure(saved)
+    assert about["losses"] == [2.0]
 
 
-def test_a_run_without_checkpoint_starts_from_the_seed(tmp_path):
-    with closing(open_manager(tmp_path)) as manager:
-        assert same(start_state(CONFIG, MESH, manager), init_state(CONFIG, MESH))
+def test_a_run_without_checkpoint_starts_from_the_seed():
+    assert same(new_state(CONFIG, MESH), init_state(CONFIG, MESH))
 
 
 def test_init_from_takes_the_parameters_only(trained):
-    folder, saved = trained
-    state = start_state(dataclasses.replace(CONFIG, init_from=str(folder)), MESH, None)
+    config, saved = trained
+    TOKENIZER.save(config.folder / "tokenizer")
+    write_config(config.folder, config)
+    for run in (config.folder, f"{config.folder}@4"):
+        state = new_state(dataclasses.replace(CONFIG, init_from=str(run)), MESH)
+        assert same(state.params, saved.params)
+        assert same(state.optimizer, init_state(CONFIG, MESH).optimizer)
+        assert int(state.step) == 0
+
+
+def test_keep_moments_takes_the_moments_too_but_not_the_place_in_the_schedule(trained):
+    config, saved = trained
+    TOKENIZER.save(config.folder / "tokenizer")
+    write_config(config.folder, config)
+    state = new_state(dataclasses.replace(CONFIG, init_from=str(config.folder), keep_moments=True), MESH)
     assert same(state.params, saved.params)
-    assert same(state.optimizer, init_state(CONFIG, MESH).optimizer)
-    assert int(state.step) == 0
+    (adam, *_, schedule), (saved_adam, *_) = state.optimizer[1], saved.optimizer[1]
+    assert same(adam, saved_adam)
+    assert int(adam.count) == 4
+    assert (int(schedule.count), int(state.step)) == (0, 0)

@@ -5,8 +5,14 @@ import os
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
+
+from codex_jax.config import MeshConfig, ModelConfig, OptimizerConfig, TrainConfig
+from codex_jax.parallel.mesh import make_mesh
+from codex_jax.training.state import init_state
+from codex_jax.training.step import make_train_step, to_global
 
 PROGRAM = """
 import json, sys
@@ -111,3 +117,26 @@ def test_weights_gathered_in_bfloat16_train_almost_alike(alone):
 
 def test_the_loss_falls(alone):
     assert alone["losses"][-1] < alone["losses"][0] - 0.3
+
+
+@pytest.mark.parametrize(("rate", "poison"), [(1e-3, 0.0), (1e-3, np.nan), (1e-3, np.inf), (3e38, 0.0)])
+def test_an_update_that_is_not_finite_is_skipped(rate, poison):
+    model = ModelConfig(layers=1, width=16, heads=2, context=8, vocab_size=128)
+    config = TrainConfig(model=model, optimizer=OptimizerConfig(peak_learning_rate=rate, weight_decay=10.0), steps=6)
+    mesh = make_mesh(MeshConfig())
+    with jax.set_mesh(mesh):
+        state = init_state(config, mesh)
+        scale = state.params["final_norm"]["scale"]
+        state.params["final_norm"]["scale"] = scale.at[3].add(poison)
+        before = jax.tree.map(np.array, state)
+        batch = to_global(mesh, {"tokens": np.arange(36, dtype=np.int32).reshape(4, 9)})
+        after, metrics = make_train_step(config, mesh, 0)(state, batch)
+    healthy = (rate, poison) == (1e-3, 0.0)
+    assert bool(metrics["skipped"]) == (not healthy)
+    assert int(after.step) == 1
+    for tree in ("params", "optimizer"):
+        arrays = zip(jax.tree.leaves(getattr(before, tree)), jax.tree.leaves(getattr(after, tree)), strict=True)
+        same = [np.array_equal(old, new, equal_nan=True) for old, new in arrays if old.ndim]
+        assert all(same) if not healthy else not any(same)
+    # The learning rate goes on.
+    assert {int(leaf) for leaf in jax.tree.leaves(after.optimizer) if leaf.ndim == 0} == {1}

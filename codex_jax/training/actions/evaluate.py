@@ -12,29 +12,58 @@ from jax.sharding import Mesh
 from codex_jax.config import TrainConfig
 from codex_jax.records.dataset import Dataset
 from codex_jax.records.prefetch import prefetch
-from codex_jax.runs.metrics import WriteMetrics
+from codex_jax.runs.metrics import WriteMetrics, read_metrics
+from codex_jax.storage.jsonl import Json
 from codex_jax.training.loop import Step
-from codex_jax.training.step import make_eval_step, to_global
+from codex_jax.training.step import EvalStep, to_global
 
 
 class Evaluate:
     """Evaluates every config.eval_every steps and after the last, and logs the values."""
 
-    def __init__(self, config: TrainConfig, data: Dataset, mesh: Mesh, write: WriteMetrics) -> None:
-        """write: logs values, see runs.metrics.open_metrics."""
+    def __init__(
+        self, config: TrainConfig, data: Dataset, mesh: Mesh, eval_step: EvalStep, write: WriteMetrics
+    ) -> None:
+        """eval_step: from make_eval_step. write: logs values, see runs.metrics.open_metrics."""
         self.values: dict[str, float] = {}  # of the latest evaluation
+        self.best, self._lowest, self._since = 0, math.inf, 0  # the step with the lowest loss, it, evaluations since
         self._config, self._data, self._mesh, self._write = config, data, mesh, write
-        self._eval_step = make_eval_step(config, data.manifest["tokenizer"]["eot"])
+        self._eval_step = eval_step
 
     def __call__(self, step: Step) -> None:
         """See loop.Action."""
-        if step.is_due(self._config.eval_every):
+        if step.is_due(self._config.eval_every) and not step.stopped:
             self.run(step.number, step.state.params)
+
+    def is_missing(self, number: int) -> bool:
+        """Whether a killed process saved step `number` but did not evaluate it as it should have."""
+        if not self._config.eval_every or number % self._config.eval_every:
+            return False
+        rows = read_metrics(self._config.folder)
+        return not any(row["step"] == number and "validation_loss" in row for row in rows)
 
     def run(self, number: int, params: Any) -> None:
         """Evaluates the parameters after step `number`."""
         self.values = self._measure(params)
+        self._compare(number, self.values.get("validation_loss", math.inf))
         self._write(number, **self.values)
+
+    def recall(self, rows: list[Json]) -> None:
+        """Compares later evaluations with those in lines of metrics."""
+        for row in rows:
+            if "validation_loss" in row:
+                self._compare(row["step"], row["validation_loss"])
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the loss has not fallen for config.patience evaluations."""
+        return 0 < self._config.patience <= self._since
+
+    def _compare(self, number: int, loss: float) -> None:
+        if loss < self._lowest:
+            self.best, self._lowest, self._since = number, loss, 0
+        else:
+            self._since += 1
 
     def _measure(self, params: Any) -> dict[str, float]:
         # The loss in nats per target and, if every token is a target, in bits per byte of text.

@@ -1,55 +1,73 @@
 """Logs the metrics of training steps."""
 
-import math
-import time
+import resource
+
+import jax
 
 from codex_jax.config import TrainConfig
-from codex_jax.errors import InputError
 from codex_jax.runs.metrics import WriteMetrics
 from codex_jax.terminal import Report
+from codex_jax.training.clock import Clock
 from codex_jax.training.loop import Step
 from codex_jax.training.optimizer import learning_rate
-from codex_jax.training.step import Metrics
+
+GIB = 2**30
 
 
 class Log:
-    """Advances the progress bar after each step, and writes the metrics of every config.log_every-th step.
+    """Advances the progress bar after each finished step, and writes the metrics of every config.log_every-th step."""
 
-    A step is logged when the next one has been dispatched, so that the devices never wait for the log.
-    """
-
-    def __init__(self, config: TrainConfig, tokens: int, write: WriteMetrics, report: Report) -> None:
-        """tokens: per batch, over all hosts. The first interval of tokens_per_second begins now."""
+    def __init__(
+        self,
+        config: TrainConfig,
+        tokens: int,
+        write: WriteMetrics,
+        report: Report,
+        clock: Clock,
+        ideal_seconds: float = 0.0,
+    ) -> None:
+        """tokens: per batch, over all hosts. ideal_seconds: of a step at the devices' peak; 0: unknown."""
         self._config, self._tokens, self._write, self._report = config, tokens, write, report
+        self._clock, self._ideal_seconds = clock, ideal_seconds
         self._learning_rate = learning_rate(config.optimizer, config.steps)
-        self._previous: Step | None = None
-        self._interval, self._began = 0, time.monotonic()  # steps since the last logged step, and its time
+        self._interval, self._before = 0, clock.seconds()  # steps since the last logged step, and the time until then
 
     def __call__(self, step: Step) -> None:
-        """See loop.Action; InputError if the loss of a logged step is not finite."""
-        if self._previous:
-            self._finish(self._previous)
-        self._previous = step
-        if step.last:
-            self._finish(step)
-
-    def _finish(self, step: Step) -> None:
+        """See loop.Action."""
         self._interval += 1
         if step.is_due(self._config.log_every):
-            self._report(1, self._log(step.number, step.metrics))
+            self._report(1, self._log(step))
         else:
             self._report(1)
 
-    def _log(self, number: int, metrics: Metrics) -> str:
-        values = {name: float(value) for name, value in metrics.items()}
-        if not math.isfinite(values["loss"]):
-            raise InputError(
-                f"the loss is not finite at step {number}: lower --optimizer.peak-learning-rate, "
-                "then --resume from the last checkpoint"
-            )
-        now = time.monotonic()
-        speed = self._tokens * self._interval / (now - self._began)
-        self._interval, self._began = 0, now
-        rate = float(self._learning_rate(number - 1))
-        self._write(number, **values, learning_rate=rate, tokens_per_second=speed)
-        return f"loss {values['loss']:.3f}  {speed:,.0f} tokens/s"
+    def _log(self, step: Step) -> str:
+        values = {name: float(value) for name, value in step.metrics.items()}
+        if "update_norm" in values:
+            values["update_ratio"] = values["update_norm"] / max(values["parameter_norm"], 1e-30)
+        values["learning_rate"] = float(self._learning_rate(step.number - 1))
+        values["tokens_seen"] = float(step.number * self._tokens)
+        speed = self._speed()
+        self._write(step.number, **values, **speed)
+        mfu = f"  MFU {speed['mfu']:.1%}" if "mfu" in speed else ""
+        return f"loss {values['loss']:.3f}  {speed['tokens_per_second']:,.0f} tokens/s{mfu}"
+
+    def _speed(self) -> dict[str, float]:
+        # Steps and waiting for data count, but not evaluations and saves.
+        now, before, interval = self._clock.seconds(), self._before, self._interval
+        data = (now.get("data", 0.0) - before.get("data", 0.0)) / interval
+        seconds = (now["steps"] - before["steps"]) / interval + data
+        self._interval, self._before = 0, now
+        speed = {
+            "tokens_per_second": self._tokens / seconds,
+            "step_seconds": seconds,
+            "data_seconds": data,
+            "goodput": now["steps"] / now["total"],
+            "memory_gib": memory_bytes() / GIB,
+        }
+        return speed | ({"mfu": self._ideal_seconds / seconds} if self._ideal_seconds else {})
+
+
+def memory_bytes() -> int:
+    """The most memory that was in use on one of this host's devices; on a CPU, by this process."""
+    peaks = [(device.memory_stats() or {}).get("peak_bytes_in_use", 0) for device in jax.local_devices()]
+    return max(peaks) or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
