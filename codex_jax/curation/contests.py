@@ -20,7 +20,8 @@ from codex_jax.curation.contest_programs import (
     with_prelude,
 )
 from codex_jax.curation.made_problem import MadeProblem, NotMade, Outcome
-from codex_jax.curation.needed_code import BUILTINS, bound_names, global_names
+from codex_jax.curation.needed_code import BUILTINS
+from codex_jax.curation.source_module import bound_names, global_names
 from codex_jax.errors import InputError
 from codex_jax.problems.apps import AppsRecord, read_apps
 from codex_jax.problems.apps_answers import restore_arguments, restore_value, same_return

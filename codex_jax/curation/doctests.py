@@ -5,14 +5,8 @@ from collections.abc import Iterable, Iterator
 
 from codex_jax.curation.doctest_cases import example_test
 from codex_jax.curation.made_problem import MadeProblem, NotMade, Outcome
-from codex_jax.curation.needed_code import (
-    Function,
-    NotStandaloneError,
-    SourceModule,
-    bound_names,
-    global_names,
-    split_program,
-)
+from codex_jax.curation.needed_code import Function, NotStandaloneError, split_program
+from codex_jax.curation.source_module import SourceModule, bound_names, global_names
 from codex_jax.errors import InputError
 from codex_jax.sources.source import Item, parts
 from codex_jax.text.document import Document, Rejected

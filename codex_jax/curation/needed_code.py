@@ -1,11 +1,22 @@
-"""A function of a module as a program of its own: with the imports and helpers that it needs, and nothing else."""
+"""A function of a module as a program of its own: with the imports and helpers that it needs, and nothing else.
+
+Helpers may be in other modules of its project. They keep their names: a module's name in front of one is left out.
+"""
 
 import ast
 import builtins
-import symtable
 import sys
-import warnings
 from dataclasses import dataclass, field
+
+from codex_jax.curation.source_module import (
+    IMPORTS,
+    SourceModule,
+    bound_names,
+    first_line,
+    global_names,
+    is_future,
+    without_annotations,
+)
 
 MAX_HELPERS = 20  # statements that are pulled in, without imports
 MAX_LINES = 200  # of the whole program
@@ -20,143 +31,140 @@ class NotStandaloneError(Exception):
 
 
 @dataclass
-class SourceModule:
-    """The parsed source of a module."""
+class _Gathered:
+    """What a function needs. The modules stand in the order in which they would be loaded."""
 
-    text: str
-    tree: ast.Module = field(init=False)
-    bindings: dict[str, list[int]] = field(init=False)  # name -> the statements that bind or change it, as indices
+    function: ast.stmt
+    helpers: dict[SourceModule, dict[int, str]] = field(default_factory=dict)  # module -> statement -> its source
+    imports: dict[str, str] = field(default_factory=dict)  # name -> the imports that bind it
+    count: int = 0  # of helpers
+    owners: dict[str, SourceModule] = field(default_factory=dict)  # name -> the module whose statement binds it
+    _seen: set[tuple[int, str]] = field(default_factory=set)
 
-    def __post_init__(self) -> None:
-        """SyntaxError, ValueError or RecursionError if the text is not Python."""
-        self.text = self.text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about invalid escapes in strings
-            self.tree = ast.parse(self.text)
-        self._lines = self.text.split("\n")
-        self.bindings = {}
-        for number, node in enumerate(self.tree.body):
-            for name in bound_names(node):
-                self.bindings.setdefault(name, []).append(number)
+    def add(self, module: SourceModule, name: str) -> None:
+        """Adds what binds a name of a module. NotStandaloneError if that is not possible."""
+        if (id(module), name) in self._seen:
+            return
+        self._seen.add((id(module), name))
+        if name not in module.bindings:
+            starred = module.starred(name)
+            if starred:
+                self.add(*starred)
+            elif name not in BUILTINS:
+                raise NotStandaloneError("undefined_name")
+            return
+        for number in module.bindings[name]:
+            node = module.tree.body[number]
+            if isinstance(node, IMPORTS):
+                self._import(module, number, name)
+            elif node is not self.function and number not in self.helpers.get(module, {}):
+                self._helper(module, number, *rewritten(module, node))
 
-    def source(self, node: ast.stmt) -> str:
-        """The lines of a top-level statement, with its decorators and a line feed at the end."""
-        if node.end_col_offset is None or node.end_lineno is None:
-            return ""
-        return self.lines(first_line(node), node.end_lineno)
+    def _import(self, module: SourceModule, number: int, name: str) -> None:
+        node = module.tree.body[number]
+        found = module.imported(name, node)
+        if isinstance(found, SourceModule):
+            raise NotStandaloneError("needs_a_module_as_a_value")
+        if found is None:
+            text = import_of(node, {name})
+            if self.owners.setdefault(name, module) is not module and text not in self.imports.get(name, ""):
+                raise NotStandaloneError("helpers_share_a_name")
+            if text not in self.imports.setdefault(name, ""):
+                self.imports[name] += text
+            return
+        origin, original = found
+        self.add(origin, original)
+        if original != name:
+            self._helper(module, number, f"{name} = {original}\n", set(), [])
 
-    def lines(self, first: int, last: int) -> str:
-        """Lines first to last, which are numbered from 1."""
-        return "".join(f"{line}\n" for line in self._lines[first - 1 : last])
+    def _helper(
+        self, module: SourceModule, number: int, source: str, names: set[str], members: list[tuple[SourceModule, str]]
+    ) -> None:
+        self.count += 1
+        if self.count > MAX_HELPERS:
+            raise NotStandaloneError("too_many_helpers")
+        _check(ast.parse(source))
+        self.claim(module, bound_names(ast.parse(source).body[0]))
+        mine = self.helpers.pop(module, {})
+        mine[number] = source
+        self.helpers[module] = mine  # later modules are loaded by earlier ones
+        self.add_all(module, names, members)
 
+    def claim(self, module: SourceModule, names: set[str]) -> None:
+        """Takes note that the module binds these names."""
+        for name in names:
+            if self.owners.setdefault(name, module) is not module:
+                raise NotStandaloneError("helpers_share_a_name")
 
-def first_line(node: ast.stmt) -> int:
-    """The first line of a statement, or of its first decorator."""
-    return min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))])
+    def add_all(self, module: SourceModule, names: set[str], members: list[tuple[SourceModule, str]]) -> None:
+        """Adds names of the module, and names of other ones."""
+        for name in sorted(names):
+            self.add(module, name)
+        for other, name in sorted(members, key=lambda pair: (pair[0].name, pair[1])):
+            self.add(other, name)
 
-
-def bound_names(node: ast.stmt) -> set[str]:
-    """The names that a top-level statement binds, or whose values it changes, as TABLE["a"] = 1 does."""
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        return {node.name}
-    if isinstance(node, (ast.Import, ast.ImportFrom)):
-        return {alias.asname or alias.name.partition(".")[0] for alias in node.names}
-    names: set[str] = set()
-    nodes: list[ast.AST] = [node]
-    while nodes:
-        one = nodes.pop()
-        if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store):
-            names.add(one.id)
-        elif isinstance(one, (ast.Attribute, ast.Subscript)) and isinstance(one.ctx, (ast.Store, ast.Del)):
-            names |= _root(one)
-        elif isinstance(one, ast.Expr) and isinstance(one.value, ast.Call):
-            names |= _root(one.value.func)
-        if isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)):
-            names |= bound_names(one)
-        elif not isinstance(one, ast.Lambda):
-            nodes += ast.iter_child_nodes(one)
-    return names
-
-
-def _root(node: ast.expr) -> set[str]:
-    inside = isinstance(node, (ast.Attribute, ast.Subscript))
-    while isinstance(node, (ast.Attribute, ast.Subscript)):
-        node = node.value
-    return {node.id} if inside and isinstance(node, ast.Name) else set()
-
-
-def global_names(source: str) -> set[str]:
-    """The names that a piece of source takes from its module or from Python. SyntaxError if it is not Python."""
-    names = set()
-    tables = [symtable.symtable(source, "module.py", "exec")]
-    while tables:
-        table = tables.pop()
-        of_module = table.get_type() == "module"
-        names |= {
-            one.get_name() for one in table.get_symbols() if one.is_referenced() and (of_module or one.is_global())
-        }
-        tables += table.get_children()
-    return names
+    def text(self, module: SourceModule) -> str:
+        """The source that precedes the function, which is in this module."""
+        future = {module.source(node) for one in {**self.helpers, module: {}} for node in one.tree.body if is_future(node)}
+        head = "".join([*sorted(future), *sorted({*self.imports.values()}, key=_place)])
+        own = self.helpers.pop(module, {})
+        for statements in [*reversed(self.helpers.values()), own]:
+            for _, source in sorted(statements.items()):
+                gap = "\n\n" if head and isinstance(ast.parse(source).body[0], (Function, ast.ClassDef)) else ""
+                head += gap + source
+        return head + "\n\n" * bool(head)
 
 
-def standalone(module: SourceModule, function: Function, also: set[str]) -> str:
-    """The source that must precede the function. NotStandaloneError if it needs what is not in its module.
+def _place(text: str) -> tuple[bool, str]:
+    return text.startswith("from "), text
+
+
+def rewritten(module: SourceModule, node: ast.stmt) -> tuple[str, set[str], list[tuple[SourceModule, str]]]:
+    """(a statement's source without names of the project's modules, the names that it needs, those of other modules)."""
+    source = module.source(node)
+    lines = [line.encode() for line in source.split("\n")]
+    above = first_line(node)
+    members = []
+    found = [one for one in ast.walk(node) if isinstance(one, ast.Attribute) and module.member(one)]
+    inner = {id(child) for one in found for child in ast.walk(one) if child is not one}
+    for one in sorted(found, key=lambda one: (one.lineno, one.col_offset), reverse=True):
+        member = module.member(one)
+        if id(one) in inner or member is None or one.lineno != one.end_lineno:
+            continue
+        line = lines[one.lineno - above]
+        lines[one.lineno - above] = line[: one.col_offset] + member[1].encode() + line[one.end_col_offset :]
+        members.append(member)
+    changed = b"\n".join(lines).decode()
+    names = global_names(without_annotations(changed) if module.delays_annotations else changed)
+    replaced = {name for _, name in members}
+    before = global_names(without_annotations(source) if module.delays_annotations else source)
+    return changed, names - (replaced - before), members
+
+
+def standalone(module: SourceModule, function: Function, also: set[str]) -> tuple[str, str]:
+    """(the source that must precede the function, the function's own). NotStandaloneError if it needs more.
 
     also: names that the function's tests need from the module.
     """
-    needed: set[int] = set()
-    imports: dict[int, set[str]] = {}  # statement -> the names that are needed of it
-    target = module.tree.body.index(function)
-    todo = [*sorted(global_names(module.source(function)) | also)]
-    seen: set[str] = set()
-    while todo:
-        name = todo.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        if name not in module.bindings:
-            if name not in BUILTINS:
-                raise NotStandaloneError("undefined_name")
-            continue
-        for number in module.bindings[name]:
-            node = module.tree.body[number]
-            if number == target:
-                continue
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
-                imports.setdefault(number, set()).add(name)
-            elif number not in needed:
-                needed.add(number)
-                todo += sorted(global_names(module.source(node)))
-        if len(needed) > MAX_HELPERS:
-            raise NotStandaloneError("too_many_helpers")
-    future = [number for number, node in enumerate(module.tree.body) if _is_future(node)]
-    for node in (module.tree.body[number] for number in (*needed, target)):
-        _check(node)
-    pieces = [module.source(module.tree.body[number]) for number in future]
-    pieces += [_import(module.tree.body[number], names) for number, names in sorted(imports.items())]
-    head = "".join(pieces)
-    for number in sorted(needed):
-        node = module.tree.body[number]
-        gap = "\n\n" if head and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) else ""
-        head += gap + module.source(node)
-    return head + "\n\n" * bool(head)
+    gathered = _Gathered(function)
+    source, names, members = rewritten(module, function)
+    _check(ast.parse(source))
+    gathered.claim(module, {function.name})
+    gathered.add_all(module, names | also, members)
+    return gathered.text(module), source
 
 
-def _is_future(node: ast.stmt) -> bool:
-    return isinstance(node, ast.ImportFrom) and node.module == "__future__"
-
-
-def _check(node: ast.stmt) -> None:
+def _check(node: ast.AST) -> None:
     """NotStandaloneError for a statement that changes its module, or imports what is not in the standard library."""
     for one in ast.walk(node):
         if isinstance(one, ast.Global):
             raise NotStandaloneError("changes_globals")
-        if isinstance(one, (ast.Import, ast.ImportFrom)):
-            _import(one, {alias.asname or alias.name.partition(".")[0] for alias in one.names})
+        if isinstance(one, IMPORTS):
+            import_of(one, {alias.asname or alias.name.partition(".")[0] for alias in one.names})
 
 
-def _import(node: ast.stmt, names: set[str]) -> str:
-    """The import of these names alone."""
+def import_of(node: ast.stmt, names: set[str]) -> str:
+    """The import of these names alone. NotStandaloneError if they are not from the standard library."""
     aliases = [alias for alias in getattr(node, "names", []) if (alias.asname or alias.name.partition(".")[0]) in names]
     if isinstance(node, ast.ImportFrom):
         tops = {(node.module or "").partition(".")[0] if not node.level else ""}
@@ -175,13 +183,14 @@ def split_program(module: SourceModule, function: Function, also: set[str]) -> t
     also: see standalone. NotStandaloneError if there is no docstring or nothing after it, or the program is too long.
     """
     docstring, *rest = function.body
-    first, last = docstring.end_lineno or 0, function.end_lineno or 0
+    first = docstring.end_lineno or 0
     if ast.get_docstring(function, clean=False) is None:
         raise NotStandaloneError("no_docstring")
     if not rest or docstring.lineno == function.lineno or rest[0].lineno <= first:
         raise NotStandaloneError("no_body")
-    prompt = standalone(module, function, also) + module.lines(first_line(function), first)
-    solution = module.lines(first + 1, last)
-    if (prompt + solution).count("\n") > MAX_LINES:
+    head, source = standalone(module, function, also)
+    if (head + source).count("\n") > MAX_LINES:
         raise NotStandaloneError("too_long")
-    return prompt, solution
+    lines = [f"{line}\n" for line in source.split("\n")[:-1]]
+    count = first - first_line(function) + 1
+    return head + "".join(lines[:count]), "".join(lines[count:])

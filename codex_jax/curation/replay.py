@@ -7,16 +7,37 @@ from pathlib import Path
 from typing import NamedTuple
 
 from codex_jax.curation.agreement import MAX_TESTS
+from codex_jax.curation.hosting import with_written
+from codex_jax.curation.tracer import RAISES, YIELDS
 from codex_jax.sandbox.check import Check
 from codex_jax.sandbox.checker_files import TEMPORARY
 from codex_jax.sandbox.pool import Run
 
-# covered(arguments) calls the function, and returns its value as source and the steps from line to line that it took.
+TAKES = "take"
+MOST = 50  # items of an iterator that are compared
+# covered(arguments) calls the function, and returns what it gives and the steps from line to line that it took: its
+# value as source, RAISES and the name of an exception of Python, or YIELDS and a list of its items; TAKES and the first
+# MOST of them if there are more. Arguments that are changed count as no answer.
 HOST = """\
-import sys
-function = vars(load())[{name!r}]
+import builtins
+from itertools import islice
 
-def covered(arguments):
+function = vars(load())[{name!r}]
+scope = {{**written.NAMES, "arguments": lambda *values, **named: (values, named)}}
+
+def outcome(positional, named):
+    try:
+        value = function(*positional, **named)
+        if hasattr(type(value), "__next__") and hasattr(type(value), "__iter__"):
+            items = [*islice(value, {most} + 1)]
+            text = written.write(items[:{most}])
+            return text and ({yields!r} if len(items) <= {most} else {takes!r}) + " " + text
+        return written.write(value)
+    except Exception as error:
+        kinds = [kind for kind in type(error).__mro__ if vars(builtins).get(kind.__name__) is kind]
+        return None if kinds[0] is Exception else {raises!r} + " " + kinds[0].__name__
+
+def covered(text):
     steps, latest = set(), {{}}
 
     def trace(frame, event, _):
@@ -29,14 +50,14 @@ def covered(arguments):
             latest.pop(id(frame), None)
         return trace
 
+    positional, named = eval("arguments(" + text + ")", dict(scope))
+    before = written.write([positional, named], True)
     sys.settrace(trace)
     try:
-        value = eval("function(" + arguments + ")", {{"function": function}})
-    except Exception:
-        return None, []
+        found = outcome(positional, named)
     finally:
         sys.settrace(None)
-    return repr(value), sorted(steps)
+    return found if written.write([positional, named], True) == before else None, sorted(steps)
 """
 RECORD = """\
 import json
@@ -50,7 +71,7 @@ def check(candidate):
 
 
 class Replayed(NamedTuple):
-    """A call that gave the recorded value again."""
+    """A call that gave the recorded value again. value: as in HOST."""
 
     arguments: str
     value: str
@@ -59,18 +80,27 @@ class Replayed(NamedTuple):
 
 def replay(program: str, name: str, calls: Sequence[tuple[str, str]], seconds: float, run: Run) -> list[Replayed]:
     """The calls, (arguments, value) as source, whose values the program gives again."""
+    host = HOST.format(name=name, most=MOST, raises=RAISES, yields=YIELDS, takes=TAKES)
     with tempfile.TemporaryDirectory(prefix="codex_jax_", dir=TEMPORARY[0]) as folder:
         path = Path(folder) / "values"
         test = RECORD.format(path=str(path), calls=[arguments for arguments, _ in calls])
-        run(Check(program, "covered", test, HOST.format(name=name), cpu_seconds=seconds))
+        run(Check(program, "covered", test, with_written(host), cpu_seconds=seconds))
         lines = path.read_text().splitlines() if path.exists() else []
     again = [json.loads(line) for line in lines if line.endswith("]")]
     pairs = zip(calls, again, strict=False)  # it may have ended early
     return [
-        Replayed(*call, frozenset((before, after) for before, after in steps))
-        for call, (value, steps) in pairs
-        if value == call[1]
+        Replayed(arguments, value, frozenset((before, after) for before, after in steps))
+        for (arguments, recorded), (value, steps) in pairs
+        if value is not None and _agrees(value, recorded)
     ]
+
+
+def _agrees(value: str, recorded: str) -> bool:
+    """Whether a call gave what was recorded, of which the kind is known if it was an exception or an iterator."""
+    kind = value.partition(" ")[0]
+    if recorded == YIELDS:
+        return kind in (YIELDS, TAKES)
+    return kind == RAISES if recorded == RAISES else value == recorded
 
 
 def choose(calls: Sequence[Replayed]) -> list[Replayed]:

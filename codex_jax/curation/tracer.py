@@ -1,6 +1,7 @@
 """Records the calls of a package's top-level functions while its tests run. This source runs in the sandbox.
 
-There it has only the standard library, and pytest. A value is recorded as Python source if it is plain data.
+There it has only the standard library, pytest and written.py. What a call gives is recorded as source: a value that is
+plain data, RAISES if it raises an exception, or YIELDS if its value is an iterator, whose items a replay finds out.
 """
 
 import dis
@@ -12,78 +13,60 @@ import time
 from types import CodeType, FrameType
 from typing import Any
 
-MAX_CHARACTERS = 2000  # of an argument or a result
-MAX_ITEMS = 500  # of a value with all that it contains
+from codex_jax.curation.written import write
+
 MAX_CALLS = 300  # recorded per function; with the same arguments only once
 MAX_SEEN = 5000  # calls looked at per function
-GENERATOR = 0x20 | 0x80 | 0x200  # flags of generators and coroutines
+GENERATOR, OTHER_KINDS = 0x20, 0x80 | 0x200  # flags of generators, and of coroutines
+RAISES, YIELDS = "raise", "yield"
 Values = tuple[list[Any], dict[str, Any]]  # positional and named arguments
 RETURNS = ("RETURN_VALUE", "RETURN_CONST")
-
-
-def plain(value: Any) -> str | None:
-    """A value as Python source that makes an equal value of the same types; None if there is none, or it is long."""
-    if not _is_plain(value, [MAX_ITEMS]):
-        return None
-    text = repr(value)
-    return text if len(text) <= MAX_CHARACTERS else None
-
-
-def _is_plain(value: Any, left: list[int]) -> bool:
-    """Whether a value consists of these types alone. left: how many more values may be looked at; it is changed."""
-    left[0] -= 1
-    kind = type(value)
-    if left[0] < 0:
-        return False
-    if kind in (str, bytes):
-        return len(value) <= MAX_CHARACTERS
-    if kind is int:
-        return value.bit_length() <= MAX_CHARACTERS
-    if kind is float:
-        return value - value == 0  # not NaN and not infinite, which have no literal
-    if kind in (list, tuple, set):
-        return len(value) <= left[0] and all(_is_plain(item, left) for item in value)
-    if kind is dict:
-        return len(value) <= left[0] and all(_is_plain(item, left) for pair in value.items() for item in pair)
-    return value is None or kind is bool
+SKIPPED = ("tests", "test", "testing", "_needed")  # folders whose functions are not recorded
+Key = tuple[str, int, str]  # file, first line and name of a function
 
 
 class Tracer:
-    """Records calls of functions whose code is in files below a folder, without those in folders of tests.
+    """Records calls of functions whose code is in files below a folder, without those of tests.
 
-    calls: (file, first line, name) -> {positional and named arguments as source: result as source}. reasons: for each
-    of these functions, its calls that were not recorded, by why. seen: the number of all of its calls.
+    skip: names of folders. calls: {arguments as source: what the call gives}, by function. reasons: the function's
+    calls that were not recorded, by why. seen: the number of all of its calls.
     """
 
     def __init__(self, root: str, skip: tuple[str, ...] = ("tests", "test")) -> None:
         self.root, self.skip = os.path.join(os.path.realpath(root), ""), {*skip}
-        self.calls: dict[tuple[str, int, str], dict[str, str]] = {}
-        self.reasons: dict[tuple[str, int, str], dict[str, int]] = {}
-        self.seen: dict[tuple[str, int, str], int] = {}
-        self._keys: dict[CodeType, tuple[str, int, str] | None] = {}
+        self.calls: dict[Key, dict[str, str]] = {}
+        self.reasons: dict[Key, dict[str, int]] = {}
+        self.seen: dict[Key, int] = {}
+        self._keys: dict[CodeType, Key | None] = {}
         self._local = threading.local()
 
-    def key(self, code: CodeType) -> tuple[str, int, str] | None:
+    def key(self, code: CodeType) -> Key | None:
         """The function's place; None for code that is not recorded."""
         if code not in self._keys:
             name = code.co_filename
             inner = name.removeprefix(self.root)
-            parts = inner.split("/")
-            wanted = name.startswith(self.root) and not self.skip.intersection(parts) and code.co_name.isidentifier()
-            wanted = wanted and not parts[-1].startswith(("test_", "conftest")) and code.co_qualname == code.co_name
-            wanted = wanted and not code.co_flags & GENERATOR
+            *folders, file = inner.split("/")
+            wanted = name.startswith(self.root) and not self.skip.intersection(folders) and code.co_name.isidentifier()
+            wanted = wanted and not file.startswith(("test_", "tests.", "conftest.")) and not file.endswith("_test.py")
+            wanted = wanted and code.co_qualname == code.co_name and not code.co_flags & OTHER_KINDS
             self._keys[code] = (inner, code.co_firstlineno, code.co_name) if wanted else None
         return self._keys[code]
 
     def enter(self, frame: FrameType) -> None:
         """Takes note of the arguments of a call."""
-        key = self.key(frame.f_code)
-        if key is not None:
-            self.seen[key] = self.seen.get(key, 0) + 1
-            if self.seen[key] > MAX_SEEN:
-                return
-            values = _arguments(frame)
-            self._stack().append((frame, values, _written(*values)))
+        code = frame.f_code
+        key = self.key(code)
+        if key is None or (code.co_flags & GENERATOR and code.co_code[frame.f_lasti + 1]):
+            return  # a generator goes on after a yield
+        self.seen[key] = self.seen.get(key, 0) + 1
+        if self.seen[key] > MAX_SEEN:
+            return
+        values = _arguments(frame)
+        before = _written(*values)
+        if code.co_flags & GENERATOR:
+            self._record(key, before, YIELDS)
+        else:
+            self._stack().append((frame, values, before))
 
     def leave(self, frame: FrameType, result: Any, raised: bool) -> None:
         """Records a call that ends."""
@@ -91,16 +74,22 @@ class Tracer:
         if key is None or not stack or stack[-1][0] is not frame:
             return
         _, values, before = stack.pop()
-        value = None if raised else plain(result)
+        if raised:
+            outcome: str | None = RAISES
+        elif hasattr(type(result), "__next__") and hasattr(type(result), "__iter__"):
+            outcome = YIELDS
+        else:
+            outcome = write(result)
+        reason = "" if before is None or raised or _written(*values) == before else "changes_arguments"
+        self._record(key, before, outcome, reason)
+
+    def _record(self, key: Key, arguments: str | None, outcome: str | None, reason: str = "") -> None:
         of_function, reasons = self.calls.setdefault(key, {}), self.reasons.setdefault(key, {})
-        reason = "raises" if raised else "arguments_not_plain" if before is None else ""
-        reason = reason or ("result_not_plain" if value is None else "")
-        reason = reason or ("changes_arguments" if _written(*values) != before else "")
-        if reason or before is None or value is None:
+        if arguments is None or outcome is None or reason:
+            reason = "arguments_not_plain" if arguments is None else reason or "result_not_plain"
             reasons[reason] = reasons.get(reason, 0) + 1
-            return
-        if len(of_function) < MAX_CALLS:
-            of_function.setdefault(before, value)
+        elif len(of_function) < MAX_CALLS:
+            of_function.setdefault(arguments, outcome)
 
     def _stack(self) -> list[tuple[FrameType, Values, str | None]]:
         if not hasattr(self._local, "stack"):
@@ -167,18 +156,27 @@ def _arguments(frame: FrameType) -> Values:
 
 def _written(positional: list[Any], named: dict[str, Any]) -> str | None:
     """The arguments as they are written in a call; None if one is not plain data."""
-    parts = [plain(value) for value in positional]
+    parts = [write(value, functions=True) for value in positional]
     for name, value in named.items():
-        text = plain(value)
+        text = write(value, functions=True)
         parts.append(None if text is None or not name.isidentifier() else f"{name}={text}")
     return None if None in parts else ", ".join(part for part in parts if part is not None)
 
 
 class _Stopper:
-    """A plugin of pytest that ends the session after so many CPU seconds, so that what was recorded is not lost."""
+    """A plugin of pytest that counts tests, and ends the session after so many CPU seconds, so that nothing is lost."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
+        self.counts: dict[str, int] = {}
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.when == "call" or not report.passed:
+            self.counts[report.outcome] = self.counts.get(report.outcome, 0) + 1
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.failed:
+            self.counts["not_collected"] = self.counts.get("not_collected", 0) + 1
 
     def pytest_sessionstart(self, session: Any) -> None:
         self._session = session
@@ -188,29 +186,36 @@ class _Stopper:
             self._session.shouldstop = "out of time"
 
 
-def run_tests(files: dict[str, str], paths: list[str], test: str, seconds: float) -> dict[str, Any]:
-    """Writes the files to the working directory, runs a file of tests with pytest, and returns what was recorded.
+def run_tests(
+    files: dict[str, str], paths: list[str], tests: list[str], options: list[str], seconds: float
+) -> dict[str, Any]:
+    """Writes the files to the working directory, runs files of tests with pytest, and returns what was recorded.
 
-    seconds: of CPU time, after which no further test starts.
+    paths: folders from which modules are imported. options: of pytest. seconds: of CPU time, after which no further
+    test starts.
     """
     for name, text in files.items():
         os.makedirs(os.path.dirname(os.path.join(".", name)), exist_ok=True)
         with open(name, "w", encoding="utf-8", newline="") as file:
             file.write(text)
-    sys.path[:0] = [os.path.abspath(path) for path in paths]
+    folders = [path for path in map(os.path.abspath, paths) if os.path.isdir(path)]
+    sys.path[:0] = folders
+    own = {name.removesuffix(".py") for folder in folders for name in os.listdir(folder)} - {"pytest", "_pytest"}
+    for name in [name for name in sys.modules if name.partition(".")[0] in own - sys.stdlib_module_names]:
+        del sys.modules[name]  # a package that pytest uses, too
     sys.dont_write_bytecode = True
     sys.stdin = io.StringIO()
     import pytest
 
-    tracer = Tracer(".")
+    tracer, stopper = Tracer(".", SKIPPED), _Stopper(seconds)
     tracer.start()
     try:
-        options = ["-q", "-p", "no:cacheprovider", "--rootdir=.", test]
-        code = int(pytest.main(options, plugins=[_Stopper(seconds)]))
+        words = ["-q", "-p", "no:cacheprovider", "--rootdir=.", *options, *tests]
+        code = int(pytest.main(words, plugins=[stopper]))
     except BaseException:  # such as a SystemExit of a test
         code = -1
     finally:
         tracer.stop()
     calls = [[*key, *pair] for key, of_function in tracer.calls.items() for pair in of_function.items()]
     reasons = [[*key, tracer.seen.get(key, 0), counts] for key, counts in tracer.reasons.items()]
-    return {"exit": code, "calls": calls, "reasons": reasons}
+    return {"exit": code, "tests": stopper.counts, "calls": calls, "reasons": reasons}

@@ -15,16 +15,19 @@ from codex_jax.curation.funnel import Funnel
 from codex_jax.curation.made_problem import MadeProblem, NotMade, Outcome
 from codex_jax.curation.making import MAX_TIMEOUT, MakingSettings, finish, open_workshop, publish_rows
 from codex_jax.curation.sampled import problem_of_row, read_problems, read_results, reason_to_drop
+from codex_jax.curation.projects import read_projects
 from codex_jax.curation.traced import (
-    read_project,
-    replay_job,
+    POLICY,
+    batches_of,
+    ended,
+    replay_jobs,
     tests_report,
     trace_jobs,
     traced_functions,
     traced_outcome,
 )
 from codex_jax.errors import InputError
-from codex_jax.sandbox.check import STDLIB_ONLY, Policy
+from codex_jax.sandbox.check import STDLIB_ONLY
 from codex_jax.sandbox.packages import find_packages
 from codex_jax.score import choose_layer
 from codex_jax.text.document import Document
@@ -67,8 +70,8 @@ class FilterArgs(MakingSettings):
 class TraceArgs(MakingSettings):
     """Problems from functions that a project's own tests call."""
 
-    projects: tyro.conf.Positional[tuple[str, ...]]  # dir:PATH of a project with its tests, which pytest can run
-    packages: tuple[str, ...] = ()  # installed packages that the tests may import, besides pytest
+    projects: tyro.conf.Positional[tuple[str, ...]]  # pypi:NAME[==VERSION], sdist:FILE, or dir:PATH, with tests
+    licenses: tuple[str, ...] = ()  # use only projects with these SPDX ids, or "permissive"; by default any
     test_seconds: float = 60.0  # CPU seconds for each file of tests
 
 
@@ -128,26 +131,29 @@ def trace(args: TraceArgs) -> int:
         raise InputError("name a project, such as dir:PATH (see --help)")
     if not 0 < args.test_seconds <= MAX_TIMEOUT:
         raise InputError(f"--test-seconds must be above 0 and at most {MAX_TIMEOUT:.0f}")
-    projects = [read_project(spec) for spec in args.projects]
-    if len({project.name for project in projects}) < len(projects):
-        raise InputError("two projects have folders of the same name: rename one")
-    policy = Policy(packages=tuple(sorted({"pytest", *args.packages})))
-    find_packages(policy.packages)
-    layer = choose_layer(args.unsafe, policy)
+    find_packages(POLICY.packages)
+    projects = read_projects(args.projects)
+    refused = licence_filter(args.licenses) if args.licenses else lambda _: False
+    for one in projects:
+        if refused(Document(one.label, one.name, "", one.licence, "")):
+            raise InputError(f"{one.label} has the licence {one.licence or 'unknown'}: leave it out, or allow it")
+    layer = choose_layer(args.unsafe, POLICY)
     content = hashlib.sha256(repr(projects).encode("utf-8", "surrogatepass")).hexdigest()
-    header = {"command": "trace", "content": content, "packages": [*policy.packages], "seconds": args.test_seconds}
+    header = {"command": "trace", "content": content, "seconds": args.test_seconds}
     funnel = Funnel()
+    functions, reports = [], {}
     with open_workshop(args, layer, header) as workshop:
-        jobs = [trace_jobs(project, policy, args.test_seconds) for project in projects]
-        traces = workshop.run("trace", {key: job for some in jobs for key, job in some.items()})
-        functions = [one for project in projects for one in traced_functions(project, traces)]
-        answers = workshop.run("replay", {one.label: replay_job(one, args.timeout) for one in functions})
+        for project in projects:
+            batches = batches_of(project)
+            traces = workshop.run(f"trace {project.name}", trace_jobs(project, batches, args.test_seconds))
+            alone = ended(project, batches, traces)
+            traces |= workshop.run(f"trace {project.name} again", trace_jobs(project, alone, args.test_seconds))
+            reports[project.label] = tests_report(project, [*batches, *alone], traces)
+            functions += traced_functions(project, traces.values())
+        answers = workshop.run("replay", dict(replay_jobs(functions, args.timeout)))
         outcomes = (traced_outcome(one, answers[one.label]) for one in functions)
         rows = finish(collect(outcomes, funnel), workshop, funnel)
-    funnel.notes |= {
-        "calls": sum(one.seen for one in functions),
-        "tests": {project.name: tests_report(project, traces) for project in projects},
-    }
+    funnel.notes |= {"calls": sum(one.seen for one in functions), "tests": reports}
     return publish_rows(rows, args, funnel, "functions that tests call")
 
 

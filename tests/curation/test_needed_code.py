@@ -2,13 +2,14 @@ import ast
 
 import pytest
 
-from codex_jax.curation.needed_code import MAX_HELPERS, NotStandaloneError, SourceModule, global_names, standalone
+from codex_jax.curation.needed_code import MAX_HELPERS, NotStandaloneError, standalone
+from codex_jax.curation.source_module import SourceModule, global_names
 
 
 def head(text, name="f", also=()):
     module = SourceModule(text)
     function = next(node for node in module.tree.body if getattr(node, "name", "") == name)
-    return standalone(module, function, {*also})
+    return standalone(module, function, {*also})[0]
 
 
 def test_only_what_is_needed_is_taken_in_the_order_of_the_module():
