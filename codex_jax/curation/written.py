@@ -13,7 +13,8 @@ import operator
 from collections import Counter, OrderedDict, defaultdict, deque
 from decimal import Decimal
 from fractions import Fraction
-from types import BuiltinFunctionType, FunctionType, MethodDescriptorType
+from functools import cache
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodDescriptorType
 from typing import Any
 
 MAX_CHARACTERS = 2000  # of a value
@@ -147,14 +148,28 @@ def _lambda(function: FunctionType) -> str | None:
     code = function.__code__
     if code.co_flags & STARS_OR_GENERATOR or function.__defaults__ or function.__kwdefaults__ or code.co_kwonlyargcount:
         return None
+    return _lambda_of(code)
+
+
+@cache
+def _file_nodes(name: str) -> dict[int, list[ast.AST]]:
+    """The functions of a file by their first line."""
+    try:
+        tree = ast.parse("".join(linecache.getlines(name)))
+    except (SyntaxError, ValueError, RecursionError):
+        return {}
+    found: dict[int, list[ast.AST]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Lambda, ast.FunctionDef)):
+            found.setdefault(node.lineno, []).append(node)
+    return found
+
+
+@cache
+def _lambda_of(code: CodeType) -> str | None:
     if code.co_freevars or code.co_cellvars:
         return None
-    try:
-        tree = ast.parse("".join(linecache.getlines(code.co_filename)))
-    except (SyntaxError, ValueError, RecursionError):
-        return None
-    found = [one for node in ast.walk(tree) if (one := _as_lambda(node, code.co_firstlineno)) is not None]
-    for node in found:
+    for node in filter(None, map(_as_lambda, _file_nodes(code.co_filename).get(code.co_firstlineno, ()))):
         text = ast.unparse(node)
         other = eval(text, {"__builtins__": {}}).__code__
         if (other.co_code, other.co_names, other.co_varnames) != (code.co_code, code.co_names, code.co_varnames):
@@ -168,10 +183,10 @@ def _lambda(function: FunctionType) -> str | None:
     return None
 
 
-def _as_lambda(node: ast.AST, line: int) -> ast.Lambda | None:
-    if isinstance(node, ast.Lambda) and node.lineno == line:
+def _as_lambda(node: ast.AST) -> ast.Lambda | None:
+    if isinstance(node, ast.Lambda):
         return node
-    if isinstance(node, ast.FunctionDef) and node.lineno == line and not node.decorator_list:
+    if isinstance(node, ast.FunctionDef) and not node.decorator_list:
         *rest, last = node.body
         if not rest and isinstance(last, ast.Return) and last.value is not None:
             arguments = ast.parse(f"lambda {', '.join(one.arg for one in node.args.args)}: 0", mode="eval").body
