@@ -105,7 +105,9 @@ class _Gathered:
 
     def text(self, module: SourceModule) -> str:
         """The source that precedes the function, which is in this module."""
-        future = {module.source(node) for one in {**self.helpers, module: {}} for node in one.tree.body if is_future(node)}
+        future = {
+            module.source(node) for one in {**self.helpers, module: {}} for node in one.tree.body if is_future(node)
+        }
         head = "".join([*sorted(future), *sorted({*self.imports.values()}, key=_place)])
         own = self.helpers.pop(module, {})
         for statements in [*reversed(self.helpers.values()), own]:
@@ -120,7 +122,7 @@ def _place(text: str) -> tuple[bool, str]:
 
 
 def rewritten(module: SourceModule, node: ast.stmt) -> tuple[str, set[str], list[tuple[SourceModule, str]]]:
-    """(a statement's source without names of the project's modules, the names that it needs, those of other modules)."""
+    """(a statement's source without names of modules, the names that it needs, and those of other modules)."""
     source = module.source(node)
     lines = [line.encode() for line in source.split("\n")]
     above = first_line(node)

@@ -56,7 +56,11 @@ def needed_files(
     files: Mapping[str, str], tests: Iterable[str], metadata: Message
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """(the files of the packages that a project and its tests need, the modules that could not be had)."""
-    own = {name.removeprefix(f"{folder}/").partition("/")[0].removesuffix(".py") for folder in ("src", "lib", "") for name in files}
+    own = {
+        name.removeprefix(f"{folder}/").partition("/")[0].removesuffix(".py")
+        for folder in ("src", "lib", "")
+        for name in files
+    }
     own |= {name.rpartition("/")[2].removesuffix(".py") for name in files}  # modules beside a test
     imported = {name for test in tests for name in imports_of(files[test])} - own - WITH_PYTEST
     declared = {*map(normalise_name, declared_names(files, metadata))}
@@ -117,7 +121,6 @@ def imports_of(source: str) -> set[str]:
 
 def run_requirements(metadata: Message) -> list[str]:
     """What a distribution needs to run here, as NAME or NAME with versions; without its extras."""
-    from packaging.markers import default_environment
     from packaging.requirements import InvalidRequirement, Requirement
 
     found = []
@@ -126,7 +129,7 @@ def run_requirements(metadata: Message) -> list[str]:
             one = Requirement(text)
         except InvalidRequirement:
             continue
-        if one.url is None and (one.marker is None or one.marker.evaluate({**default_environment(), "extra": ""})):
+        if one.url is None and (one.marker is None or one.marker.evaluate({"extra": ""})):
             found.append(f"{one.name}{one.specifier}")
     return found
 

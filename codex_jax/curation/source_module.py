@@ -1,6 +1,7 @@
 """A module's parsed source, what its statements bind, and the other modules of its project that it imports from."""
 
 import ast
+import contextlib
 import symtable
 import warnings
 from collections.abc import Callable, Mapping
@@ -48,14 +49,14 @@ class SourceModule:
     @property
     def delays_annotations(self) -> bool:
         """Whether annotations are not evaluated."""
-        return any(is_future(node) and any(one.name == "annotations" for one in node.names) for node in self.tree.body)  # type: ignore[attr-defined]
+        return any(is_future(node) and "annotations" in bound_names(node) for node in self.tree.body)
 
     def imported(self, name: str, node: ast.stmt) -> "SourceModule | Reference | None":
         """What a top-level import makes known by this name: a module of the project, or a name of one."""
         for alias in node.names if isinstance(node, IMPORTS) else ():
             if (alias.asname or alias.name.partition(".")[0]) != name:
                 continue
-            if isinstance(node, ast.Import):
+            if not isinstance(node, ast.ImportFrom):
                 return self.find(alias.name if alias.asname else name)
             if (origin := self.origin(node)) is None:
                 continue
@@ -107,10 +108,8 @@ def find_in(files: Mapping[str, str], folders: tuple[str, ...]) -> Find:
             prefixes = ["" if folder == "." else f"{folder}/" for folder in folders]
             for path in (f"{prefix}{inner}{end}" for prefix in prefixes for end in ("/__init__.py", ".py")):
                 if path in files:
-                    try:
+                    with contextlib.suppress(SyntaxError, ValueError, RecursionError):
                         found[name] = SourceModule(files[path], name, path, find)
-                    except (SyntaxError, ValueError, RecursionError):
-                        pass
                     break
         return found[name]
 

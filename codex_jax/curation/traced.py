@@ -29,7 +29,10 @@ BATCH = 8  # files of tests that run in one process
 LONGER = 5.0  # the time for all calls of a function, as a multiple of the time for one run
 STOP = 0.7  # the part of the time after which no further test starts
 # Settings of the project that need plugins or fail for other reasons than its tests are not used.
-OPTIONS = ["--continue-on-collection-errors", *"-o addopts= -o filterwarnings= -o required_plugins= -o xfail_strict=".split()]
+OPTIONS = [
+    "--continue-on-collection-errors",
+    *["-o", "addopts=", "-o", "filterwarnings=", "-o", "required_plugins=", "-o", "xfail_strict="],
+]
 POLICY = Policy(packages=("pytest",), scratch_files=8000)
 HOST = 'run_tests = vars(load())["run_tests"]\n'
 RECORD = """\

@@ -16,7 +16,7 @@ from typing import Any
 from codex_jax.curation.written import write
 
 MAX_CALLS = 300  # recorded per function; with the same arguments only once
-MAX_SEEN = 5000  # calls looked at per function
+MAX_SEEN = 2000  # calls looked at per function
 GENERATOR, OTHER_KINDS = 0x20, 0x80 | 0x200  # flags of generators, and of coroutines
 RAISES, YIELDS = "raise", "yield"
 Values = tuple[list[Any], dict[str, Any]]  # positional and named arguments
@@ -59,7 +59,7 @@ class Tracer:
         if key is None or (code.co_flags & GENERATOR and code.co_code[frame.f_lasti + 1]):
             return  # a generator goes on after a yield
         self.seen[key] = self.seen.get(key, 0) + 1
-        if self.seen[key] > MAX_SEEN:
+        if self.seen[key] > MAX_SEEN or len(self.calls.get(key, ())) >= MAX_CALLS:
             return
         values = _arguments(frame)
         before = _written(*values)

@@ -6,6 +6,7 @@ types. Functions that are arguments are written if they are Python's own, or lam
 
 import ast
 import builtins
+import cmath
 import datetime
 import linecache
 import math
@@ -68,7 +69,7 @@ def _write(value: Any, left: list[int], depth: int) -> str:
         return repr(value)
     if kind is int and value.bit_length() <= MAX_CHARACTERS:
         return repr(value)
-    if kind in (float, Decimal, complex) and value == value:
+    if (kind in (float, complex) and not cmath.isnan(value)) or (kind is Decimal and not value.is_nan()):
         return _number(value)
     if kind is Fraction:
         return repr(value)
@@ -125,7 +126,7 @@ WRITERS: dict[type, Any] = {
     defaultdict: _defaultdict,
     deque: lambda value, inner: f"deque([{_items(value, inner)}]{'' if value.maxlen is None else f', {value.maxlen}'})",
 }
-SIZED = {kind: MAX_ITEMS for kind in WRITERS} | {kind: MAX_CHARACTERS for kind in (str, bytes, bytearray)}
+SIZED = dict.fromkeys(WRITERS, MAX_ITEMS) | dict.fromkeys((str, bytes, bytearray), MAX_CHARACTERS)
 
 
 def _function(value: Any) -> str | None:

@@ -14,8 +14,8 @@ from codex_jax.curation.doctests import doctest_problems, read_sources
 from codex_jax.curation.funnel import Funnel
 from codex_jax.curation.made_problem import MadeProblem, NotMade, Outcome
 from codex_jax.curation.making import MAX_TIMEOUT, MakingSettings, finish, open_workshop, publish_rows
-from codex_jax.curation.sampled import problem_of_row, read_problems, read_results, reason_to_drop
 from codex_jax.curation.projects import read_projects
+from codex_jax.curation.sampled import problem_of_row, read_problems, read_results, reason_to_drop
 from codex_jax.curation.traced import (
     POLICY,
     batches_of,

@@ -13,9 +13,30 @@ from types import BuiltinFunctionType, FunctionType, MethodDescriptorType
 from typing import Any
 
 CHECKER = "checker"  # the name of the module in which a test runs
-NAMES = """
-abs all any ascii bin callable chr divmod hash hex len max min oct ord pow repr round sorted sum isinstance issubclass
-""".split()
+NAMES = [
+    "abs",
+    "all",
+    "any",
+    "ascii",
+    "bin",
+    "callable",
+    "chr",
+    "divmod",
+    "hash",
+    "hex",
+    "len",
+    "max",
+    "min",
+    "oct",
+    "ord",
+    "pow",
+    "repr",
+    "round",
+    "sorted",
+    "sum",
+    "isinstance",
+    "issubclass",
+]
 COMPUTING = {id(getattr(builtins, name)) for name in NAMES}
 COMPUTING |= {id(value) for module in (math, operator) for value in vars(module).values() if callable(value)}
 METHODS = (str, bytes, int, float, list, tuple, dict, set, frozenset)

@@ -88,7 +88,7 @@ class _Caller(Peer):
         super().__init__(pipe, scope)
         self._answers["call"] = self._call
 
-    def borrow_function(self, number: int, known: list) -> Callable[..., Any]:
+    def borrow_function(self, number: int, known: tuple[str, list | None]) -> Callable[..., Any]:
         """A function of the test, which has this number there. known: its name and signature."""
 
         def call(args: tuple, kwargs: dict[str, Any]) -> Any:

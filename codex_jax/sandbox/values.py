@@ -33,7 +33,7 @@ class _Open(tuple[Form, list[int], Any]):
 def pack(root: Any, hold: Callable[[Any], int], known: Mapping[int, list[int]] | None = None) -> tuple[Any, list]:
     """Returns (the value as plain JSON, the objects of its nodes). CarryError if a type cannot be sent.
 
-    hold: keeps an iterator or a function of a test and returns its number. known: the part that stands for an object, by its id.
+    hold: keeps an iterator or a function, and returns its number. known: the part that stands for an object, by its id.
     """
     if type(root) in SCALARS:
         return root, []
@@ -136,7 +136,7 @@ class Unpacker:
         elif tag == "iterator":
             made[number] = self._remote(*parts)
         elif tag == "function" and self._function is not None:
-            made[number] = self._function(*parts, extra)
+            made[number] = self._function(parts[0], extra)
         else:
             made[number] = MAKERS[tag](parts, extra)
 

@@ -1,7 +1,7 @@
 """python pip_archive.py FOLDER SCRATCH ARGUMENTS...: runs pip, which may start no program, and keeps source archives.
 
-pip download runs a package's own build code to read its metadata, after it has the archive. Here it cannot: the start of
-any program fails. By then the archive lies below SCRATCH, from which it is copied to FOLDER.
+pip download runs a package's own build code to read its metadata, after it has the archive. Here it cannot: the start
+of any program fails. By then the archive lies below SCRATCH, from which it is copied to FOLDER.
 """
 
 import os
@@ -10,7 +10,16 @@ import shutil
 import sys
 from typing import Any
 
-STARTS = ("subprocess.Popen", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system", "pty.spawn")
+STARTS = (
+    "subprocess.Popen",
+    "os.exec",
+    "os.fork",
+    "os.forkpty",
+    "os.posix_spawn",
+    "os.spawn",
+    "os.system",
+    "pty.spawn",
+)
 ENDS = (".tar.gz", ".tgz", ".zip", ".tar.bz2", ".tar.xz")
 
 

@@ -67,7 +67,7 @@ def download(requirement: str, folder: Path, pure: bool = False) -> Path:
 
 
 def download_sdist(requirement: str, folder: Path) -> Path:
-    """Downloads the source archive that pip selects to a folder; none of its code is run. InputError if there is none."""
+    """Downloads the source archive that pip selects to a folder, and runs none of its code. InputError if none."""
     with tempfile.TemporaryDirectory(prefix="codex_jax_") as scratch:
         program = [pip_archive.__file__, str(folder), scratch]
         result = _pip(requirement, program, ["--no-binary", ":all:"], Path(scratch) / "out")
@@ -84,15 +84,11 @@ def _pip(requirement: str, program: list[str], options: list[str], folder: Path)
         raise InputError(f"pypi:{requirement}: pip took over {TIMEOUT} s: check the package index") from None
 
 
-def _archive(
-    found: Iterable[Path], requirement: str, kind: str, result: subprocess.CompletedProcess[bytes]
-) -> Path:
+def _archive(found: Iterable[Path], requirement: str, kind: str, result: subprocess.CompletedProcess[bytes]) -> Path:
     paths = sorted(found)
     if len(paths) == 1 and (kind != "wheel" or not result.returncode):
         return paths[0]
     lines = [line.strip() for line in result.stderr.decode("utf-8", "replace").splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")] or lines
     reason = errors[-1] if errors else "no reason given"
-    raise InputError(
-        f"pypi:{requirement}: pip found no {kind}: {reason}: check the name, the version and the network"
-    )
+    raise InputError(f"pypi:{requirement}: pip found no {kind}: {reason}: check the name, the version and the network")
