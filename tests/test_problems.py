@@ -150,6 +150,8 @@ def test_what_benchmarks_have_is_dropped_and_so_are_near_copies(tmp_path):
     assert [row["repo"] for row in rows] == ["b"]
     assert report["dropped"] == {"contaminated": 1, "near_duplicate": 1}
     assert report["examples"]["contaminated"] == ["doctests/a/x.py/has_close_elements: HumanEval/0"]
+    assert command("doctests", f"dir:{tmp_path / 'src'}", "--out", out) == 2  # it is not overwritten
+    out = tmp_path / "q.jsonl"
     free = ("--protect", "none", "--no-near-dedupe")
     assert command("doctests", f"dir:{tmp_path / 'src'}", "--out", out, *free) == 0
     assert [row["repo"] for row in read(out)[0]] == ["a", "b", "c"]
@@ -188,6 +190,7 @@ def test_filter(package, tmp_path):
         "solved_by_every_sample": 1,
         "solved_by_no_sample": 1,
     }
+    out.unlink()
     assert command(*words) == 0
     assert [row["task_id"] for row in read(out)[0]] == [first, second, "all"]
 
@@ -249,6 +252,7 @@ def test_bad_input_is_one_line(package, tmp_path, capsys):
         (("filter", problems, "--results", bare, "--out", out), "has no 'passed'"),
         (("filter", other, "--results", other, "--out", out), "'prompt' is missing"),
         (("filter", problems, "--results", other, "--out", problems), "would replace"),
+        (("doctests", f"dir:{package}", "--out", problems), "has problems already"),
     ]:
         assert command(*words) == 2, words
         shown = capsys.readouterr()

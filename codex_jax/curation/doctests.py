@@ -29,14 +29,14 @@ def read_sources(specs: Iterable[str]) -> Iterator[Item]:
 def doctest_problems(item: Item) -> Iterator[Outcome]:
     """What becomes of each function of a file that has examples in its docstring, and of a file that is unreadable."""
     if isinstance(item, Rejected):
-        yield NotMade(item.id, f"file_{item.reason}")
+        yield NotMade(item.id, f"file_{item.reason}", item.id.partition("/")[0])
         return
     if SIGN not in item.text:
         return
     try:
         module = SourceModule(item.text)
     except (SyntaxError, ValueError, RecursionError):
-        yield NotMade(item.id, "file_does_not_parse")
+        yield NotMade(item.id, "file_does_not_parse", item.repo)
         return
     top = {id(node) for node in module.tree.body}
     methods = {id(child) for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef) for child in node.body}
@@ -45,16 +45,16 @@ def doctest_problems(item: Item) -> Iterator[Outcome]:
             continue
         name = f"{item.id}:{node.lineno}"
         if id(node) not in top:
-            yield NotMade(name, "method" if id(node) in methods else "nested_function")
+            yield NotMade(name, "method" if id(node) in methods else "nested_function", item.repo)
         elif isinstance(node, ast.AsyncFunctionDef):
-            yield NotMade(name, "async_function")
+            yield NotMade(name, "async_function", item.repo)
         elif module.bindings[node.name] != [module.tree.body.index(node)]:
-            yield NotMade(name, "defined_twice")
+            yield NotMade(name, "defined_twice", item.repo)
         else:
             try:
                 yield _problem(item, module, node)
             except NotStandaloneError as error:
-                yield NotMade(name, str(error))
+                yield NotMade(name, str(error), item.repo)
 
 
 def _problem(document: Document, module: SourceModule, node: Function) -> MadeProblem:

@@ -48,6 +48,7 @@ class NotMade:
 
     name: str
     reason: str
+    repo: str = ""
 
 
 Outcome = MadeProblem | NotMade

@@ -51,6 +51,8 @@ class MakingSettings:
         if not 1 <= self.repeats <= MAX_REPEATS or self.seed < 0:
             raise InputError(f"--repeats must be from 1 to {MAX_REPEATS}, and --seed not negative")
         check_out(self.out, inputs)
+        if self.out.exists() and self.out.stat().st_size:
+            raise InputError(f"{self.out} has problems already: delete it, or choose another --out")
         if not self.out.parent.is_dir():
             raise InputError(f"no folder {self.out.parent}: create it, or give another --out")
 
@@ -135,7 +137,7 @@ def finish(made: Iterable[MadeProblem], workshop: Workshop, funnel: Funnel) -> l
     names: set[str] = set()
     for one in made:
         if one.task_id in names:
-            funnel.drop("same_name", one.task_id)
+            funnel.drop("same_name", one.task_id, one.repo)
             continue
         names.add(one.task_id)
         problems.append(one)
@@ -147,7 +149,7 @@ def finish(made: Iterable[MadeProblem], workshop: Workshop, funnel: Funnel) -> l
     for one in problems:
         if one.key in failed:
             reason, result = failed[one.key]
-            funnel.drop(reason, f"{one.task_id}: {result}")
+            funnel.drop(reason, f"{one.task_id}: {result}", one.repo)
     kept = [one for one in problems if one.key not in failed]
     splits = splits_by_repo([one.repo for one in kept], [one.text for one in kept], settings.seed)
     return [one.row(split) for one, split in zip(kept, splits, strict=True)]
@@ -156,7 +158,7 @@ def finish(made: Iterable[MadeProblem], workshop: Workshop, funnel: Funnel) -> l
 def _keep(problems: list[MadeProblem], faults: Sequence[object], reason: str, funnel: Funnel) -> list[MadeProblem]:
     for one, fault in zip(problems, faults, strict=True):
         if fault:
-            funnel.drop(reason, f"{one.task_id}: {fault}" if isinstance(fault, str) else one.task_id)
+            funnel.drop(reason, f"{one.task_id}: {fault}" if isinstance(fault, str) else one.task_id, one.repo)
     return [one for one, fault in zip(problems, faults, strict=True) if not fault]
 
 

@@ -33,7 +33,7 @@ class SourceModule:
         self._lines = self.text.split("\n")
         self.bindings = {}
         for number, node in enumerate(self.tree.body):
-            for name in bound_names(node):
+            for name in () if is_overload(node) else bound_names(node):
                 self.bindings.setdefault(name, []).append(number)
 
     def source(self, node: ast.stmt) -> str:
@@ -121,6 +121,12 @@ def module_name(file: str, folders: tuple[str, ...]) -> str:
     prefixes = sorted((f"{folder}/" for folder in folders if file.startswith(f"{folder}/")), key=len)
     inner = file.removeprefix(prefixes[-1] if prefixes else "").removesuffix(".py")
     return inner.replace("/", ".").removesuffix(".__init__")
+
+
+def is_overload(node: ast.stmt) -> bool:
+    """Whether a statement only states a signature of a function that is defined later."""
+    decorators = getattr(node, "decorator_list", [])
+    return any(ast.unparse(one).rpartition(".")[2] == "overload" for one in decorators)
 
 
 def is_future(node: ast.stmt) -> bool:

@@ -76,7 +76,7 @@ def batches_of(project: Project) -> list[Batch]:
     """The files of tests and of doctests."""
     batches: list[Batch] = []
     for files in (project.tests, project.doctests):
-        for _, group in groupby(sorted(files, key=_folder), key=_folder):
+        for _, group in groupby(sorted(files, key=lambda file: (_folder(file), file)), key=_folder):
             some = [*group]
             batches += [tuple(some[n : n + BATCH]) for n in range(0, len(some), BATCH)]
     return batches
@@ -92,7 +92,7 @@ def ended(project: Project, batches: Iterable[Batch], answers: Mapping[str, Json
     return [(file,) for batch in found for file in batch]
 
 
-def tests_report(project: Project, batches: Iterable[Batch], answers: Mapping[str, Json]) -> Json:
+def report_of_tests(project: Project, batches: Iterable[Batch], answers: Mapping[str, Json]) -> Json:
     """How the tests went, and what the sandbox ended."""
     counts: Counter[str] = Counter()
     stopped = {}
@@ -203,7 +203,7 @@ def _split(one: TracedFunction, module: SourceModule | None) -> tuple[str, str]:
 def traced_outcome(one: TracedFunction, answer: Json) -> Outcome:
     """The problem, or why there is none."""
     if "reason" in answer:
-        return NotMade(one.label, answer["reason"])
+        return NotMade(one.label, answer["reason"], one.project.name)
     return MadeProblem(
         task_id=f"trace/{one.project.name}/{one.file}/{one.name}",
         entry_point=one.name,

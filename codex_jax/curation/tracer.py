@@ -18,6 +18,7 @@ from codex_jax.curation.written import write
 MAX_CALLS = 300  # recorded per function; with the same arguments only once
 MAX_SEEN = 2000  # calls looked at per function
 GENERATOR, OTHER_KINDS = 0x20, 0x80 | 0x200  # flags of generators, and of coroutines
+OPTIMIZED = 0x01  # the flag of functions, which the body of a class does not have
 RAISES, YIELDS = "raise", "yield"
 Values = tuple[list[Any], dict[str, Any]]  # positional and named arguments
 RETURNS = ("RETURN_VALUE", "RETURN_CONST")
@@ -49,6 +50,7 @@ class Tracer:
             wanted = name.startswith(self.root) and not self.skip.intersection(folders) and code.co_name.isidentifier()
             wanted = wanted and not file.startswith(("test_", "tests.", "conftest.")) and not file.endswith("_test.py")
             wanted = wanted and code.co_qualname == code.co_name and not code.co_flags & OTHER_KINDS
+            wanted = wanted and bool(code.co_flags & OPTIMIZED)
             self._keys[code] = (inner, code.co_firstlineno, code.co_name) if wanted else None
         return self._keys[code]
 

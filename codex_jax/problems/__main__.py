@@ -21,15 +21,18 @@ from codex_jax.curation.traced import (
     batches_of,
     ended,
     replay_jobs,
-    tests_report,
+    report_of_tests,
     trace_jobs,
     traced_functions,
     traced_outcome,
 )
 from codex_jax.errors import InputError
+from codex_jax.reporting.figures import save_figure
+from codex_jax.reporting.funnel_figure import draw_funnel
 from codex_jax.sandbox.check import STDLIB_ONLY
 from codex_jax.sandbox.packages import find_packages
 from codex_jax.score import choose_layer
+from codex_jax.storage.jsonl import Json
 from codex_jax.text.document import Document
 from codex_jax.text.filters import licence_filter
 
@@ -79,12 +82,22 @@ def collect(outcomes: Iterable[Outcome], funnel: Funnel) -> list[MadeProblem]:
     """The problems. All outcomes are counted as found, and those that are no problem as dropped."""
     problems = []
     for outcome in outcomes:
-        funnel.found += 1
+        funnel.find(outcome.repo)
         if isinstance(outcome, NotMade):
-            funnel.drop(outcome.reason, outcome.name)
+            funnel.drop(outcome.reason, outcome.name, outcome.repo)
         else:
             problems.append(outcome)
     return problems
+
+
+def publish(rows: list[Json], settings: MakingSettings, funnel: Funnel, title: str) -> int:
+    """Writes the problems, the report and OUT_funnel.png and .svg, its figure. Returns 1 if no problem is left."""
+    figure = draw_funnel(funnel.report(), title)
+    try:
+        save_figure(figure, settings.out.with_name(settings.out.name + "_funnel"))
+    except OSError as error:
+        raise InputError(f"cannot write the figure of {settings.out}: {error.strerror}") from None
+    return publish_rows(rows, settings, funnel, title)
 
 
 def doctests(args: DoctestsArgs) -> int:
@@ -100,12 +113,12 @@ def doctests(args: DoctestsArgs) -> int:
         for item in read_sources(args.sources):
             for outcome in doctest_problems(item):
                 refuse = refused and isinstance(outcome, MadeProblem) and isinstance(item, Document) and refused(item)
-                yield NotMade(item.id, "licence") if refuse else outcome
+                yield NotMade(item.id, "licence", outcome.repo) if refuse else outcome
 
     problems = collect(outcomes(), funnel)
     with open_workshop(args, layer, {"command": "doctests", "sources": [*args.sources]}) as workshop:
         rows = finish(problems, workshop, funnel)
-    return publish_rows(rows, args, funnel, "functions with examples")
+    return publish(rows, args, funnel, "functions with examples")
 
 
 def contests(args: ContestsArgs) -> int:
@@ -121,7 +134,7 @@ def contests(args: ContestsArgs) -> int:
         answers = workshop.run("agree", {name: contest_job(one, args.timeout) for name, one in found.items()})
         outcomes = (outcome_of(one, answers[name]) for name, one in found.items())
         rows = finish(collect(outcomes, funnel), workshop, funnel)
-    return publish_rows(rows, args, funnel, "problems of contests")
+    return publish(rows, args, funnel, "problems of contests")
 
 
 def trace(args: TraceArgs) -> int:
@@ -148,13 +161,13 @@ def trace(args: TraceArgs) -> int:
             traces = workshop.run(f"trace {project.name}", trace_jobs(project, batches, args.test_seconds))
             alone = ended(project, batches, traces)
             traces |= workshop.run(f"trace {project.name} again", trace_jobs(project, alone, args.test_seconds))
-            reports[project.label] = tests_report(project, [*batches, *alone], traces)
+            reports[project.label] = report_of_tests(project, [*batches, *alone], traces)
             functions += traced_functions(project, traces.values())
         answers = workshop.run("replay", dict(replay_jobs(functions, args.timeout)))
         outcomes = (traced_outcome(one, answers[one.label]) for one in functions)
         rows = finish(collect(outcomes, funnel), workshop, funnel)
     funnel.notes |= {"calls": sum(one.seen for one in functions), "tests": reports}
-    return publish_rows(rows, args, funnel, "functions that tests call")
+    return publish(rows, args, funnel, "functions that tests call")
 
 
 def filter_(args: FilterArgs) -> int:
@@ -173,7 +186,7 @@ def filter_(args: FilterArgs) -> int:
         made = finish(collect(outcomes, funnel), workshop, funnel)
     # A problem keeps all of its fields, and its split.
     kept = [{"split": row["split"], **rows[row["task_id"]]} for row in made]
-    return publish_rows(kept, args, funnel, "problems with samples")
+    return publish(kept, args, funnel, "problems with samples")
 
 
 def main(args: Args) -> int:

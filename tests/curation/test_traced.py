@@ -1,32 +1,32 @@
-import pytest
+import json
 
-from codex_jax.curation.agreement import MAX_TESTS
 from codex_jax.curation.made_problem import MadeProblem, NotMade
-from codex_jax.curation.replay import Replayed, choose, replay
+from codex_jax.curation.projects import Project
 from codex_jax.curation.traced import (
-    Project,
+    BATCH,
     TracedFunction,
-    read_project,
-    replay_job,
+    batches_of,
+    ended,
+    key_of,
+    replay_jobs,
+    report_of_tests,
     trace_jobs,
     traced_functions,
     traced_outcome,
 )
-from codex_jax.errors import InputError
-from codex_jax.sandbox.check import Policy
 from codex_jax.sandbox.pool import run_jobs
 
 MODULE = '''\
 import time
-
-ZERO = 0
+from . import helpers
+from .helpers import LIMIT as ZERO
 
 
 def sign(x):
     """The sign of a number."""
     if x > ZERO:
         return 1
-    if x < ZERO:
+    if x < helpers.zero():
         return -1
     return 0
 
@@ -38,22 +38,70 @@ def now(x):
 
 def bare(x):
     return x
+
+
+def pairs(items):
+    """Each item twice."""
+    for item in items:
+        yield item
+        yield item
+
+
+def inverse(x):
+    """One divided by a number."""
+    return 1 / x
+
+
+def apply(function, x):
+    """The function's value."""
+    return function(x)
+
+
+class Own:
+    pass
+
+
+def own(x):
+    """An object."""
+    return Own()
 '''
+HELPERS = "LIMIT = 0\n\ndef zero():\n    return LIMIT\n"
 TESTS = """\
 import socket
-from pkg.module import bare, now, sign
+import unittest
+from pkg import module
+from pkg.module import apply, bare, inverse, now, own, pairs, sign
 
-def test_sign():
-    for x in range(40):
-        assert sign(x) == (x > 0)
-    assert sign(-3) == -1
+class TestSign(unittest.TestCase):
+    def test_sign(self):
+        for x in range(40):
+            assert sign(x) == (x > 0)
+        self.assertEqual(sign(-3), -1)
 
 def test_others():
     assert now(1) < now(2)
     assert bare(1) != bare(2)
+    assert own(1) is not own(2)
+
+def test_iterators():
+    assert list(pairs([1, 2])) == [1, 1, 2, 2]
+    assert list(pairs("ab")) == list("aabb")
+    module.pairs([])
+
+def test_exceptions():
+    assert [inverse(2), inverse(4), inverse(3)] == [0.5, 0.25, 1 / 3]
+    try:
+        inverse(0)
+    except ZeroDivisionError:
+        pass
+
+def test_functions():
+    assert apply(lambda x: x + 1, 2) == 3
+    assert apply(str.upper, "a") == "A"
+    assert apply(print, "a") is None
 
 def test_network_and_files():
-    for attempt in (lambda: socket.create_connection(("1.1.1.1", 53), 1), lambda: open("/etc/x", "w")):
+    for attempt in (lambda: socket.create_connection(("127.0.0.1", 53), 1), lambda: open("/etc/x", "w")):
         try:
             attempt()
         except OSError:
@@ -61,72 +109,112 @@ def test_network_and_files():
         raise AssertionError("it worked")
 """
 HANGS = "def test():\n    while True: pass\n"
-FILES = {"pkg/__init__.py": "", "pkg/module.py": MODULE, "tests/test_a.py": TESTS, "tests/test_hangs.py": HANGS}
+EXITS = "import os\n\ndef test():\n    os._exit(3)\n"
+BROKEN = "import nothing_like_this\n\ndef test():\n    pass\n"
+FILES = {
+    "pkg/__init__.py": "", "pkg/module.py": MODULE, "pkg/helpers.py": HELPERS, "tests/test_a.py": TESTS,
+    "tests/test_broken.py": BROKEN, "tests/test_hangs.py": HANGS, "tests/test_exits.py": EXITS,
+}  # fmt: skip
+PROJECT = Project("p", "MIT", FILES, tuple(name for name in FILES if name.startswith("tests/")))
+
+
+def run(jobs):
+    jobs = dict(jobs)
+    return dict(zip(jobs, (answer for _, answer in sorted(run_jobs(jobs.values(), 1))), strict=True))
 
 
 def test_tests_are_traced_and_their_calls_replayed():
-    project = Project("p", "MIT", FILES, ("tests/test_a.py", "tests/test_hangs.py"))
-    jobs = trace_jobs(project, Policy(packages=("pytest",)), 2.0)
-    answers = dict(zip(jobs, (answer for _, answer in sorted(run_jobs(jobs.values()))), strict=True))
-    assert answers["p/tests/test_a.py"]["exit"] == 0
-    assert answers["p/tests/test_hangs.py"] == {"result": "timed out"}
-    functions = traced_functions(project, answers)
-    assert [one.name for one in functions] == ["sign", "now", "bare"]
-    assert functions[0].seen == 41
-    replayed = sorted(run_jobs([replay_job(one, 1.0) for one in functions], workers=1))
-    sign, now, bare = (traced_outcome(one, answer) for one, (_, answer) in zip(functions, replayed, strict=True))
-    assert isinstance(sign, MadeProblem)
-    assert sign.prompt == 'ZERO = 0\n\n\ndef sign(x):\n    """The sign of a number."""\n'
-    lines = sign.test.splitlines()
-    assert {"    assert candidate(0) == 0", "    assert candidate(1) == 1", "    assert candidate(-3) == -1"} <= {
-        *lines
+    """Tests that hang, end their process or cannot be imported lose no records of the others."""
+    batches = batches_of(PROJECT)
+    answers = run(trace_jobs(PROJECT, batches, 1.5))
+    alone = ended(PROJECT, batches, answers)
+    assert alone == [
+        ("tests/test_a.py",),
+        ("tests/test_broken.py",),
+        ("tests/test_exits.py",),
+        ("tests/test_hangs.py",),
+    ]
+    answers |= run(trace_jobs(PROJECT, alone, 1.5))
+    assert json.loads(json.dumps(answers)) == answers
+    report = report_of_tests(PROJECT, [*batches, *alone], answers)
+    assert report == {
+        "files": 4,
+        "passed": 6,
+        "not_collected": 1,
+        "ended": {"tests/test_exits.py": "failed: ProgramError: program ended", "tests/test_hangs.py": "timed out"},
     }
-    assert len(lines) == 1 + MAX_TESTS
+    functions = {one.name: one for one in traced_functions(PROJECT, answers.values())}
+    assert functions.keys() == {"sign", "zero", "now", "bare", "pairs", "inverse", "apply", "own"}
+    assert functions["sign"].seen == 41
+    replayed = run(replay_jobs(functions.values(), 1.0))
+    made = {name: traced_outcome(one, replayed[one.label]) for name, one in functions.items()}
+    assert {name: one.reason for name, one in made.items() if isinstance(one, NotMade)} == {
+        "zero": "few_calls",
+        "now": "another_answer_on_replay",
+        "bare": "no_docstring",
+        "own": "result_not_plain",
+    }
+    sign, apply, inverse, pairs = (made[name] for name in ("sign", "apply", "inverse", "pairs"))
+    assert isinstance(sign, MadeProblem)
+    helpers = "LIMIT = 0\n\n\ndef zero():\n    return LIMIT\nZERO = LIMIT\n\n\n"
+    assert sign.prompt == helpers + 'def sign(x):\n    """The sign of a number."""\n'
+    assert sign.canonical_solution.splitlines()[2] == "    if x < zero():"
+    expected = {"    assert candidate(0) == 0", "    assert candidate(1) == 1", "    assert candidate(-3) == -1"}
+    assert expected <= {*sign.test.splitlines()}
+    assert len(sign.test.splitlines()) == 1 + 20
     assert (sign.repo, sign.licence, sign.provenance) == ("p", "MIT", "p/pkg/module.py:6")
-    assert now == NotMade("p/pkg/module.py:15", "another_answer_on_replay")
-    assert bare == NotMade("p/pkg/module.py:20", "no_docstring")
+    assert {*apply.test.splitlines()[1:]} == {
+        "    assert candidate(lambda x: x + 1, 2) == 3",
+        "    assert candidate(str.upper, 'a') == 'A'",
+    }
+    assert "    except ZeroDivisionError:\n" in inverse.test
+    assert "    assert math.isclose(candidate(3), 0.3333333333333333, rel_tol=1e-9, abs_tol=1e-12)\n" in inverse.test
+    assert "    assert list(candidate([1, 2])) == [1, 1, 2, 2]\n" in pairs.test
+    for problem in (sign, apply, inverse, pairs):
+        scope: dict = {}
+        exec(f"{problem.text}\n{problem.test}\ncheck({problem.entry_point})", scope)
 
 
-def test_calls_are_chosen_by_the_steps_they_take():
-    def call(arguments, value, *steps):
-        return Replayed(arguments, value, frozenset(steps))
-
-    long, short = call("'long'", "1", (0, 1), (1, 2)), call("1", "1", (0, 1))
-    other, third = call("2", "1", (0, 1)), call("3", "5", (0, 1), (1, 3))
-    assert choose([short, other, long, third]) == [third, long, short, other]
-    many = [call(str(n), str(n), (0, 1)) for n in range(50)]
-    assert len(choose(many)) == MAX_TESTS
-
-
-def test_only_calls_with_the_same_answer_are_replayed():
-    program = "def f(x, y=0):\n    if x:\n        return [x, y]\n    raise ValueError\n"
-    calls = [("1", "[1, 0]"), ("0", "None"), ("2, y=3", "[2, 4]"), ("2, y=3", "[2, 3]")]
-    ((_, found),) = run_jobs([lambda run: replay(program, "f", calls, 1.0, run)], workers=1)
-    assert [one[:2] for one in found] == [calls[0], calls[3]]
-    assert found[0].steps == {(0, 2), (2, 3)}
+def test_examples_in_docstrings_are_tests_too():
+    files = {
+        "one.py": 'def double(x):\n    """Twice.\n\n    >>> double(2)\n    4\n    >>> double("a")\n    \'aa\'\n    """\n    return x * 2\n'
+    }
+    project = Project("p", "", files, (), ("one.py",))
+    answers = run(trace_jobs(project, batches_of(project), 5.0))
+    (function,) = traced_functions(project, answers.values())
+    assert function.calls == {"2": "4", "'a'": "'aa'"}
 
 
-def test_too_few_calls_name_why():
-    project = Project("p", "", FILES, ())
-    one = TracedFunction(project, "pkg/module.py", 6, "sign", {}, {"raises": 1, "arguments_not_plain": 2})
-    assert replay_job(one, 1.0)(None) == {"reason": "arguments_not_plain"}
-    same = TracedFunction(project, "pkg/module.py", 6, "sign", {"1": "1", "2": "1"}, {})
-    ((_, answer),) = run_jobs([replay_job(same, 1.0)], workers=1)
-    assert answer == {"reason": "always_the_same_answer"}
+def test_files_of_one_folder_run_together():
+    names = [f"tests/test_{n}.py" for n in range(BATCH + 1)] + ["tests/more/test_0.py"]
+    project = Project("p", "", {}, tuple(names), ("a.py",))
+    batches = batches_of(project)
+    assert sorted(map(len, batches)) == [1, 1, 1, BATCH]
+    assert {name for batch in batches for name in batch} == {*names, "a.py"}
+    assert ended(project, batches, {key_of(project, batch): {"result": "timed out"} for batch in batches}) == [
+        (name,) for name in sorted(names[:-1])[:BATCH]
+    ]
 
 
-def test_a_project_is_read_from_a_folder(tmp_path):
-    for name, text in FILES.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
-    (tmp_path / "tests" / "data.bin").write_bytes(b"\xff")
-    (tmp_path / "link.py").symlink_to("/etc/passwd")
-    project = read_project(f"dir:{tmp_path}")
-    assert project.files == FILES
-    assert project.tests == ("tests/test_a.py", "tests/test_hangs.py")
-    assert project.name == tmp_path.name
-    with pytest.raises(InputError, match="has no tests"):
-        read_project(f"dir:{tmp_path / 'pkg'}")
-    for spec in ("pypi:x", "dir:/nowhere", "x"):
-        with pytest.raises(InputError, match="give dir:PATH"):
-            read_project(spec)
+def test_why_a_function_has_no_problem():
+    def reason(name, line, calls, reasons=None):
+        one = TracedFunction(PROJECT, "pkg/module.py", line, name, calls, reasons or {})
+        ((label, answer),) = run(replay_jobs([one], 1.0)).items()
+        assert label == f"p/pkg/module.py:{line}"
+        return answer["reason"]
+
+    assert reason("sign", 6, {}, {"result_not_plain": 1, "arguments_not_plain": 2}) == "arguments_not_plain"
+    assert reason("sign", 6, {"1": "1"}) == "few_calls"
+    assert reason("sign", 6, {"1": "1", "2": "1"}) == "always_the_same_answer"
+    assert reason("sign", 6, {"1": "5", "2": "6"}) == "another_answer_on_replay"
+    assert (
+        reason("inverse", MODULE.splitlines().index("def inverse(x):") + 1, {"0": "raise", "'a'": "raise"})
+        == "only_raises"
+    )
+    assert reason("sign", 7, {"1": "1", "-1": "-1"}) == "not_on_top_level"
+
+
+def test_answers_that_contradict_each_other_are_no_answers():
+    answers = [{"calls": [["m.py", 1, "f", "1", "2"]], "reasons": []}, {"calls": [["m.py", 1, "f", "1", "3"]]}]
+    (one,) = traced_functions(PROJECT, answers)
+    assert one.calls == {"1": ""}
