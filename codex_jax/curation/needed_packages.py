@@ -29,7 +29,7 @@ WITH_PYTEST = {"pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygment
 DISTRIBUTIONS = {
     "attr": "attrs", "bs4": "beautifulsoup4", "dateutil": "python-dateutil", "hypothesis": "hypothesis",
     "markdown": "markdown", "mock": "mock", "parameterized": "parameterized", "pytz": "pytz", "six": "six",
-    "slugify": "python-slugify", "typing_extensions": "typing-extensions",
+    "slugify": "python-slugify", "typing_extensions": "typing-extensions", "whatever": "whatever",
 }  # fmt: skip
 NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 PLUGINS = {f"pytest-{name}" for name in ("mock", "subtests", "lazy-fixtures", "cases", "datadir", "freezer", "check")}

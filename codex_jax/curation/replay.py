@@ -51,13 +51,13 @@ def covered(text):
         return trace
 
     positional, named = eval("arguments(" + text + ")", dict(scope))
-    before = written.write([positional, named], True)
+    before = written.write([positional, named], True, False)
     sys.settrace(trace)
     try:
         found = outcome(positional, named)
     finally:
         sys.settrace(None)
-    return found if written.write([positional, named], True) == before else None, sorted(steps)
+    return found if written.write([positional, named], True, False) == before else None, sorted(steps)
 """
 RECORD = """\
 import json

@@ -64,25 +64,27 @@ class Tracer:
         if self.seen[key] > MAX_SEEN or len(self.calls.get(key, ())) >= MAX_CALLS:
             return
         values = _arguments(frame)
-        before = _written(*values)
+        before = written_call(*values)
         if code.co_flags & GENERATOR:
             self._record(key, before, YIELDS)
         else:
-            self._stack().append((frame, values, before))
+            state = written_call(*values, items=False) if before and "iter(" in before else before
+            self._stack().append((frame, values, before, state))
 
     def leave(self, frame: FrameType, result: Any, raised: bool) -> None:
         """Records a call that ends."""
         key, stack = self.key(frame.f_code), self._stack()
         if key is None or not stack or stack[-1][0] is not frame:
             return
-        _, values, before = stack.pop()
+        _, values, before, state = stack.pop()
         if raised:
             outcome: str | None = RAISES
         elif hasattr(type(result), "__next__") and hasattr(type(result), "__iter__"):
             outcome = YIELDS
         else:
             outcome = write(result)
-        reason = "" if before is None or raised or _written(*values) == before else "changes_arguments"
+        same = before is None or raised or written_call(*values, items=before == state) == state
+        reason = "" if same else "changes_arguments"
         self._record(key, before, outcome, reason)
 
     def _record(self, key: Key, arguments: str | None, outcome: str | None, reason: str = "") -> None:
@@ -93,7 +95,7 @@ class Tracer:
         elif len(of_function) < MAX_CALLS:
             of_function.setdefault(arguments, outcome)
 
-    def _stack(self) -> list[tuple[FrameType, Values, str | None]]:
+    def _stack(self) -> list[tuple[FrameType, Values, str | None, str | None]]:
         if not hasattr(self._local, "stack"):
             self._local.stack = []
         return self._local.stack
@@ -156,11 +158,11 @@ def _arguments(frame: FrameType) -> Values:
     return positional, named
 
 
-def _written(positional: list[Any], named: dict[str, Any]) -> str | None:
-    """The arguments as they are written in a call; None if one is not plain data."""
-    parts = [write(value, functions=True) for value in positional]
+def written_call(positional: list[Any], named: dict[str, Any], items: bool = True) -> str | None:
+    """The arguments as they are written in a call; None if one cannot be. items: see write."""
+    parts = [write(value, argument=True, items=items) for value in positional]
     for name, value in named.items():
-        text = write(value, functions=True)
+        text = write(value, argument=True, items=items)
         parts.append(None if text is None or not name.isidentifier() else f"{name}={text}")
     return None if None in parts else ", ".join(part for part in parts if part is not None)
 

@@ -1,12 +1,13 @@
 """Writes values as Python source. This source runs in the sandbox too, where it has only the standard library.
 
 A value is written if it is plain data: of the types below alone, so that its source gives an equal value of the same
-types. Functions that are arguments are written if they are Python's own, or lambdas that need nothing else.
+types. Arguments may also be functions of Python, lambdas that need nothing else, and iterators over plain data.
 """
 
 import ast
 import builtins
 import cmath
+import copy
 import datetime
 import linecache
 import math
@@ -50,17 +51,29 @@ class _NotPlainError(Exception):
     """The value has no source."""
 
 
-def write(value: Any, functions: bool = False) -> str | None:
-    """The source of a value; None if it is not plain data, or too large. functions: whether it may be a function."""
+ITERATORS: tuple[type, ...] = (
+    type(iter(())),
+    type(iter([])),
+    type(iter("")),
+    type(iter("\u0100")),
+    type(iter(range(0))),
+)  # with copies
+
+
+def write(value: Any, argument: bool = False, items: bool = True) -> str | None:
+    """The source of a value; None if it is not plain data, or too large.
+
+    argument: whether it may be, or hold, functions and iterators. items: whether the items of iterators are written.
+    """
     try:
-        text = _write(value, [MAX_ITEMS, functions], 0)
+        text = _write(value, [MAX_ITEMS, argument, items], 0)
     except _NotPlainError:
         return None
     return text if len(text) <= MAX_CHARACTERS else None
 
 
 def _write(value: Any, left: list[int], depth: int) -> str:
-    """left: how many more values may be written, which is changed, and whether functions may be."""
+    """left: how many more values may be written, which is changed, and the two flags of write."""
     left[0] -= 1
     kind = type(value)
     if left[0] < 0 or depth > MAX_DEPTH or (hasattr(value, "__len__") and kind in SIZED and len(value) > SIZED[kind]):
@@ -83,6 +96,8 @@ def _write(value: Any, left: list[int], depth: int) -> str:
         return repr(value)
     if kind in (datetime.datetime, datetime.time) and type(value.tzinfo) in (type(None), datetime.timezone):
         return repr(value)
+    if left[1] and kind in ITERATORS and operator.length_hint(value) <= MAX_ITEMS:
+        return f"iter({_write([*copy.copy(value)], left, depth + 1) if left[2] else ''})"
     if left[1] and (text := _function(value)):
         return text
     raise _NotPlainError

@@ -176,9 +176,8 @@ def test_tests_are_traced_and_their_calls_replayed():
 
 
 def test_examples_in_docstrings_are_tests_too():
-    files = {
-        "one.py": 'def double(x):\n    """Twice.\n\n    >>> double(2)\n    4\n    >>> double("a")\n    \'aa\'\n    """\n    return x * 2\n'
-    }
+    text = 'def double(x):\n    """Twice.\n\n    >>> double(2)\n    4\n    >>> double("a")\n    \'aa\'\n    """\n'
+    files = {"one.py": text + "    return x * 2\n"}
     project = Project("p", "", files, (), ("one.py",))
     answers = run(trace_jobs(project, batches_of(project), 5.0))
     (function,) = traced_functions(project, answers.values())

@@ -39,6 +39,9 @@ def mapped(x):
 def applies(function, x):
     return function(x)
 
+def first(iterator):
+    return next(iterator)
+
 def nested(x):
     def inner(y):
         return y
@@ -82,6 +85,7 @@ def test_calls_of_top_level_functions_are_recorded(module):
         m.applies(len, "a")
         m.applies(lambda x: x + 1, 2)
         m.applies(print, "a")
+        m.first(iter([1, 2]))
         m.Thing().method()
         helper.help(1)
     finally:
@@ -98,8 +102,9 @@ def test_calls_of_top_level_functions_are_recorded(module):
         "items": {"3": YIELDS},
         "mapped": {"[1]": YIELDS},
         "nested": {"3": "3"},
+        "first": {"iter([1, 2])": "1"},
     }
-    assert {key[:2] for key in tracer.calls} == {("m.py", line) for line in (1, 5, 8, 14, 18, 21, 28, 31, 34)}
+    assert {key[:2] for key in tracer.calls} == {("m.py", line) for line in (1, 5, 8, 14, 18, 21, 28, 31, 34, 37)}
     reasons = {key[2]: counts for key, counts in tracer.reasons.items() if counts}
     assert reasons == {
         "opens": {"result_not_plain": 2},

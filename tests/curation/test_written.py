@@ -87,8 +87,8 @@ def closure():
     ],
 )  # fmt: skip
 def test_functions_are_written_if_they_need_nothing_else(function, source):
-    assert write(function, functions=True) == source
-    assert write([function], functions=True) == (source and f"[{source}]")
+    assert write(function, argument=True) == source
+    assert write([function], argument=True) == (source and f"[{source}]")
 
 
 def test_each_name_can_be_imported():
@@ -97,3 +97,16 @@ def test_each_name_can_be_imported():
         exec(text, scope)
         assert scope[name] is NAMES[name]
     assert IMPORTS.keys() == NAMES.keys()
+
+
+def test_iterators_are_written_without_taking_their_items():
+    for iterator in (iter([1, "a"]), iter((1, "a"))):
+        assert write(iterator, argument=True) == "iter([1, 'a'])"
+        assert write(iterator, argument=True, items=False) == "iter()"
+        assert write(iterator) is None
+        assert next(iterator) == 1
+        assert write(iterator, argument=True) == "iter(['a'])"
+    assert write(iter(range(3)), argument=True) == "iter([0, 1, 2])"
+    assert write([iter("ab")], argument=True) == "[iter(['a', 'b'])]"
+    for other in (iter([object()]), iter(range(10**9)), (n for n in range(2)), map(str, [1])):
+        assert write(other, argument=True) is None
