@@ -25,6 +25,7 @@ from codex_jax.sandbox.pool import CheckJob, Run
 from codex_jax.storage.jsonl import Json
 
 MIN_TESTS = 2
+MAX_FAILURES = 10  # of tests, that the report describes
 BATCH = 8  # files of tests that run in one process
 LONGER = 5.0  # the time for all calls of a function, as a multiple of the time for one run
 STOP = 0.7  # the part of the time after which no further test starts
@@ -95,13 +96,16 @@ def ended(project: Project, batches: Iterable[Batch], answers: Mapping[str, Json
 def report_of_tests(project: Project, batches: Iterable[Batch], answers: Mapping[str, Json]) -> Json:
     """How the tests went, and what the sandbox ended."""
     counts: Counter[str] = Counter()
-    stopped = {}
+    stopped: dict[str, str] = {}
+    failures: list[str] = []
     for batch in batches:
         answer = answers[key_of(project, batch)]
         counts.update(answer.get("tests", {}))
+        failures += answer.get("failures", [])
         if "exit" not in answer and len(batch) == 1:
             stopped[batch[0]] = answer["result"]
     report: Json = {"files": len({*project.tests, *project.doctests}), **counts, "ended": stopped}
+    report |= {"failures": failures[:MAX_FAILURES]} if failures else {}
     return {**report, **({"missing": [*project.missing]} if project.missing else {})}
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from codex_jax.curation.written import write
 
 MAX_CALLS = 300  # recorded per function; with the same arguments only once
+MAX_FAILURES = 3  # of tests that are described
 MAX_SEEN = 2000  # calls looked at per function
 GENERATOR, OTHER_KINDS = 0x20, 0x80 | 0x200  # flags of generators, and of coroutines
 OPTIMIZED = 0x01  # the flag of functions, which the body of a class does not have
@@ -173,14 +174,21 @@ class _Stopper:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self.counts: dict[str, int] = {}
+        self.failures: list[str] = []  # the first ones
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.when == "call" or not report.passed:
-            self.counts[report.outcome] = self.counts.get(report.outcome, 0) + 1
+            self._count(report, report.outcome)
 
     def pytest_collectreport(self, report: Any) -> None:
         if report.failed:
-            self.counts["not_collected"] = self.counts.get("not_collected", 0) + 1
+            self._count(report, "not_collected")
+
+    def _count(self, report: Any, outcome: str) -> None:
+        self.counts[outcome] = self.counts.get(outcome, 0) + 1
+        if report.failed and len(self.failures) < MAX_FAILURES:
+            errors = [line[1:].strip() for line in str(report.longreprtext).splitlines() if line.startswith("E ")]
+            self.failures.append(f"{report.nodeid}: {''.join(errors[:1])}"[:300])
 
     def pytest_sessionstart(self, session: Any) -> None:
         self._session = session
@@ -222,4 +230,4 @@ def run_tests(
         tracer.stop()
     calls = [[*key, *pair] for key, of_function in tracer.calls.items() for pair in of_function.items()]
     reasons = [[*key, tracer.seen.get(key, 0), counts] for key, counts in tracer.reasons.items()]
-    return {"exit": code, "tests": stopper.counts, "calls": calls, "reasons": reasons}
+    return {"exit": code, "tests": stopper.counts, "failures": stopper.failures, "calls": calls, "reasons": reasons}

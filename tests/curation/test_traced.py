@@ -141,6 +141,7 @@ def test_tests_are_traced_and_their_calls_replayed():
         "files": 4,
         "passed": 6,
         "not_collected": 1,
+        "failures": ["tests/test_broken.py: ModuleNotFoundError: No module named 'nothing_like_this'"],
         "ended": {"tests/test_exits.py": "failed: ProgramError: program ended", "tests/test_hangs.py": "timed out"},
     }
     functions = {one.name: one for one in traced_functions(PROJECT, answers.values())}
