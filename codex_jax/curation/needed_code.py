@@ -123,24 +123,23 @@ def _place(text: str) -> tuple[bool, str]:
 
 def rewritten(module: SourceModule, node: ast.stmt) -> tuple[str, set[str], list[tuple[SourceModule, str]]]:
     """(a statement's source without names of modules, the names that it needs, and those of other modules)."""
-    source = module.source(node)
-    lines = [line.encode() for line in source.split("\n")]
-    above = first_line(node)
-    members = []
-    found = [one for one in ast.walk(node) if isinstance(one, ast.Attribute) and module.member(one)]
-    inner = {id(child) for one in found for child in ast.walk(one) if child is not one}
-    for one in sorted(found, key=lambda one: (one.lineno, one.col_offset), reverse=True):
-        member = module.member(one)
-        if id(one) in inner or member is None or one.lineno != one.end_lineno:
-            continue
-        line = lines[one.lineno - above]
-        lines[one.lineno - above] = line[: one.col_offset] + member[1].encode() + line[one.end_col_offset :]
-        members.append(member)
-    changed = b"\n".join(lines).decode()
-    names = global_names(without_annotations(changed) if module.delays_annotations else changed)
-    replaced = {name for _, name in members}
-    before = global_names(without_annotations(source) if module.delays_annotations else source)
-    return changed, names - (replaced - before), members
+    reads = (one for one in ast.walk(node) if isinstance(one, ast.Attribute) and isinstance(one.ctx, ast.Load))
+    found = {id(one): one for one in reads if module.member(one)}
+    for one in [*found.values()]:
+        for child in ast.walk(one.value):
+            found.pop(id(child), None)
+    uses = [(one, member) for one in found.values() if (member := module.member(one)) and one.lineno == one.end_lineno]
+    uses.sort(key=lambda use: (use[0].lineno, use[0].col_offset), reverse=True)
+    lines = [line.encode() for line in module.source(node).split("\n")]
+    without = [*lines]  # the same with these names left out
+    for one, (_, name) in uses:
+        number = one.lineno - first_line(node)
+        for text, new in ((lines, name), (without, "None")):
+            line = text[number]
+            text[number] = line[: one.col_offset] + new.encode() + line[one.end_col_offset :]
+    rest = b"\n".join(without).decode()
+    names = global_names(without_annotations(rest) if module.delays_annotations else rest)
+    return b"\n".join(lines).decode(), names, [member for _, member in uses]
 
 
 def standalone(module: SourceModule, function: Function, also: set[str]) -> tuple[str, str]:

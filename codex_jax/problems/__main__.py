@@ -148,7 +148,7 @@ def trace(args: TraceArgs) -> int:
     projects = read_projects(args.projects)
     refused = licence_filter(args.licenses) if args.licenses else lambda _: False
     for one in projects:
-        if refused(Document(one.label, one.name, "", one.licence, "")):
+        if refused(Document(one.label, one.name, "", "", license=one.licence)):
             raise InputError(f"{one.label} has the licence {one.licence or 'unknown'}: leave it out, or allow it")
     layer = choose_layer(args.unsafe, POLICY)
     content = hashlib.sha256(repr(projects).encode("utf-8", "surrogatepass")).hexdigest()

@@ -3,7 +3,7 @@ import ast
 import pytest
 
 from codex_jax.curation.needed_code import MAX_HELPERS, NotStandaloneError, standalone
-from codex_jax.curation.source_module import SourceModule, global_names
+from codex_jax.curation.source_module import SourceModule, find_in, global_names
 
 
 def head(text, name="f", also=()):
@@ -66,3 +66,73 @@ def test_a_module_is_read_with_any_line_ends():
     assert ast.unparse(module.tree.body[0]) == "A = 1"
     with pytest.raises(SyntaxError):
         SourceModule("def f(")
+
+
+def program(files, file, name="f"):
+    module = find_in(files, (".",))(file)
+    function = next(node for node in module.tree.body if getattr(node, "name", "") == name)
+    return "".join(standalone(module, function, set()))
+
+
+def test_helpers_come_from_other_modules_of_the_project():
+    files = {
+        "p/__init__.py": "from .low import LIMIT\n",
+        "p/low.py": "import math\nLIMIT = 3\ndef low(x): return math.floor(x) + LIMIT\n",
+        "p/mid.py": "import p\nfrom p import low as lower\ndef mid(x): return lower.low(x) + p.LIMIT\n",
+        "p/top.py": "from .mid import mid as middle\nfrom . import low\n\n\n"
+        "def f(x):\n    return middle(x) + low.low(x) * low.LIMIT\n",
+    }
+    source = program(files, "p.top")
+    assert source == (
+        "import math\nLIMIT = 3\n\n\ndef low(x): return math.floor(x) + LIMIT\n\n\ndef mid(x): return low(x) + LIMIT\n"
+        "middle = mid\n\n\ndef f(x):\n    return middle(x) + low(x) * LIMIT\n"
+    )
+    scope: dict = {}
+    exec(source, scope)
+    assert scope["f"](1.5) == 1 + 3 + 3 + (1 + 3) * 3
+
+
+def test_names_that_are_bound_by_a_star():
+    files = {"p/__init__.py": "", "p/a.py": "from .b import *\ndef f(): return g()\n", "p/b.py": "def g(): return 1\n"}
+    assert program(files, "p.a") == "def g(): return 1\n\n\ndef f(): return g()\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({"a.py": "import b\ndef f(): return b\n", "b.py": ""}, "needs_a_module_as_a_value"),
+        ({"a.py": "import b\ndef f(): b.x = 1\n", "b.py": "x = 0\n"}, "needs_a_module_as_a_value"),
+        (
+            {
+                "a.py": "from b import g\ndef h(): pass\ndef f(): return g(), h()\n",
+                "b.py": "def h(): pass\ndef g(): h()\n",
+            },
+            "helpers_share_a_name",
+        ),
+        (
+            {"a.py": "import math\nimport b\ndef f(): return b.g(math)\n", "b.py": "math = 1\ndef g(x): return math\n"},
+            "helpers_share_a_name",
+        ),
+        ({"a.py": "import b\ndef f(): return b.missing\n", "b.py": ""}, "needs_a_module_as_a_value"),
+        (
+            {"a.py": "from b import g\ndef f(): return g()\n", "b.py": "import numpy\ndef g(): return numpy\n"},
+            "needs_other_modules",
+        ),
+    ],
+)
+def test_what_other_modules_cannot_give(files, reason):
+    with pytest.raises(NotStandaloneError, match=f"^{reason}$"):
+        program(files, "a")
+
+
+def test_annotations_that_are_not_evaluated_need_nothing():
+    text = "from __future__ import annotations\nfrom x import Y\ndef f(a: Y) -> Z: return a\n"
+    assert head(text) == "from __future__ import annotations\n\n\n"
+
+
+def test_other_characters_before_a_name_of_a_module():
+    files = {
+        "a.py": "import b\n\n\ndef f(x):\n    s = 'é'; y = b.g(s) + b.g(b.g(x))\n    return y\n",
+        "b.py": "def g(x): return x\n",
+    }
+    assert program(files, "a").endswith("    s = 'é'; y = g(s) + g(g(x))\n    return y\n")
