@@ -1,6 +1,7 @@
 """The command python -m codex_jax.problems."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -134,6 +135,72 @@ def test_contests(tmp_path):
         ("contests/apps/0001", "MIT"),
     ]
     assert report["dropped"] == {"no_solution": 1}
+
+
+TRACED = """\
+def clamp(x, low, high):
+    \"\"\"The nearest number between two.\"\"\"
+    if x < low:
+        return low
+    return min(x, high)
+"""
+CALLS = "from {0} import clamp\n\ndef test():\n    assert [clamp(n, 1, 3) for n in range(5)] == [1, 1, 2, 3, 3]\n"
+WRITES = "\ndef test_writes():\n    open('/tmp/traced', 'w')\n"
+
+
+@pytest.fixture
+def projects(tmp_path):
+    """Two projects: the tests of one also hang, and write where they may not."""
+    for name in ("one", "two"):
+        (tmp_path / name / "tests").mkdir(parents=True)
+        (tmp_path / name / f"{name}.py").write_text(TRACED.replace("nearest", f"nearest, as {name} says,"))
+        (tmp_path / name / "tests" / "test_it.py").write_text(CALLS.format(name) + WRITES * (name == "one"))
+        (tmp_path / name / "LICENSE").write_text("MIT License\n\nPermission is hereby granted, free of charge")
+    (tmp_path / "one" / "tests" / "test_hangs.py").write_text("def test():\n    while True: pass\n")
+    return [f"dir:{tmp_path / name}" for name in ("one", "two")]
+
+
+def test_trace(projects, tmp_path, capsys):
+    out = tmp_path / "p.jsonl"
+    words = ("trace", *projects, "--out", out, "--test-seconds", "1", "--no-near-dedupe")
+    assert command(*words) == 0
+    rows, report = read(out)
+    assert [row["task_id"] for row in rows] == ["trace/one/one.py/clamp", "trace/two/two.py/clamp"]
+    assert rows[0]["test"].splitlines()[0] == "def check(candidate):"
+    assert "    assert candidate(4, 1, 3) == 3" in rows[0]["test"].splitlines()
+    assert {row["source"] for row in rows} == {"trace"}
+    assert report["calls"] == 10
+    assert report["groups"]["two"] == {"found": 1, "kept": 1, "dropped": {}}
+    assert report["tests"]["one"]["ended"] == {"tests/test_hangs.py": "timed out"}
+    assert report["tests"]["one"]["failed"] == 1
+    assert "traced" in report["tests"]["one"]["failures"][0]
+    assert report["tests"]["two"] == {"files": 1, "passed": 1, "ended": {}}
+    assert not os.path.exists("/tmp/traced")
+    assert out.with_name("p.jsonl_funnel.png").read_bytes().startswith(b"\x89PNG")
+    assert "one" in capsys.readouterr().out
+    assert command(*words) == 2
+    assert list(load_problems(str(out)).problems) == [row["task_id"] for row in rows]
+
+
+def test_bad_projects_are_one_line(projects, tmp_path, capsys):
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "native").mkdir()
+    (tmp_path / "native" / "fast.c").write_text("")
+    out = tmp_path / "o.jsonl"
+    for words, message in [
+        ((), "name a project"),
+        ((f"dir:{tmp_path / 'bare'}",), "has no tests"),
+        ((f"dir:{tmp_path / 'native'}",), "needs compiling"),
+        (("git:x",), "give pypi:NAME"),
+        ((projects[0], projects[0]), "two projects are named one"),
+        ((projects[0], "--test-seconds", "0"), "--test-seconds must be above 0"),
+        ((projects[0], "--licenses", "apache-2.0"), "one has the licence"),
+    ]:
+        assert command("trace", *words, "--out", out) == 2, words
+        shown = capsys.readouterr()
+        assert message in shown.err
+        assert len(shown.err.splitlines()) == 1, shown.err
+    assert not out.exists()
 
 
 def test_what_benchmarks_have_is_dropped_and_so_are_near_copies(tmp_path):
