@@ -19,7 +19,10 @@ from codex_jax.curation.contest_programs import (
     ("source", "line"),
     [
         ("def f(a, b):\n", "def f(a, b):"),
-        ("class Solution:\n    def f(self, a: int, b: List[str]) -> bool:\n        ", "def f(a: int, b: List[str]) -> bool:"),
+        (
+            "class Solution:\n    def f(self, a: int, b: List[str]) -> bool:\n        ",
+            "def f(a: int, b: List[str]) -> bool:",
+        ),
         ("class Solution:\n    @staticmethod\n    def f(a):\n        return a\n", "def f(a):"),
         ("def f(a: Tree, b) -> Tree:\n    return a\n", "def f(a, b):"),
         ("def f(a: 'int'):\n    return a\n", "def f(a):"),
@@ -30,7 +33,8 @@ def test_signatures(source, line):
 
 
 @pytest.mark.parametrize(
-    "source", ["", "def g(): pass", "def f(*a): pass", "def f(a=1): pass", "def f(*, a): pass", "def f(", "class Solution: pass"]
+    "source",
+    ["", "def g(): pass", "def f(*a): pass", "def f(a=1): pass", "def f(*, a): pass", "def f(", "class Solution: pass"],
 )  # fmt: skip
 def test_what_has_no_plain_signature(source):
     assert signature_of(source, "f") is None

@@ -14,6 +14,7 @@ def function(name, example, body="return x", head="def"):
     return f'{head} {name}(x):\n    """Does.\n\n{example}\n    """\n    {body}\n\n'
 
 
+INNER = "{0}\n    def f(self):\n        '''\n        >>> 1\n        1\n        '''\n        return 1\n"
 SHOWN = "    >>> f(1)\n    1"
 
 

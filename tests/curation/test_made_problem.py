@@ -4,7 +4,8 @@ from codex_jax.curation.made_problem import MadeProblem
 from codex_jax.problems import humaneval
 
 PROBLEM = MadeProblem(
-    "trace/p/f", 'def f(x):\n    """Doc."""\n', "f", "    return x\n", "def check(candidate):\n    assert candidate(1) == 1\n",
+    "trace/p/f", 'def f(x):\n    """Doc."""\n', "f", "    return x\n",
+    "def check(candidate):\n    assert candidate(1) == 1\n",
     "trace", "MIT", "p/a.py:1", "p",
 )  # fmt: skip
 

@@ -32,7 +32,7 @@ def test_what_is_kept_and_why_others_are_not(tmp_path):
     problems = [
         problem("a"), copy, MadeProblem(**{**copy.__dict__, "task_id": "copy"}), problem("wrong", "    return 2\n"),
         problem("slow", "    while True: pass\n"), problem("odd", "    return object()\n"),
-        problem("seeded", "    return sorted({'a', 'b', 'c', 'd', 'e'}, key=hash) == list('abcde')\n", "assert candidate(1)"),
+        problem("seeded", "    return sorted(set('abcde'), key=hash) == list('abcde')\n", "assert candidate(1)"),
         problem("b", repo="s"),
     ]  # fmt: skip
     rows, funnel = finished(settings(tmp_path, timeout=0.5), problems)
