@@ -179,6 +179,11 @@ def test_trace(projects, tmp_path, capsys):
     assert out.with_name("p.jsonl_funnel.png").read_bytes().startswith(b"\x89PNG")
     assert "one" in capsys.readouterr().out
     assert command(*words) == 2
+    capsys.readouterr()
+    assert cli.run(main, Args, ["show", str(out), "--n", "1", "--seed", "3"], SUBCOMMANDS) == 0
+    shown = capsys.readouterr().out
+    assert any(row["prompt"] + row["canonical_solution"] in shown and row["test"] in shown for row in rows)
+    assert shown.count("# trace/") == 1
     assert list(load_problems(str(out)).problems) == [row["task_id"] for row in rows]
 
 
@@ -304,7 +309,7 @@ def test_bad_input_is_one_line(package, tmp_path, capsys):
     out = tmp_path / "o.jsonl"
     capsys.readouterr()
     for words, message in [
-        ((), "no subcommand was given: give one of contests, doctests, filter"),
+        ((), "no subcommand was given: give one of contests, doctests, filter, show, trace"),
         (("trails",), "no subcommand 'trails'"),
         (("doctests", "--out", out), "name a source"),
         (("doctests", "git:x", "--out", out), "give dir:PATH, pypi:NAME"),

@@ -1,6 +1,7 @@
-"""python -m codex_jax.problems doctests|contests|trace|filter ... --out problems.jsonl: makes supervised problems."""
+"""python -m codex_jax.problems trace|doctests|contests|filter ... --out problems.jsonl: makes supervised problems."""
 
 import hashlib
+import random
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -76,6 +77,15 @@ class TraceArgs(MakingSettings):
     projects: tyro.conf.Positional[tuple[str, ...]]  # pypi:NAME[==VERSION], sdist:FILE, or dir:PATH, with tests
     licenses: tuple[str, ...] = ()  # use only projects with these SPDX ids, or "permissive"; by default any
     test_seconds: float = 60.0  # CPU seconds for each file of tests
+
+
+@dataclass(frozen=True)
+class ShowArgs:
+    """Prints problems of a file whole: where they are from, prompt, solution and tests."""
+
+    problems: tyro.conf.Positional[Path]  # in HumanEval's form
+    n: int = 5  # problems to print, drawn at random
+    seed: int = 0
 
 
 def collect(outcomes: Iterable[Outcome], funnel: Funnel) -> list[MadeProblem]:
@@ -189,6 +199,18 @@ def filter_(args: FilterArgs) -> int:
     return publish(kept, args, funnel, "problems with samples")
 
 
+def show(args: ShowArgs) -> int:
+    """Runs the subcommand."""
+    rows = [*read_problems(args.problems).values()]
+    if args.n < 1:
+        raise InputError("--n must be at least 1")
+    for row in random.Random(args.seed).sample(rows, min(args.n, len(rows))):
+        place = ", ".join(filter(None, (row.get("provenance"), row.get("licence"))))
+        print(f"# {row['task_id']} ({place})" if place else f"# {row['task_id']}")
+        print(f"{row['prompt']}{row['canonical_solution']}\n\n{row['test']}\n")
+    return 0
+
+
 def main(args: Args) -> int:
     """Without a subcommand there is nothing to do."""
     fault = f"no subcommand {args.command!r}" if args.command else "no subcommand was given"
@@ -199,6 +221,7 @@ SUBCOMMANDS: dict[str, cli.Command] = {
     "contests": (contests, ContestsArgs),
     "doctests": (doctests, DoctestsArgs),
     "filter": (filter_, FilterArgs),
+    "show": (show, ShowArgs),
     "trace": (trace, TraceArgs),
 }
 
