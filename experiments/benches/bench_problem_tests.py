@@ -1,6 +1,7 @@
 """Do the tests of made problems notice errors? Each reference is changed in one operator or constant, and judged.
 
-    python experiments/benches/bench_problem_tests.py problems.jsonl [--mutants 4] [--workers 2] [--json]
+    python experiments/benches/bench_problem_tests.py problems.jsonl [--mutants 4] [--workers 2]
+    python experiments/benches/bench_problem_tests.py problems.jsonl --layers namespaces landlock chroot
 
 Prints the share of changed references (mutants) that fail the problem's tests, by package and by kind of change, with a
 95% interval over problems. At most --mutants sites are drawn per reference, with a fixed seed, from those of the
@@ -9,6 +10,8 @@ a number n and n + 1, a text t and XXtXX, True and False, with and without a not
 
 Not changed are docstrings, annotations, and what a raise statement or a warning says, which no test is to compare. A
 mutant is left out if it compiles to the reference's bytecode: it is the same program.
+
+With --layers, each reference runs three times in each of these layers of the sandbox instead, and failures are printed.
 """
 
 import argparse
@@ -25,7 +28,7 @@ import numpy as np
 
 from codex_jax.curation.made_problem import MadeProblem
 from codex_jax.curation.sampled import problem_of_row
-from codex_jax.sandbox.check import Check
+from codex_jax.sandbox.check import PASSED, Check
 from codex_jax.sandbox.pool import Run, run_jobs
 from codex_jax.storage.jsonl import read_objects
 
@@ -107,15 +110,32 @@ def mutants(problem: MadeProblem) -> Iterator[tuple[str, str]]:
             yield kind, program
 
 
+def references(problems: list[MadeProblem], layers: list[str], workers: int) -> None:
+    """Runs the references in each layer."""
+
+    def status(run: Run, problem: MadeProblem) -> str:
+        return run(Check(problem.text, problem.entry_point, problem.test, cpu_seconds=SECONDS)).status
+
+    for layer in layers:
+        for number in range(1, 4):
+            found = dict(run_jobs([partial(status, problem=one) for one in problems], workers, layer))
+            failed = {problems[n].task_id: result for n, result in found.items() if result != PASSED}
+            print(f"{layer} {number}: {len(problems) - len(failed)} of {len(problems)} passed {failed or ''}")
+
+
 def main() -> None:
     """Runs the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("problems", type=Path, nargs="+")
     parser.add_argument("--mutants", type=int, default=4, help="per reference")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--layers", nargs="+")
     parser.add_argument("--survivors", type=Path, help="a JSON lines file of the mutants that pass")
     args = parser.parse_args()
     problems = [problem_of_row(row) for path in args.problems for row in read_objects(path)]
+    if args.layers:
+        references(problems, args.layers, args.workers)
+        return
     drawn: list[tuple[MadeProblem, str, str]] = []
     without = 0
     for problem in problems:
