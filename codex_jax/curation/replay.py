@@ -19,8 +19,14 @@ MOST = 50  # items of an iterator that are compared
 # value as source, RAISES and the name of an exception of Python, or YIELDS and a list of its items; TAKES and the first
 # MOST of them if there are more. Arguments that are changed count as no answer.
 HOST = """\
-import builtins
+import builtins, os, time
 from itertools import islice
+
+if {elsewhere!r}:
+    os.makedirs("elsewhere/other")
+    os.chdir("elsewhere/other")
+    os.environ.update(HOME="/elsewhere", USER="other", LOGNAME="other", TZ="Asia/Kathmandu")
+    time.tzset()
 
 function = vars(load())[{name!r}]
 scope = {{**written.NAMES, "arguments": lambda *values, **named: (values, named)}}
@@ -79,8 +85,20 @@ class Replayed(NamedTuple):
 
 
 def replay(program: str, name: str, calls: Sequence[tuple[str, str]], seconds: float, run: Run) -> list[Replayed]:
-    """The calls, (arguments, value) as source, whose values the program gives again."""
-    host = HOST.format(name=name, most=MOST, raises=RAISES, yields=YIELDS, takes=TAKES)
+    """The calls, (arguments, value) as source, whose values the program gives again, also in other surroundings.
+
+    These are another working directory, home, user and time zone.
+    """
+    here = _replay(program, name, calls, seconds, run, elsewhere=False)
+    again = [(call.arguments, call.value) for call in here]
+    there = {call.arguments: call.value for call in _replay(program, name, again, seconds, run, elsewhere=True)}
+    return [call for call in here if there.get(call.arguments) == call.value]
+
+
+def _replay(
+    program: str, name: str, calls: Sequence[tuple[str, str]], seconds: float, run: Run, elsewhere: bool
+) -> list[Replayed]:
+    host = HOST.format(name=name, most=MOST, raises=RAISES, yields=YIELDS, takes=TAKES, elsewhere=elsewhere)
     with tempfile.TemporaryDirectory(prefix="codex_jax_", dir=TEMPORARY[0]) as folder:
         path = Path(folder) / "values"
         test = RECORD.format(path=str(path), calls=[arguments for arguments, _ in calls])
@@ -96,11 +114,13 @@ def replay(program: str, name: str, calls: Sequence[tuple[str, str]], seconds: f
 
 
 def _agrees(value: str, recorded: str) -> bool:
-    """Whether a call gave what was recorded, of which the kind is known if it was an exception or an iterator."""
+    """Whether a call gave what was recorded, of which only the kind may be known, an exception or an iterator."""
+    if value == recorded:
+        return True
     kind = value.partition(" ")[0]
     if recorded == YIELDS:
         return kind in (YIELDS, TAKES)
-    return kind == RAISES if recorded == RAISES else value == recorded
+    return kind == recorded == RAISES
 
 
 def choose(calls: Sequence[Replayed]) -> list[Replayed]:

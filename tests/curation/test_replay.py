@@ -55,3 +55,11 @@ def test_values_that_are_not_built_in():
 def test_a_program_that_ends_loses_only_what_follows():
     program = "import os\ndef f(x):\n    if x == 2: os._exit(0)\n    return x\n"
     assert [one.arguments for one in replayed(program, ("1", "1"), ("2", "2"), ("3", "3"))] == ["1"]
+
+
+def test_calls_that_depend_on_their_surroundings_are_not_replayed():
+    for expression in ("os.path.expanduser('~')", "os.getcwd()", "time.localtime(0).tm_hour", "os.environ['USER']"):
+        # What the function raises tells that it sees its surroundings: no value of theirs is known here.
+        program = f"import os, time\nhere = ('/elsewhere', 5, 'other')\ndef f(x):\n    seen = {expression}\n"
+        program += "    return [1 / (seen not in here and 'elsewhere' not in str(seen)) if x else 2][0]\n"
+        assert [one.arguments for one in replayed(program, ("1", "1.0"), ("0", "2"))] == ["0"]
