@@ -31,7 +31,7 @@ def parse(
     """Parses argv into args_type; description: the text above the flags in --help; InputError for a bad flag."""
     stderr = io.StringIO()
     main = sys.modules["__main__"].__spec__
-    prog = f"python -m {main.name}" if main else f"python {os.path.relpath(sys.argv[0])}"
+    prog = f"python -m {main.name.removesuffix('.__main__')}" if main else f"python {os.path.relpath(sys.argv[0])}"
     options: dict[str, Any] = {"prog": prog, "args": argv, "description": description}
     if default is not None:
         options["default"] = default

@@ -5,7 +5,8 @@ from collections import Counter
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "codex_jax"
-# Each line may import from the lines above it, and from itself; commands, the other top-level modules, from all.
+# Each line may import from the lines above it, and from itself; commands, which are the other top-level modules and
+# a room's __main__, from all.
 ORDER = (
     ("errors", "config", "terminal", "failure", "cli", "storage"),
     ("text",),
@@ -21,11 +22,12 @@ ORDER = (
     ("serving",),
     ("sandbox",),
     ("scoring",),
+    ("curation",),
     ("reporting",),
     ("planning",),
 )
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
-WITHOUT_JAX = {room for rooms in ORDER[:4] for room in rooms} | {"sandbox", "scoring", "reporting"}
+WITHOUT_JAX = {room for rooms in ORDER[:4] for room in rooms} | {"sandbox", "scoring", "curation", "reporting"}
 
 
 def modules():
@@ -51,7 +53,7 @@ def rooms_of(path):
 def test_imports_run_one_way():
     upward = []
     for path, parts in modules():
-        if parts[0] in LEVEL:
+        if parts[0] in LEVEL and parts[-1] != "__main__":
             above = (room for room in rooms_of(path) if LEVEL.get(room, len(ORDER)) > LEVEL[parts[0]])
             upward += [f"{'.'.join(parts)} imports {room}" for room in above]
     assert upward == []

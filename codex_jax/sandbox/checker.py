@@ -10,6 +10,7 @@ from typing import Any
 from codex_jax.sandbox.check import HARNESS, LIMIT, PASSED, TIMED_OUT
 from codex_jax.sandbox.cpu_budget import CheckTimeout, CpuBudget
 from codex_jax.sandbox.forms import CarryError, assign
+from codex_jax.sandbox.lent_functions import CHECKER, may_lend
 from codex_jax.sandbox.peer import Peer
 from codex_jax.sandbox.raised import LOOP_ENDING, was_swallowed
 from codex_jax.sandbox.values import INVALID
@@ -52,6 +53,7 @@ class _Examiner(Peer):
 
     passes = Exception  # a CheckTimeout ends the check
     explains = ()
+    lends_functions = True
 
     def __init__(self, pipe: Pipe, scope: dict[str, Any], budget: CpuBudget, on_many: Callable[[], None]) -> None:
         super().__init__(pipe, scope)
@@ -60,18 +62,34 @@ class _Examiner(Peer):
         self._last: BaseException | None = None  # the last exception of the program that may have ended a loop
         self._lock = threading.RLock()
         self.errors: list[BaseException] = []
+        self._answers["apply"] = self._apply
+
+    def _apply(self, number: int, graph: Any, names: list[str]) -> list:
+        """Calls a function that the test lent. Its arguments are copies: what it changes in them is lost."""
+        function = self._lent[number]
+        if not may_lend(function):
+            raise WireError("no such function")
+        values = self.unpack(graph)[0]
+        split = len(values) - len(names)
+        try:
+            value = function(*values[:split], **dict(zip(names, values[split:], strict=True)))
+        except self.passes as error:
+            return ["error", self.pack_error(lambda raised: raised, error)]
+        return ["value", self.pack(value)[0]]
 
     def receive(self) -> list:
         """See Peer. The time for all that follows is charged to the program."""
         data = self._pipe.receive()
         self._budget.start()
-        self._received += 1
-        if not self._received % MANY:
-            self._on_many()
         self.guarded = len(data) > LONG
         if self.guarded:
             gc.disable()  # a message is no garbage, and collections would look at its values again and again
-        return parse(data)
+        message = parse(data)
+        if message[0] != "apply":  # of these, a program may send any number, which costs its own time
+            self._received += 1
+            if not self._received % MANY:
+                self._on_many()
+        return message
 
     def ask(self, *message: Any) -> list:
         """See Peer. ProgramError if there is no answer."""
@@ -157,7 +175,7 @@ def run_test(setup: str, test: str, pipe: Pipe, budget: CpuBudget, on_many: Call
     pipe: to the program. budget: is started when the first answer arrives. on_many: called after many messages.
     """
     try:
-        scope: dict[str, Any] = {"__name__": "checker"}
+        scope: dict[str, Any] = {"__name__": CHECKER}
         exec(_compile(setup, "setup.py"), scope)
         examiner = _Examiner(pipe, scope.copy(), budget, on_many)
         exec(_compile(test, "test.py"), scope)

@@ -1,7 +1,8 @@
 """One end of the conversation between the checker and the program. Either may ask, also while it is being asked.
 
 A message is a list: its kind, then its content. A question is "call", GRAPH, NAMES of the last arguments, or, for items
-of an iterator that the other end lent, "next", NUMBER, COUNT. The answers are
+of an iterator that the other end lent, "next", NUMBER, COUNT, or, for the value of a function that the checker lent,
+"apply", NUMBER, GRAPH, NAMES. The answers are
 
 - "value" or "error", GRAPH, and if arguments changed, the numbers of their nodes: the graph is then a list of the value
   and of a copy of each changed argument;
@@ -16,6 +17,7 @@ from itertools import islice
 from typing import Any
 
 from codex_jax.sandbox.forms import CarryError
+from codex_jax.sandbox.lent_functions import may_lend
 from codex_jax.sandbox.raised import describe_exception, simpler
 from codex_jax.sandbox.values import Unpacker, pack
 from codex_jax.sandbox.wire import LimitError, Pipe, WireError, dump, parse
@@ -45,12 +47,14 @@ class Peer:
     passes: type[BaseException] = BaseException  # what an iterator raises at the other end
     explains: tuple[type[BaseException], ...] = (CarryError, LimitError, MemoryError)  # sent as the reason of no answer
     guarded = False  # see Unpacker.unpack
+    lends_functions = False
+    borrow_function: Callable[[int, Any], Any] | None = None  # see Unpacker
 
     def __init__(self, pipe: Pipe, scope: Mapping[str, Any]) -> None:
         """scope: has the classes of exceptions that the other end may raise, besides those of Python, by name."""
         self._pipe = pipe
-        self._lent: list[Iterator[Any]] = []
-        self._unpacker = Unpacker(self._borrow, scope)
+        self._lent: list[Any] = []  # iterators and functions
+        self._unpacker = Unpacker(self._borrow, scope, self.borrow_function)
         self._answers: dict[str, Callable[..., list]] = {"next": self._next}  # by the kind of question
 
     def ask(self, *message: Any) -> list:
@@ -93,8 +97,10 @@ class Peer:
                 reason = failed
         raise reason
 
-    def _lend(self, iterator: Iterator[Any]) -> int:
-        self._lent.append(iterator)
+    def _lend(self, value: Any) -> int:
+        if not self.lends_functions and may_lend(value):
+            raise CarryError(type(value))
+        self._lent.append(value)
         return len(self._lent) - 1
 
     def _next(self, number: int, count: int) -> list:

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from codex_jax.sandbox.forms import CHANGEABLE, SCALARS, CarryError, contents
+from codex_jax.sandbox.lent_functions import borrowed, may_lend
 from codex_jax.sandbox.peer import Peer
 from codex_jax.sandbox.values import pack
 from codex_jax.sandbox.wire import Pipe, dump, parse
@@ -39,9 +40,15 @@ def _reply(pipe: Pipe, value: str) -> None:
     pipe.send(dump(["value", value]))
 
 
+def _hold(value: Any) -> int:
+    if may_lend(value):
+        raise CarryError(type(value))
+    return 0
+
+
 def _can_send(value: Any) -> bool:
     try:
-        pack(value, lambda _: 0)
+        pack(value, _hold)
     except Exception:
         return False
     return True
@@ -80,6 +87,18 @@ class _Caller(Peer):
     def __init__(self, pipe: Pipe, scope: dict[str, Any]) -> None:
         super().__init__(pipe, scope)
         self._answers["call"] = self._call
+
+    def borrow_function(self, number: int, known: tuple[str, list | None]) -> Callable[..., Any]:
+        """A function of the test, which has this number there. known: its name and signature."""
+
+        def call(args: tuple, kwargs: dict[str, Any]) -> Any:
+            kind, graph = self.ask("apply", number, self.pack((*args, *kwargs.values()))[0], [*kwargs])
+            value = self.unpack(graph)[0]
+            if kind == "error":
+                raise value
+            return value
+
+        return borrowed(*known, call)
 
     def _call(self, graph: Any, names: list[str]) -> list:
         values, made = self.unpack(graph)

@@ -13,6 +13,7 @@ from types import GeneratorType
 from typing import Any
 
 from codex_jax.sandbox.forms import FILLERS, HASHED, MAKERS, SCALARS, STARTERS, CarryError, Form, parts_of
+from codex_jax.sandbox.lent_functions import may_lend, signature_of
 from codex_jax.sandbox.raised import Raised, describe_exception, rebuild_exception
 from codex_jax.sandbox.wire import LimitError, WireError
 
@@ -32,7 +33,7 @@ class _Open(tuple[Form, list[int], Any]):
 def pack(root: Any, hold: Callable[[Any], int], known: Mapping[int, list[int]] | None = None) -> tuple[Any, list]:
     """Returns (the value as plain JSON, the objects of its nodes). CarryError if a type cannot be sent.
 
-    hold: keeps an iterator and returns its number. known: the part that stands for an object, by its id.
+    hold: keeps an iterator or a function, and returns its number. known: the part that stands for an object, by its id.
     """
     if type(root) in SCALARS:
         return root, []
@@ -64,7 +65,7 @@ def pack(root: Any, hold: Callable[[Any], int], known: Mapping[int, list[int]] |
 
 
 def _special(value: Any, hold: Callable[[Any], int]) -> Form:
-    """The form of an exception or an iterator."""
+    """The form of an exception, an iterator or a function."""
     kind = type(value)
     if issubclass(kind, BaseException):
         value = describe_exception(value)
@@ -72,18 +73,26 @@ def _special(value: Any, hold: Callable[[Any], int]) -> Form:
         return "exception", [value.arguments, value.attributes, value.cause], value.names
     if hasattr(kind, "__next__") and hasattr(kind, "__iter__"):
         return "iterator", [hold(value), kind is GeneratorType]
+    if may_lend(value):
+        return "function", [hold(value)], [value.__name__, signature_of(value)]
     raise CarryError(kind)
 
 
 class Unpacker:
     """Makes values of plain JSON, which may be anything, as it comes from a program."""
 
-    def __init__(self, remote: Callable[[int, bool], Any], scope: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        remote: Callable[[int, bool], Any],
+        scope: Mapping[str, Any],
+        function: Callable[[int, Any], Any] | None = None,
+    ) -> None:
         """remote: makes an iterator of (the number of the sender's iterator, whether that is a generator).
 
-        scope: the exception classes here.
+        scope: the exception classes here. function: makes a function of (the number of the sender's, its name and
+        signature); None if none may be sent here.
         """
-        self._remote = remote
+        self._remote, self._function = remote, function
         self._scope = scope
 
     def unpack(self, graph: Any, sent: Sequence[Any] = (), guarded: bool = False) -> tuple[Any, dict[int, Any]]:
@@ -126,6 +135,8 @@ class Unpacker:
             made[number] = rebuild_exception(Raised(extra, arguments, attributes, cause), self._scope)
         elif tag == "iterator":
             made[number] = self._remote(*parts)
+        elif tag == "function" and self._function is not None:
+            made[number] = self._function(parts[0], extra)
         else:
             made[number] = MAKERS[tag](parts, extra)
 

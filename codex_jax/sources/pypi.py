@@ -4,10 +4,11 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from codex_jax.errors import InputError
+from codex_jax.sources import pip_archive
 from codex_jax.sources.archives import normalise_name, read, survey
 from codex_jax.sources.source import Item, Part
 from codex_jax.storage.paths import storage_path
@@ -55,21 +56,39 @@ def download_and_read(requirement: str) -> Iterator[Item]:
         yield from read("wheel", wheel, f"{metadata.name}-{metadata.version}")
 
 
-def download(requirement: str, folder: Path) -> Path:
-    """Downloads the wheel that pip selects to a folder. InputError if there is none."""
+def download(requirement: str, folder: Path, pure: bool = False) -> Path:
+    """Downloads the wheel that pip selects to a folder. InputError if there is none.
+
+    pure: only a wheel without native code, for which pip may select an earlier version.
+    """
+    options = ["--only-binary", ":all:", *(("--platform", "any", "--implementation", "py", "--abi", "none") * pure)]
+    result = _pip(requirement, ["-m", "pip"], options, folder)
+    return _archive(folder.glob("*.whl"), requirement, "wheel", result)
+
+
+def download_sdist(requirement: str, folder: Path) -> Path:
+    """Downloads the source archive that pip selects to a folder, and runs none of its code. InputError if none."""
+    with tempfile.TemporaryDirectory(prefix="codex_jax_") as scratch:
+        program = [pip_archive.__file__, str(folder), scratch]
+        result = _pip(requirement, program, ["--no-binary", ":all:"], Path(scratch) / "out")
+    return _archive((path for path in folder.iterdir()), requirement, "source archive", result)
+
+
+def _pip(requirement: str, program: list[str], options: list[str], folder: Path) -> subprocess.CompletedProcess[bytes]:
     # -P: do not import a folder named pip in the working directory.
-    command = [sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--quiet"]
-    command += ["--no-deps", "--only-binary", ":all:", "--no-cache-dir", "-d", str(folder), "--", requirement]
+    command = [sys.executable, "-P", *program, "--disable-pip-version-check", "--no-input", "download", "--quiet"]
+    command += ["--no-deps", *options, "--no-cache-dir", "-d", str(folder), "--", requirement]
     try:
-        result = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=TIMEOUT, check=False)
+        return subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=TIMEOUT, check=False)
     except subprocess.TimeoutExpired:
         raise InputError(f"pypi:{requirement}: pip took over {TIMEOUT} s: check the package index") from None
-    wheels = sorted(folder.glob("*.whl"))
-    if result.returncode or len(wheels) != 1:
-        lines = [line.strip() for line in result.stderr.decode("utf-8", "replace").splitlines() if line.strip()]
-        errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")] or lines
-        reason = errors[-1] if errors else "no reason given"
-        raise InputError(
-            f"pypi:{requirement}: pip found no wheel: {reason}: check the name, the version and the network"
-        )
-    return wheels[0]
+
+
+def _archive(found: Iterable[Path], requirement: str, kind: str, result: subprocess.CompletedProcess[bytes]) -> Path:
+    paths = sorted(found)
+    if len(paths) == 1 and (kind != "wheel" or not result.returncode):
+        return paths[0]
+    lines = [line.strip() for line in result.stderr.decode("utf-8", "replace").splitlines() if line.strip()]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")] or lines
+    reason = errors[-1] if errors else "no reason given"
+    raise InputError(f"pypi:{requirement}: pip found no {kind}: {reason}: check the name, the version and the network")
