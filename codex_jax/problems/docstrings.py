@@ -14,6 +14,7 @@ from codex_jax.problems.problem import Problem
 
 QUOTES = '"""'
 STOPS = (f"\n{QUOTES}",)  # what ends a sampled docstring
+COPIED = 10  # characters of a line that is not in a docstring by chance
 LINES = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")  # lines as Python's parser counts them
 LITERAL = re.compile(r"(\s*)[rRuU]*('''|\"\"\"|'|\")(\s*).*?(\s*)\2\s*", re.DOTALL)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -110,3 +111,10 @@ def docstring_problem(problem: Problem) -> Problem | None:
         return None
     prompt = docstring_prompt(found.code + problem.canonical_solution)
     return replace(problem, prompt=prompt, opening="", reference="", setup="", stops=STOPS)
+
+
+def copies_code(docstring: str, code: str) -> bool:
+    """Whether at least half of the longer lines of the code stand in the docstring, which then describes nothing."""
+    lines = {line.strip() for line in code.split("\n") if len(line.strip()) >= COPIED}
+    said = {line.strip().removeprefix(">>> ").strip() for line in docstring.split("\n")}
+    return bool(lines) and 2 * len(lines & said) >= len(lines)
