@@ -136,6 +136,7 @@ def test_a_function_of_a_benchmark_is_left_out(tmp_path, capsys):
         (["code", "none.jsonl", "--out", "o"], "no file none.jsonl"),
         (["code", "p.jsonl", "--out", "p.jsonl"], "would replace p.jsonl"),
         (["code", "p.jsonl", "--out", "no/o.jsonl"], "no folder no"),
+        (["code", "wrong.jsonl", "--out", "o"], "'t/0' does not define its entry_point 'g'"),
         (["docstring", "wrong.jsonl", "--out", "o"], "does not define its entry_point 'g'"),
         (["docstring", "git:x", "--out", "o"], "no file git:x"),
     ],
