@@ -43,6 +43,7 @@ class Args:
     problems: str  # the problems of the samples: humaneval, building_blocks, or a FILE in HumanEval's form
     out: Path  # ranked.jsonl
     run: Path | None = None  # a run that was trained to write docstrings: adds back_translation_logp (nats)
+    skip_long: bool = False  # leave out samples that are too long for the model
     bleu: bool = False  # add bleu, against the reference solution, from 0 to 100 (needs the extra: bleu)
     by: By | None = None  # write only the best samples of each problem by this ranking; oracle needs results
     best: int = 1  # with --by: samples per problem
@@ -67,11 +68,11 @@ class Args:
             raise InputError(f"no folder {self.out.parent}: create it, or give another --out")
 
 
-def add_back_translations(args: Args, run: Path, rows: list[Json], benchmark: Benchmark) -> None:
-    """Adds back_translation_logp to the samples. Equal samples are scored once. Of several hosts, the first writes."""
+def add_back_translations(args: Args, run: Path, rows: list[Json], benchmark: Benchmark) -> list[Json]:
+    """The samples with back_translation_logp. Equal ones are scored once. Of several hosts, the first writes."""
     engine, origin = load_engine(run, args.mesh, args.dtype, args.int8)
-    each = translations(rows, benchmark, engine)
-    pairs = list(dict.fromkeys(each))
+    each = translations(rows, benchmark, engine, args.skip_long)
+    pairs = list(dict.fromkeys(pair for pair in each if pair))
     model = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:16]
     header = {"samples": digest(rows), "problems": benchmark.digest, "model": model}
     logps = np.full(len(pairs), np.nan)
@@ -86,8 +87,7 @@ def add_back_translations(args: Args, run: Path, rows: list[Json], benchmark: Be
         logps = hosts.of_first(logps)
         score_missing(engine, pairs, logps, journals, args.batch)
     by_pair = dict(zip(pairs, logps.tolist(), strict=True))
-    for row, pair in zip(rows, each, strict=True):
-        row[FIELD] = by_pair[pair]
+    return [{**row, FIELD: by_pair[pair]} for row, pair in zip(rows, each, strict=True) if pair]
 
 
 def read_logps(journal: Journal, logps: np.ndarray) -> None:
@@ -133,7 +133,9 @@ def main(args: Args) -> None:
         bleu("", "")
     if args.run:
         hosts.join(args.hosts)
-        add_back_translations(args, args.run, rows, benchmark)
+        given, rows = len(rows), add_back_translations(args, args.run, rows, benchmark)
+        if len(rows) < given:
+            terminal.note(f"{given - len(rows)} of {given} samples are too long for {args.run} and are left out")
     for row in rows if args.bleu else ():
         problem = benchmark.problems[row["task_id"]]
         row["bleu"] = bleu(problem.program(row).removeprefix(problem.prompt), problem.canonical_solution)

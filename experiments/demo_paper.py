@@ -45,7 +45,7 @@ def run_stages(args: Args, stages: Stages, out: Path) -> None:
 
     # 2. Rankings of the supervised model's samples.
     results, ranked = demo / "supervised.jsonl_results.jsonl", out / "ranked.jsonl"
-    rank = ("-m", "codex_jax.rank", results, "--problems", heldout, "--run", run, "--batch", 16)
+    rank = ("-m", "codex_jax.rank", results, "--problems", heldout, "--run", run, "--batch", 16, "--skip-long")
     stages.run("rank", *rank, "--out", ranked)
 
     # 3. Docstrings for the held-out problems, graded by the code that the supervised model writes from them.

@@ -148,6 +148,9 @@ def test_samples_that_the_model_cannot_see_whole_are_refused_before_work_begins(
     assert "the model sees 64" in error
     assert not (folder / "o.jsonl").exists()
     assert not (folder / "o.jsonl.partial").exists()
+    assert cli.run(rank.main, rank.Args, [*words, "--skip-long"]) == 0
+    assert "1 of 12 samples are too long" in capsys.readouterr().err
+    assert len(list(read_objects(folder / "o.jsonl"))) == 11
 
 
 def test_another_model_does_not_resume(folder, capsys):

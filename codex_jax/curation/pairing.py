@@ -11,7 +11,8 @@ from codex_jax.curation.doctests import PREFIXES, read_sources
 from codex_jax.curation.finishing import contaminated
 from codex_jax.curation.funnel import Funnel
 from codex_jax.curation.made_problem import NotMade
-from codex_jax.curation.pairs import Kind, Pair, function_pairs, problem_pairs
+from codex_jax.curation.pairs import Kind, Pair, function_pairs, is_held_out, problem_pairs
+from codex_jax.curation.sampled import read_problems
 from codex_jax.errors import InputError
 from codex_jax.problems.load import protected_texts
 from codex_jax.scoring.results import check_out
@@ -31,6 +32,7 @@ class PairsArgs:
     sources: tyro.conf.Positional[tuple[str, ...]]
     out: Path  # pairs.jsonl; OUT_report.json gets the counts
     splits: tuple[str, ...] = ("train", "validation")  # of the problems that have a split
+    heldout: Path | None = None  # a file for the problems of the other splits, to sample and score
     protect: tuple[str, ...] = ("humaneval", "building_blocks")
     """Benchmarks whose problems must not be among the functions of source files: as for the other subcommands. Files
     of problems were compared with benchmarks when they were made."""
@@ -43,9 +45,13 @@ def pair(args: PairsArgs) -> int:
     files = [Path(spec) for spec in args.sources if spec not in specs]
     if not args.sources or not args.splits:
         raise InputError("name a FILE.jsonl of problems or a source such as dir:PATH, and at least one of --splits")
-    check_out(args.out, files)
-    if not args.out.parent.is_dir():
-        raise InputError(f"no folder {args.out.parent}: create it, or give another --out")
+    for path in (args.out, *([args.heldout] if args.heldout else [])):
+        check_out(path, files)
+        if not path.parent.is_dir():
+            raise InputError(f"no folder {path.parent}: create it, or name another file")
+    heldout = [row for path in files for row in read_problems(path).values() if is_held_out(row, args.splits)]
+    if args.heldout and not heldout:
+        raise InputError(f"--heldout {args.heldout}: no problem is in another split than {', '.join(args.splits)}")
     funnel, pairs = Funnel(), list[Pair]()
     seen: set[tuple[str, str]] = set()
     for outcome in _outcomes(args, files, specs):
@@ -60,12 +66,16 @@ def pair(args: PairsArgs) -> int:
     funnel.notes |= {"kind": args.kind, "sources": [*args.sources], "protected": [*args.protect]}
     try:
         write_objects(args.out, (one.row() for one in pairs))
+        if args.heldout:
+            write_objects(args.heldout, heldout)
     except OSError as error:
-        raise InputError(f"cannot write {args.out}: {error.strerror}") from None
+        raise InputError(f"cannot write {args.out} or {args.heldout}: {error.strerror}") from None
     funnel.write(args.out.with_name(args.out.name + "_report.json"))
     funnel.show("functions and problems")
     repos = len({one.repo for one in pairs})
     terminal.say(f"{args.out}: {len(pairs):,} pairs of {repos:,} repositories or problems")
+    if args.heldout:
+        terminal.say(f"{args.heldout}: {len(heldout):,} problems")
     return int(not pairs)
 
 

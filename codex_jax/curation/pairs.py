@@ -89,10 +89,15 @@ def docstring_fault(docstring: str) -> str:
     return ""
 
 
+def is_held_out(row: Json, splits: tuple[str, ...]) -> bool:
+    """Whether a problem is in another split than these."""
+    return row.get("split", splits[0]) not in splits
+
+
 def problem_pairs(path: Path, kind: Kind, splits: tuple[str, ...]) -> Iterator[Pair | NotMade]:
     """The pairs of a file of problems. splits: those to take; problems without a split are always taken."""
     for task_id, row in read_problems(path).items():
-        if row.get("split", splits[0]) not in splits:
+        if is_held_out(row, splits):
             yield NotMade(task_id, f"split_{row['split']}")
             continue
         prompt, completion = row["prompt"], row["canonical_solution"]

@@ -40,15 +40,20 @@ def sampled_code(problem: Problem, found: Documented, sample: Json) -> str:
     return own.code if own else program
 
 
-def translations(samples: Sequence[Json], benchmark: Benchmark, engine: Engine) -> list[Translation]:
-    """A Translation for each sample. InputError if a problem has no docstring, or the model cannot see all of one."""
+def translations(
+    samples: Sequence[Json], benchmark: Benchmark, engine: Engine, skip_long: bool = False
+) -> list[Translation | None]:
+    """A Translation for each sample. InputError if a problem has no docstring.
+
+    skip_long: None for a sample that is too long for the model; without it, InputError.
+    """
     docstrings: dict[str, tuple[Documented, Tokens]] = {}
     for task_id in dict.fromkeys(sample["task_id"] for sample in samples):
         found = prompt_docstring(benchmark.problems[task_id])
         if found is None or not found.docstring:
             raise InputError(f"{task_id} has no docstring to translate back to: leave its samples out")
         docstrings[task_id] = found, tuple(engine.tokenizer.encode(docstring_completion(found.docstring)))
-    made = []
+    made: list[Translation | None] = []
     for sample in samples:
         task_id = sample["task_id"]
         found, docstring = docstrings[task_id]
@@ -58,12 +63,12 @@ def translations(samples: Sequence[Json], benchmark: Benchmark, engine: Engine) 
             raise InputError(f"{name} is not UTF-8 text: it has half a surrogate pair")
         code = (engine.tokenizer.eot, *engine.tokenizer.encode(prompt))
         length, context = len(code) + len(docstring), engine.config.context
-        if length > context:
+        if length > context and not skip_long:
             raise InputError(
                 f"{name} has {length} tokens with its docstring, and the model sees {context}: "
-                "leave it out, or take a model with a longer context"
+                "take one with a longer context, or leave such samples out with --skip-long"
             )
-        made.append(Translation(code, docstring))
+        made.append(Translation(code, docstring) if length <= context else None)
     return made
 
 

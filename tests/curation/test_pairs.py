@@ -104,7 +104,9 @@ def test_the_command_and_a_corpus_of_its_pairs(tmp_path, capsys):
     (tmp_path / "src" / "one" / "m.py").write_text(SOURCE)
     write_objects(tmp_path / "p.jsonl", rows())
     out = tmp_path / "pairs.jsonl"
-    assert command("docstring", f"dir:{tmp_path}/src", tmp_path / "p.jsonl", "--out", out) == 0
+    words = ("docstring", f"dir:{tmp_path}/src", tmp_path / "p.jsonl", "--out", out)
+    assert command(*words, "--heldout", tmp_path / "heldout.jsonl") == 0
+    assert list(read_objects(tmp_path / "heldout.jsonl")) == [rows()[1]]
     assert "3 pairs of 2 repositories" in capsys.readouterr().out
     found = list(read_objects(out, ("prompt", "completion")))
     assert [row["repo_name"] for row in found] == ["r", "one", "one"]
@@ -136,6 +138,8 @@ def test_a_function_of_a_benchmark_is_left_out(tmp_path, capsys):
         (["code", "none.jsonl", "--out", "o"], "no file none.jsonl"),
         (["code", "p.jsonl", "--out", "p.jsonl"], "would replace p.jsonl"),
         (["code", "p.jsonl", "--out", "no/o.jsonl"], "no folder no"),
+        (["code", "p.jsonl", "--out", "o", "--heldout", "p.jsonl"], "would replace p.jsonl"),
+        (["code", "p.jsonl", "--out", "o", "--splits", "train", "test", "--heldout", "h"], "no problem is in another"),
         (["code", "wrong.jsonl", "--out", "o"], "'t/0' does not define its entry_point 'g'"),
         (["docstring", "wrong.jsonl", "--out", "o"], "does not define its entry_point 'g'"),
         (["docstring", "git:x", "--out", "o"], "no file git:x"),
