@@ -9,7 +9,6 @@ machine; other changes need --override NAME.
 """
 
 import os
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -34,7 +33,7 @@ from codex_jax.runs import folder, wandb_tracker
 from codex_jax.runs.checkpoints import Checkpoints
 from codex_jax.runs.folder import OpenRun, finished_steps, open_run
 from codex_jax.runs.history import History, read_history
-from codex_jax.runs.metrics import WriteMetrics
+from codex_jax.runs.metrics import WriteMetrics, read_metrics
 from codex_jax.sampling import trials
 from codex_jax.sampling.trials import Trials
 from codex_jax.text.tokenizers import load_tokenizer
@@ -128,8 +127,12 @@ def train(
 
         def more(write: WriteMetrics, start: int) -> tuple[Action, ...]:
             profiles = (Profile(config.folder, start, profile),) if profile and run.history.is_open else ()
-            samples = Trials(config, tokenizer, benchmark, write) if benchmark or config.trials.prompt else None
-            return (*profiles, samples) if samples else profiles
+            if not (benchmark or config.trials.prompt):
+                return profiles
+            samples = Trials(config, tokenizer, benchmark, write)
+            if start and jax.process_index() == 0:
+                samples.resume(start, read_metrics(config.folder))
+            return (*profiles, samples)
 
         trainer = Trainer(run, data, mesh, checkpoints, ideal, more)
         stop = stack.enter_context(Stop(mesh, METADATA_HOST if hosts.on_tpu_vm() else ""))
@@ -158,6 +161,8 @@ def finish(run: OpenRun, step: Step, is_saved: bool, values: dict[str, float], c
     if not is_saved:
         newest = max(finished_steps(run.config.folder), default=0)
         raise InputError(f"{steps} could not be saved: the newest checkpoint is that of step {newest}; then {command}")
+    if jax.process_index() == 0:
+        terminal.note(spent(clock.seconds()))
     seconds = {name: round(value, 3) for name, value in clock.seconds().items()}
     if not step.stopped:
         run.history.add("finished", step.number, seconds=seconds)
@@ -168,12 +173,25 @@ def finish(run: OpenRun, step: Step, is_saved: bool, values: dict[str, float], c
     return None
 
 
+def spent(seconds: dict[str, float]) -> str:
+    """Where the time went, the longest phase first, such as "time 1m00s: steps 90%, start 10%"."""
+    total = seconds["total"]
+    phases = sorted(((part, name) for name, part in seconds.items() if name != "total"), reverse=True)
+    return f"time {terminal.duration(total)}: " + ", ".join(f"{name} {part / total:.1%}" for part, name in phases)
+
+
 def main(args: TrainArgs) -> int:
     """The command."""
     began = time.monotonic()
     config = args.config()
     hosts.join(config.hosts)
-    values = train(config, args.resume, run_arguments(args), args.override, args.resume_step, args.profile)
+    try:
+        values = train(config, args.resume, run_arguments(args), args.override, args.resume_step, args.profile)
+    except Exception as error:
+        if not hosts.is_lost(error):
+            raise
+        command = folder.resume_command(config.folder)
+        raise InputError(f"another host has ended: see its own error message; continue with {command}") from error
     if jax.process_index() == 0 and values is not None:
         metrics = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
         terminal.say(f"{config.folder}: {metrics}  {time.monotonic() - began:.0f} s")
@@ -182,4 +200,4 @@ def main(args: TrainArgs) -> int:
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.exit(cli.run_experiment(main, TrainArgs))
+    hosts.end(cli.run_experiment(main, TrainArgs))

@@ -2,8 +2,11 @@
 
 import importlib.util
 import os
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import jax
 import numpy as np
@@ -14,6 +17,8 @@ from codex_jax.errors import InputError
 from codex_jax.parallel import numerics, rendezvous
 
 PORT = 8476  # of process 0; JAX would choose a random port, which firewalls often block
+LOST = ("Connection closed by peer", "Connection reset by peer", "oordination service", "heartbeat")
+GRACE = 10  # seconds in which all processes can report the same error
 
 
 def join(config: HostsConfig) -> None:
@@ -62,6 +67,23 @@ def _initialize(address: str | None, count: int | None, index: int | None, secon
 def of_first(array: np.ndarray) -> np.ndarray:
     """Returns process 0's array in every process; the others pass an array of the same shape and dtype."""
     return np.asarray(multihost_utils.broadcast_one_to_all(array)) if jax.process_count() > 1 else array
+
+
+def end(code: int) -> NoReturn:
+    """Ends this process with the exit code. After an error it waits for the other processes for GRACE seconds only.
+
+    JAX would wait for minutes until they end too, while they wait for this one.
+    """
+    if code and jax.distributed.is_initialized():
+        timer = threading.Timer(GRACE, os._exit, [code])
+        timer.daemon = True
+        timer.start()
+    sys.exit(code)
+
+
+def is_lost(error: Exception) -> bool:
+    """Whether the error says that another process has ended, or cannot be reached."""
+    return jax.distributed.is_initialized() and any(sign in str(error) for sign in LOST)
 
 
 def everywhere(value: bool) -> bool:

@@ -9,6 +9,8 @@ import logging
 import os
 import re
 import shutil
+import time
+import warnings
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +26,7 @@ from codex_jax.runs.folder import CHECKPOINTS, finished_steps
 from codex_jax.storage.jsonl import Json
 
 UNFINISHED = re.compile(r"\d+(\.orbax-checkpoint-tmp.*|\.deleted)")
+STRAGGLERS = 20  # tenths of a second for which a process that ends removes what a failed save's threads still write
 WAIT = 1200  # seconds for which a process waits until the others have written their parts
 
 
@@ -35,10 +38,12 @@ def handler(names: list[str]) -> ocp.CompositeCheckpointHandler:
 def drop_orbax_logs() -> None:
     """Drops Orbax's logs until the process ends: it raises what it logs, and callers report an error in one line.
 
-    asyncio logs the same errors again, when nobody has waited for all of Orbax's tasks.
+    asyncio logs the same errors again, when nobody has waited for all of Orbax's tasks, and Python warns of coroutines
+    that Orbax has not started when an error ends its save.
     """
     for name in ("absl", "asyncio"):
         logging.getLogger(name).addFilter(_is_foreign)
+    warnings.filterwarnings("ignore", "coroutine '.*' was never awaited", RuntimeWarning)
 
 
 def _is_foreign(record: logging.LogRecord) -> bool:
@@ -65,6 +70,7 @@ class Checkpoints:
         self._saver: ocp.AsyncCheckpointer | None = None
         self._pool = ThreadPoolExecutor(1, "checkpoints")
         self._pending: Future[bool] | None = None
+        self._last_failed = False
         self._is_main = jax.process_index() == 0
         self._remove_unfinished()
 
@@ -113,6 +119,9 @@ class Checkpoints:
         if self._saver:
             self._saver.close()
         self._remove_unfinished()
+        for _ in range(STRAGGLERS if self._last_failed else 0):
+            time.sleep(0.1)
+            self._remove_unfinished()
 
     def _path(self, step: int) -> Path:
         return (self._folder / CHECKPOINTS / str(step)).absolute()
@@ -125,11 +134,13 @@ class Checkpoints:
         except Exception as error:
             self._failed(step, error)
             return False
+        self._last_failed = False
         if self._is_main:
             self._delete_old()
         return True
 
     def _failed(self, step: int, error: Exception) -> None:
+        self._last_failed = True
         self._remove_unfinished()
         terminal.warn(f"cannot save the checkpoint of step {step}: {reason(error)}; training goes on")
 

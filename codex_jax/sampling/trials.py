@@ -57,7 +57,18 @@ class Trials:
         """See loop.Action."""
         if self._prompts and step.is_due(self._config.eval_every) and not step.stopped:
             self._draw(step.number, step.state.params)
+        if step.stopped:
+            for _, process in self._scored:  # the resumed run scores these samples
+                process.terminate()
+            return
         self._collect(wait=step.last)
+
+    def resume(self, start: int, rows: list[Json]) -> None:
+        """Scores the samples of steps up to `start` that have no pass@k in `rows`, the lines of metrics."""
+        scored = {row["step"] for row in rows if any(name.startswith("pass@") for name in row)}
+        for path in sorted((self._config.folder / FOLDER).glob("*.jsonl")) if self._is_main else []:
+            if path.stem.isdecimal() and int(path.stem) <= start and int(path.stem) not in scored:
+                self._score(int(path.stem))
 
     def _draw(self, number: int, params: Any) -> None:
         shapes = param_shapes(self._model, self._mesh)
@@ -68,15 +79,17 @@ class Trials:
         engine = self._engine = self._engine or Engine(self._model, weights, self._tokenizer, self._mesh)
         engine.weights = weights
         trials, requests, names = self._config.trials, [], []
+        rows: list[Json] = []
         for name, prompt in self._prompts.items():
             try:
                 tokens = engine.encode(prompt, self._params)
-            except InputError:  # it does not fit in the context
+            except InputError:  # it does not fit in the context: its samples are empty, and fail
+                same = {"task_id": name, "completion": "", "temperature": trials.temperature}
+                rows += [{**same, "sample": n} for n in range(trials.n) if name != PROMPT_TASK]
                 continue
             names.append(name)
             count = 1 if name == PROMPT_TASK else trials.n
             requests.append(SampleRequest(tokens, task_key(name), range(count)))
-        rows: list[Json] = []
         for index, sample_number, sample, _ in sample_all(engine, requests, self._params, self._config.seed, BATCH):
             if names[index] == PROMPT_TASK:
                 terminal.note(f"step {number}: {trials.prompt}{sample.completion}") if self._is_main else None
@@ -87,12 +100,15 @@ class Trials:
         if rows and self._is_main:
             self._score(number, rows)
 
-    def _score(self, number: int, rows: list[Json]) -> None:
+    def _score(self, number: int, rows: list[Json] | None = None) -> None:
+        # rows: samples to write first; None if they are in the folder.
         path = self._config.folder / FOLDER / f"{number}.jsonl"
         try:
             path.parent.mkdir(exist_ok=True)
             Path(f"{path}_results.jsonl").unlink(missing_ok=True)
-            write_objects(path, rows)
+            if rows:
+                Path(f"{path}_results.jsonl.partial").unlink(missing_ok=True)  # of other samples of this step
+                write_objects(path, rows)
             command = [sys.executable, "-m", "codex_jax.score", str(path), "--problems", self._config.trials.problems]
             command += ["--k", ",".join(str(k) for k in (1, 10, 100) if k <= self._config.trials.n), "--json"]
             # A session of its own: a Ctrl-C that stops the training lets it finish.

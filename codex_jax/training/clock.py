@@ -1,12 +1,15 @@
 """Where the time of a training process goes."""
 
 import os
+import statistics
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+STALL, RECENT = 5, 20  # a stall takes more than 5 times the median of the latest 20 steps
 
 
 def process_age() -> float:
@@ -16,17 +19,28 @@ def process_age() -> float:
 
 
 class Clock:
-    """Adds up the seconds of named phases: start, compile, data, evaluate, checkpoint. The rest are training steps."""
+    """Adds up the seconds of named phases: start, compile, data, evaluate, checkpoint, stalls. The rest are steps."""
 
     def __init__(self, age: float = 0.0) -> None:
         """age: seconds since the process began, which are the phase "start"."""
         self.began = time.monotonic() - age
         self._phases: dict[str, float] = defaultdict(float, start=age)
+        self._recent: deque[float] = deque(maxlen=RECENT)  # seconds of the latest steps
+        self._finished = 0.0  # seconds of "steps" when the latest step was finished
 
     def seconds(self) -> dict[str, float]:
         """The seconds of each phase until now, of "steps", and in "total"."""
         total = time.monotonic() - self.began
         return {**self._phases, "steps": total - sum(self._phases.values()), "total": total}
+
+    def finish_step(self) -> None:
+        """Call it after each finished step. If it took much longer than the latest ones, the rest of it is a stall."""
+        seconds = self.seconds()["steps"] - self._finished
+        usual = statistics.median(self._recent) if len(self._recent) == RECENT else seconds
+        if seconds > STALL * usual:
+            self._phases["stalls"] += seconds - usual
+        self._recent.append(seconds)
+        self._finished = self.seconds()["steps"]
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:

@@ -102,7 +102,10 @@ class Bench:
     def rows(self, run: Path) -> list[Json]:
         """The lines of metrics that do not depend on the clock."""
         lines = (run / "metrics.jsonl").read_text().splitlines()
-        rows = ({k: v for k, v in json.loads(line).items() if k not in TIMES} for line in lines)
+        rows = (
+            {k: v for k, v in json.loads(line).items() if k not in TIMES and not k.startswith("total_seconds/")}
+            for line in lines
+        )
         return sorted(rows, key=str)
 
     def lost(self, run: Path) -> str:

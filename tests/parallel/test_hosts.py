@@ -127,6 +127,19 @@ def test_an_error_on_the_first_host_ends_all_processes(data):
     assert "first host" in errors[1]
 
 
+def test_an_error_on_another_host_ends_all_processes(data):
+    shutil.copytree(data / "data", data / "cut")
+    for path in (data / "cut").rglob("*train*.tfrecord*"):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    address = f"localhost:{free_port()}"
+    flags = ["--steps", "200", "--hosts.coordinator", address, "--hosts.count", "2", "--hosts.index"]
+    processes = [start(data, "cut_run", *flags, "0"), start(data, "cut_run", *flags, "1", "--data.path", f"{data}/cut")]
+    errors = [process.communicate()[1].strip().splitlines()[-1] for process in processes]
+    assert [process.returncode for process in processes] == [2, 2], errors
+    assert "another host has ended" in errors[0]
+    assert "bytes instead of" in errors[1]
+
+
 def test_a_missing_host_is_reported_within_a_minute(data):
     def begin(index, port):
         flags = ["--hosts.coordinator", f"localhost:{port}", "--hosts.count", "3", "--hosts.index", str(index)]

@@ -32,5 +32,29 @@ def test_every_second_belongs_to_one_phase(monkeypatch):
     assert clock.seconds() == expected
 
 
+def test_a_step_that_takes_more_than_5_times_the_median_is_a_stall(monkeypatch):
+    time = Time()
+    monkeypatch.setattr(clocks, "time", time)
+    clock = Clock()
+
+    def step(seconds, evaluation=0):
+        with clock.phase("evaluate"):
+            time.now += evaluation
+        time.now += seconds
+        clock.finish_step()
+
+    step(30)  # the first steps are unlike the others, and nothing is known yet
+    for _ in range(19):
+        step(2)
+    step(9)
+    assert "stalls" not in clock.seconds()
+    step(2, evaluation=100)
+    assert "stalls" not in clock.seconds()
+    step(14)
+    step(2)
+    expected = {"start": 0, "evaluate": 100, "stalls": 12, "steps": 30 + 19 * 2 + 9 + 2 + 2 + 2, "total": 195}
+    assert clock.seconds() == expected
+
+
 def test_the_age_of_this_process():
     assert 0 < process_age() < 1e6

@@ -13,7 +13,7 @@ from codex_jax.runs.folder import write_config
 from codex_jax.text.tokenizers import train_sentencepiece
 from codex_jax.training import experiment, trainer
 from tests.records.build import build
-from tests.test_train import TIMES
+from tests.test_train import untimed
 
 FLAGS = ["--model.layers", "1", "--model.width", "16", "--model.heads", "2", "--model.context", "16"]
 FLAGS += ["--steps", "4", "--batch-size", "4", "--log-every", "1", "--checkpoint-every", "2"]
@@ -45,8 +45,7 @@ def run(root, name, data, *flags):
         )
         == 0
     )
-    rows = [json.loads(line) for line in (root / name / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in row.items() if key not in TIMES} for row in rows]
+    return [untimed(json.loads(line)) for line in (root / name / "metrics.jsonl").read_text().splitlines()]
 
 
 def test_a_mixture_resumes_exactly_with_or_without_prefetch(root, monkeypatch):

@@ -15,7 +15,7 @@ from codex_jax.runs.folder import finished_steps
 from codex_jax.runs.history import read_history
 from codex_jax.text.tokenizers import train_sentencepiece
 from tests.records.build import build
-from tests.test_train import TIMES
+from tests.test_train import untimed
 
 pytestmark = pytest.mark.slow
 STEPS, EVERY = 90, 3
@@ -62,7 +62,7 @@ def rows(run):
     """The lines of metrics without those of this process's speed; a line that is being written is left out."""
     path = run / "metrics.jsonl"
     lines = path.read_text().split("\n")[:-1] if path.exists() else []
-    return [{name: value for name, value in json.loads(line).items() if name not in TIMES} for line in lines]
+    return [untimed(json.loads(line)) for line in lines]
 
 
 def digests(run, step=STEPS):

@@ -12,6 +12,7 @@ from codex_jax.training.loop import Step
 from codex_jax.training.optimizer import learning_rate
 
 GIB = 2**30
+TOTAL = "total_seconds/"  # with the name of a phase: its seconds since the process began; TensorBoard groups them
 
 
 class Log:
@@ -35,6 +36,7 @@ class Log:
     def __call__(self, step: Step) -> None:
         """See loop.Action."""
         self._interval += 1
+        self._clock.finish_step()
         if step.is_due(self._config.log_every):
             self._report(1, self._log(step))
         else:
@@ -52,10 +54,10 @@ class Log:
         return f"loss {values['loss']:.3f}  {speed['tokens_per_second']:,.0f} tokens/s{mfu}"
 
     def _speed(self) -> dict[str, float]:
-        # Steps and waiting for data count, but not evaluations and saves.
+        # Steps, stalls and waiting for data count, but not evaluations and saves.
         now, before, interval = self._clock.seconds(), self._before, self._interval
-        data = (now.get("data", 0.0) - before.get("data", 0.0)) / interval
-        seconds = (now["steps"] - before["steps"]) / interval + data
+        passed = {name: (now.get(name, 0.0) - before.get(name, 0.0)) / interval for name in ("steps", "stalls", "data")}
+        data, seconds = passed["data"], sum(passed.values())
         self._interval, self._before = 0, now
         speed = {
             "tokens_per_second": self._tokens / seconds,
@@ -64,6 +66,7 @@ class Log:
             "goodput": now["steps"] / now["total"],
             "memory_gib": memory_bytes() / GIB,
         }
+        speed |= {f"{TOTAL}{name}": value for name, value in now.items()}
         return speed | ({"mfu": self._ideal_seconds / seconds} if self._ideal_seconds else {})
 
 

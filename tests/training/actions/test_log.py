@@ -53,7 +53,9 @@ def test_a_line_has_the_learning_rate_of_its_step_and_the_speed():
     assert [line["tokens_seen"] for line in lines] == [200, 400, 500]
     speed = {"tokens_per_second", "step_seconds", "data_seconds", "goodput", "memory_gib", "mfu"}
     for line in lines:
-        assert line.keys() == {"step", "loss", "learning_rate", "tokens_seen", *speed}
+        totals = {f"total_seconds/{phase}" for phase in ("start", "steps", "total")}
+        assert line.keys() == {"step", "loss", "learning_rate", "tokens_seen", *speed, *totals}
+        assert line["total_seconds/total"] == line["total_seconds/start"] + line["total_seconds/steps"]
         assert line["tokens_per_second"] == pytest.approx(100 / line["step_seconds"])
         assert line["mfu"] == pytest.approx(1e-9 / line["step_seconds"])
         assert 0 < line["goodput"] <= 1
