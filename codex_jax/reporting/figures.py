@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from codex_jax import terminal
-from codex_jax.reporting.tables import RANKING_LABELS
+from codex_jax.reporting.tables import RANKING_LABELS, SHOWN_N
 from codex_jax.storage.atomic import write_atomic
 from codex_jax.storage.jsonl import Json
 
@@ -101,7 +101,7 @@ def best_of(models: dict[str, Json]) -> Figure | None:
     found = {name: summary for name, summary in models.items() if summary.get("best_of")}
     if not found:
         return None
-    figure, axes = _figure(6.5)
+    figure, axes = _figure(8.0)
     for n, (model, summary) in enumerate(found.items()):
         for ranking, colour in zip(RANKING_LABELS, COLOURS, strict=True):
             rates = summary["best_of"].get(ranking, {})
@@ -111,11 +111,13 @@ def best_of(models: dict[str, Json]) -> Figure | None:
             style = STYLES[n % len(STYLES)]
             axes.plot(x, [100 * rates[str(k)] for k in x], style, color=colour, label=label) if x else None
             low, high = ([100 * interval[end] for interval in intervals] for end in (0, 1))
-            axes.fill_between(x, low, high, color=colour, alpha=0.1, linewidth=0)
+            axes.fill_between(x, low, high, color=colour, alpha=0.07, linewidth=0)
     axes.set_xscale("log")
+    axes.set_xticks(SHOWN_N, [str(n) for n in SHOWN_N])
+    axes.minorticks_off()
     axes.set_xlabel("samples to choose from")
     axes.set_title("Problems solved by the best of n samples, by how it is chosen")
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
