@@ -9,7 +9,7 @@ SIZES := 12m 25m 42m 85m 300m 679m 2.5b 12b
 TRAIN := $(SIZES:%=train-%)
 PLAN := $(SIZES:%=plan-%)
 
-.PHONY: install help test test-interop lint demo $(TRAIN) $(PLAN) lock clean
+.PHONY: install help test test-interop lint demo demo-paper $(TRAIN) $(PLAN) lock clean
 
 ## make install        creates .venv from requirements.lock; EXTRA=tpu creates .venv-tpu, for TPU VMs and for planning
 install: $(STAMP)
@@ -46,6 +46,10 @@ test-interop: .venv-interop/.installed .venv-tpu/.installed
 ## make demo           trains, fine-tunes, samples, scores and plots a small model on a CPU
 demo: install
 	$(BIN)/python experiments/demo.py
+
+## make demo-paper     after make demo: a model that writes docstrings, graded, and ranking by back-translation
+demo-paper: install
+	$(BIN)/python experiments/demo_paper.py
 
 ## make train-SIZE     pretrains 12m, 25m, 42m, 85m, 300m, 679m, 2.5b or 12b (experiments/codex.py);
 ##                     DATA=DIR/NAME RUN=DIR ARGS="--steps 10 --resume ..." EXTRA=tpu

@@ -62,6 +62,7 @@ class OptimizerConfig:
     """AdamW with warm-up and cosine decay (paper section 3.2)."""
 
     peak_learning_rate: float = 6e-4
+    init_fraction: float = 0.0  # with init_from: the peak rate as a fraction of that run's; 0: peak_learning_rate
     final_fraction: float = 0.1  # learning rate at the last step, as a fraction of the peak
     warmup_steps: int = 175
     beta1: float = 0.9
@@ -221,7 +222,7 @@ RANGES = (
     ("at least 1", 1, math.inf, (*COUNTS, "guards.skipped_updates", "trials.n", "trials.max_new_tokens")),
     ("at least 0", 0, math.inf, ("eval_every", "eval_batches", "keep_every", "patience", "optimizer.warmup_steps")),
     ("from 0 to 2^32 - 1", 0, 2**32 - 1, ("seed",)),
-    ("from 0 to 1", 0, 1, ("optimizer.final_fraction",)),
+    ("from 0 to 1", 0, 1, ("optimizer.final_fraction", "optimizer.init_fraction")),
     ("at least 0 and below 1", 0, 1 - 1e-7, ("optimizer.beta1", "optimizer.beta2")),
     ("at least 0 and finite", 0, 1e30, ("optimizer.weight_decay", "guards.spike_deviations", "trials.temperature")),
     (
@@ -259,6 +260,8 @@ def validate(config: TrainConfig) -> None:
         raise InputError(f"--batch-size {config.batch_size} must be a multiple of --accumulation {config.accumulation}")
     if config.keep_moments and not config.init_from:
         raise InputError("--keep-moments needs --init-from RUN, whose moments it takes")
+    if config.optimizer.init_fraction and not config.init_from:
+        raise InputError("this experiment fine-tunes: give --init-from RUN, of whose learning rate it takes a fraction")
     if config.patience and (not config.eval_every or config.data.validation_split == "none"):
         raise InputError("--patience needs --eval-every and a validation split")
     if not config.data.path:

@@ -36,8 +36,9 @@ class Args:
     """Draws completions from a trained run."""
 
     run: Path  # run folder written by codex_jax.train
-    # humaneval; a FILE.jsonl[.gz] in the form of HumanEval, EvalPlus or MBPP; mbpp:FILE.json; apps:DIR; or -, which
-    # reads prompts from stdin and writes samples to stdout as they are done
+    # humaneval; a FILE.jsonl[.gz] in the form of HumanEval, EvalPlus or MBPP; mbpp:FILE.json; apps:DIR; docstrings:P
+    # for the docstrings of benchmark P; or -, which reads prompts from stdin and writes samples to stdout as they are
+    # done
     problems: str = ""
     prompt: str = ""  # one prompt instead of problems; its completions are streamed to the terminal
     n: int = 1  # samples per prompt

@@ -15,7 +15,7 @@ import tyro
 from codex_jax import cli, terminal
 from codex_jax.errors import InputError
 from codex_jax.problems.apps import Prelude
-from codex_jax.problems.load import load_problems
+from codex_jax.problems.load import DOCSTRINGS, load_problems
 from codex_jax.reporting import tables
 from codex_jax.reporting.statistics import best, by_problem, summarize
 from codex_jax.sandbox.check import Policy
@@ -128,6 +128,8 @@ def main(args: Args) -> int:
         raise InputError(f"--timeout must be above 0 and at most {MAX_TIMEOUT:.0f}, and --workers at least 1")
     policy = Policy(packages=tuple(sorted(set(args.packages))))
     find_packages(policy.packages)
+    if args.problems.startswith(DOCSTRINGS):
+        raise InputError(f"--problems {args.problems}: docstrings have no tests: grade them with codex_jax.grade")
     benchmark = load_problems(args.problems, args.prelude)
     inputs = Path(args.problems), Path(args.problems.partition(":")[2])
     sets = read_sample_files(args.samples, args.out, inputs, benchmark, args.skip_bad, args.skip_missing)

@@ -37,7 +37,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SECONDS = "seconds.json"  # in OUT: the time of each stage; a folder without it was not written by the demo
 # What a demo writes in OUT, and what the next one deletes.
 OWN = ("data", "base", "supervised", "base.jsonl*", "supervised.jsonl*", "report.md", "results.json", SECONDS)
-OWN += ("headline.*", "rankings.*", "blocks.*")
+OWN += ("headline.*", "rankings.*", "blocks.*", "best_of.*")
+OWN += ("codex_d", "ranked.jsonl*", "docstrings.jsonl*", "graded.jsonl*")  # of demo_paper.py
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from codex_jax.curation.made_problem import MadeProblem
+from codex_jax.curation.needed_code import bound_names
 from codex_jax.errors import InputError
 from codex_jax.problems import humaneval
+from codex_jax.problems.docstrings import parse_source
 from codex_jax.storage.jsonl import Json, read_objects
 
 
@@ -28,6 +30,9 @@ def read_problems(path: Path) -> dict[str, Json]:
     for row in read_objects(path, humaneval.FIELDS):
         if row["task_id"] in rows:
             raise InputError(f"{path}: task_id {row['task_id']!r} occurs twice: remove one")
+        tree = parse_source(row["prompt"] + row["canonical_solution"])
+        if tree and row["entry_point"] not in set().union(*map(bound_names, tree.body)):
+            raise InputError(f"{path}: {row['task_id']!r} does not define its entry_point {row['entry_point']!r}")
         rows[row["task_id"]] = row
     if not rows:
         raise InputError(f"{path} contains no problems")

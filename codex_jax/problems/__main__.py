@@ -1,4 +1,4 @@
-"""python -m codex_jax.problems trace|doctests|contests|filter ... --out problems.jsonl: makes supervised problems."""
+"""python -m codex_jax.problems trace|doctests|contests|filter|pairs ... --out FILE.jsonl: makes supervised problems."""
 
 import hashlib
 import random
@@ -15,6 +15,7 @@ from codex_jax.curation.doctests import doctest_problems, read_sources
 from codex_jax.curation.funnel import Funnel
 from codex_jax.curation.made_problem import MadeProblem, NotMade, Outcome
 from codex_jax.curation.making import MAX_TIMEOUT, MakingSettings, finish, open_workshop, publish_rows
+from codex_jax.curation.pairing import PairsArgs, pair
 from codex_jax.curation.projects import read_projects
 from codex_jax.curation.sampled import problem_of_row, read_problems, read_results, reason_to_drop
 from codex_jax.curation.traced import (
@@ -221,6 +222,7 @@ SUBCOMMANDS: dict[str, cli.Command] = {
     "contests": (contests, ContestsArgs),
     "doctests": (doctests, DoctestsArgs),
     "filter": (filter_, FilterArgs),
+    "pairs": (pair, PairsArgs),
     "show": (show, ShowArgs),
     "trace": (trace, TraceArgs),
 }

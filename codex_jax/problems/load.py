@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from codex_jax import terminal
 from codex_jax.errors import InputError
 from codex_jax.problems import apps, building_blocks, evalplus, humaneval, mbpp
+from codex_jax.problems.docstrings import docstring_problem
 from codex_jax.problems.problem import Problem
 from codex_jax.storage.jsonl import Json, parse, read_json, read_lines, text_field_error
 from codex_jax.text.encoding import is_utf8
@@ -26,6 +28,7 @@ class Format(NamedTuple):
     problem_of: Callable[[Json], Problem]
 
 
+DOCSTRINGS = "docstrings:"  # before a benchmark: the tasks to write its docstrings
 MBPP = Format("MBPP", "test_list", ("code",), mbpp.problem_of)
 # A row has the first format whose mark it contains. EvalPlus's rows may also contain HumanEval's mark.
 FORMATS = (
@@ -52,6 +55,8 @@ class Benchmark:
 def load_problems(spec: str, prelude: apps.Prelude = "official") -> Benchmark:
     """The benchmark that --problems names; InputError if it cannot be read. prelude: see apps.problems_with_tests."""
     kind, colon, argument = spec.partition(":")
+    if spec.startswith(DOCSTRINGS):
+        return _docstrings(spec, load_problems(argument))
     if spec == "humaneval":
         return _read_file(humaneval.data_file())
     if spec == "building_blocks":
@@ -76,6 +81,14 @@ def protected_texts(specs: tuple[str, ...]) -> Iterator[tuple[str, str]]:
             for problem in load_problems(spec).problems.values():
                 yield problem.task_id, problem.prompt
                 yield problem.task_id, problem.canonical_solution
+
+
+def _docstrings(spec: str, benchmark: Benchmark) -> Benchmark:
+    tasks = [task for task in map(docstring_problem, benchmark.problems.values()) if task]
+    without = len(benchmark.problems) - len(tasks)
+    if without and tasks:
+        terminal.note(f"{spec}: {without} of {len(benchmark.problems)} problems have no docstring and are left out")
+    return _benchmark(f"docstrings of {benchmark.name}", tasks, spec)
 
 
 def _read_file(path: Path, expected: Format | None = None) -> Benchmark:

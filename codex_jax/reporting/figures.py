@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from codex_jax import terminal
-from codex_jax.reporting.tables import RANKING_LABELS
+from codex_jax.reporting.tables import RANKING_LABELS, SHOWN_N
 from codex_jax.storage.atomic import write_atomic
 from codex_jax.storage.jsonl import Json
 
 COLOURS = ("#8c96a3", "#1f6fb4", "#2a9d6f", "#d98324", "#b5379a")
+STYLES = ("-", "--", ":", "-.")  # of several models in one figure
 HEIGHT, MAX_WIDTH = 4.2, 400.0  # inches; matplotlib draws at most 2^16 pixels
 MAX_NAME = 40  # characters of a model's name
 # A fixed salt makes SVG files reproducible. Names may contain $ and are not formulas.
@@ -28,6 +29,7 @@ def draw_figures(models: dict[str, Json]) -> dict[str, Figure]:
         shown[label if label not in shown else f"{label} {len(shown) + 1}"] = summary
     models = shown
     figures = {"headline": headline(models), "rankings": rankings(models), "blocks": blocks(models)}
+    figures |= {"best_of": best_of(models), "bleu": bleu(models)}
     return {name: figure for name, figure in figures.items() if figure is not None}
 
 
@@ -90,6 +92,50 @@ def rankings(models: dict[str, Json]) -> Figure | None:
     axes.set_xticks(range(len(names)), [RANKING_LABELS[name] for name in names])
     axes.set_ylim(0, 108)
     axes.set_title("Problems solved by one sample each, by how it is chosen")
+    axes.legend(frameon=False)
+    return figure
+
+
+def best_of(models: dict[str, Json]) -> Figure | None:
+    """Pass rate of the best of n samples by each ranking, with 95% intervals; None if no model has them."""
+    found = {name: summary for name, summary in models.items() if summary.get("best_of")}
+    if not found:
+        return None
+    figure, axes = _figure(8.0)
+    for n, (model, summary) in enumerate(found.items()):
+        for ranking, colour in zip(RANKING_LABELS, COLOURS, strict=True):
+            rates = summary["best_of"].get(ranking, {})
+            x = sorted(map(int, rates))
+            intervals = [summary.get("best_of_95", {}).get(ranking, {}).get(str(k), [rates[str(k)]] * 2) for k in x]
+            label = RANKING_LABELS[ranking] if len(found) == 1 else f"{model} {RANKING_LABELS[ranking]}"
+            style = STYLES[n % len(STYLES)]
+            axes.plot(x, [100 * rates[str(k)] for k in x], style, color=colour, label=label) if x else None
+            low, high = ([100 * interval[end] for interval in intervals] for end in (0, 1))
+            axes.fill_between(x, low, high, color=colour, alpha=0.07, linewidth=0)
+    axes.set_xscale("log")
+    axes.set_xticks(SHOWN_N, [str(n) for n in SHOWN_N])
+    axes.minorticks_off()
+    axes.set_xlabel("samples to choose from")
+    axes.set_title("Problems solved by the best of n samples, by how it is chosen")
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def bleu(models: dict[str, Json]) -> Figure | None:
+    """How BLEU is distributed for right and for wrong samples; None if no model has it."""
+    found = {name: summary["bleu_histogram"] for name, summary in models.items() if summary.get("bleu_histogram")}
+    if not found:
+        return None
+    figure, axes = _figure(6.0)
+    for n, (model, shares) in enumerate(found.items()):
+        for kind, colour in (("right", COLOURS[2]), ("wrong", COLOURS[3])):
+            edges = sorted(map(float, shares[kind]))
+            y = [100 * shares[kind][f"{edge:g}"] for edge in edges]
+            label = f"{kind} samples" if len(found) == 1 else f"{model}, {kind} samples"
+            axes.step([*edges, 100], [*y, y[-1]], STYLES[n % len(STYLES)], where="post", color=colour, label=label)
+    axes.set_xlabel("BLEU against the reference solution")
+    axes.set_ylabel("samples")
+    axes.set_title("BLEU of right and of wrong samples")
     axes.legend(frameon=False)
     return figure
 

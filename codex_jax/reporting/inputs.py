@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from codex_jax.errors import InputError
+from codex_jax.reporting.ranking_statistics import choice_summary
 from codex_jax.reporting.statistics import summarize
 from codex_jax.runs.metrics import read_metrics
 from codex_jax.scoring.samples import Seen, repeat
@@ -36,7 +37,8 @@ def collect(inputs: tuple[str, ...], problems: Path | None, seconds: Path | None
     for name, paths in files.items():
         if name in results:
             raise InputError(f"two inputs are called {name!r}: write NAME=PATH")
-        results[name] = summarize(read_results(paths), paths[0], blocks)
+        rows = read_results(paths)
+        results[name] = {**summarize(rows, paths[0], blocks), **choice_summary(rows)}
     if seconds:
         results["seconds"] = read_numbers(seconds)
     if not models_of(results) and not read_runs(inputs):

@@ -1,6 +1,5 @@
 """Summaries of results: means over problems, with bootstrap intervals that resample the problems."""
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,12 +9,11 @@ import numpy as np
 from codex_jax.errors import InputError
 from codex_jax.problems.problem import PASSED, TIMED_OUT
 from codex_jax.scoring.pass_at_k import KS, pass_at_k, supported_ks
+from codex_jax.scoring.ranking import RANKINGS, has_ranking
 from codex_jax.scoring.results import failing_references
 from codex_jax.storage.jsonl import Json
 
 RESAMPLES = 2000
-# Rankings choose the sample with the highest value of a field (paper sections 3.3 and 5).
-RANKINGS = {"mean_logp": "mean_logp", "sum_logp": "sum_logp", "back_translation": "back_translation_logp"}
 REPORTED_SUITES = ("base", "challenge")  # suites with their own pass@k: EvalPlus's base and MBPP's challenge
 
 Rows = list[Json]  # results of one problem
@@ -90,13 +88,9 @@ def rankings(tasks: list[Rows]) -> Measures:
     """Whether the sample chosen at random, by each ranking, or by an oracle passes. Random gives the expectation."""
     measures = {"random": [_rate(task) for task in tasks]}
     for name, field in RANKINGS.items():
-        if all(_is_finite(row.get(field)) for task in tasks for row in task):
+        if all(has_ranking(task, name) for task in tasks):
             measures[name] = [float(max(task, key=lambda row: row[field])["passed"]) for task in tasks]
     return measures | {"oracle": [float(any(row["passed"] for row in task)) for task in tasks]}
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _means(measures: Measures) -> dict[str, float]:

@@ -14,6 +14,7 @@ RANKING_LABELS = {
     "back_translation": "back-translation",
     "oracle": "oracle",
 }
+SHOWN_N = (1, 2, 5, 10, 20, 50, 100)
 RATE_TITLES = {
     "": "Pass rates",
     "base_": "Pass rates of the base tests alone",
@@ -25,7 +26,7 @@ NOTE = f"In brackets: the 95% interval from {RESAMPLES:,} resamples of the probl
 
 def model_tables(models: dict[str, Json]) -> list[Table]:
     """All nonempty tables of summaries by model."""
-    tables = [*pass_rates(models), rankings(models), *groups(models), blocks(models)]
+    tables = [*pass_rates(models), rankings(models), *best_of(models), bleu(models), *groups(models), blocks(models)]
     return [(title, rows) for title, rows in tables if len(rows) > 1]
 
 
@@ -58,6 +59,28 @@ def rankings(models: dict[str, Json]) -> Table:
     names = [name for name in RANKING_LABELS if any(name in summary for summary in models.values())]
     rows = [[RANKING_LABELS[name], *(measure(summary, name) for summary in models.values())] for name in names]
     return "One sample per problem, chosen by", [["", *models], *rows]
+
+
+def best_of(models: dict[str, Json]) -> list[Table]:
+    """The pass rate of the sample that each ranking chooses of n, for some n."""
+    tables = []
+    for model, summary in models.items():
+        rates: dict[str, Json] = summary.get("best_of", {})
+        intervals: dict[str, Json] = summary.get("best_of_95", {})
+        names = [name for name in RANKING_LABELS if name in rates]
+        rows = [["n", *(RANKING_LABELS[name] for name in names)]]
+        for n in map(str, SHOWN_N) if names else ():
+            cells = [percent(rates[name].get(n), intervals.get(name, {}).get(n)) for name in names]
+            rows += [[n, *cells]] if any(cells) else []
+        tables.append((f"{model}: the best of n samples, chosen by", rows))
+    return tables
+
+
+def bleu(models: dict[str, Json]) -> Table:
+    """BLEU of right and of wrong samples."""
+    found = {model: summary["bleu"] for model, summary in models.items() if summary.get("bleu")}
+    rows = [[m, f"{b['right']:.1f}", f"{b['wrong']:.1f}", percent(b["right_above_wrong"])] for m, b in found.items()]
+    return "Mean BLEU", [["model", "right samples", "wrong samples", "a right one's is above a wrong one's"], *rows]
 
 
 def groups(models: dict[str, Json]) -> list[Table]:

@@ -36,19 +36,25 @@ def open_data(config: TrainConfig) -> Dataset:
 
 
 def resolve(config: TrainConfig, data: Dataset, saved: TrainConfig | None = None) -> TrainConfig:
-    """Sets the vocabulary size, or with init_from that run's model; InputError if the data does not fit.
+    """Sets the vocabulary size, or with init_from that run's model and a fraction of its learning rate.
 
-    saved: the settings of the run that is resumed, which has its own model already.
+    saved: the settings of the run that is resumed, which has its own already. InputError if the data does not fit.
     """
     tokenizer, length = data.manifest["tokenizer"], data.manifest["seq_len"]
-    model = config.model
+    model, optimizer = config.model, config.optimizer
     if saved and config.init_from:
         model = with_speed_of(saved.model, model)
+        if optimizer.init_fraction and optimizer.init_fraction == saved.optimizer.init_fraction:
+            optimizer = dataclasses.replace(optimizer, peak_learning_rate=saved.optimizer.peak_learning_rate)
     elif saved and model.vocab_size == 0:
         model = dataclasses.replace(model, vocab_size=saved.model.vocab_size)
     elif config.init_from:
         source, _ = parse_run(config.init_from)
-        model = with_speed_of(read_config(source).model, model)
+        before = read_config(source)
+        model = with_speed_of(before.model, model)
+        if optimizer.init_fraction:
+            rate = optimizer.init_fraction * before.optimizer.peak_learning_rate
+            optimizer = dataclasses.replace(optimizer, peak_learning_rate=rate)
         check_tokenizer(source, tokenizer["sha256"])
     elif model.vocab_size == 0:
         vocab_size = -(-tokenizer["vocab_size"] // VOCAB_MULTIPLE) * VOCAB_MULTIPLE
@@ -57,4 +63,4 @@ def resolve(config: TrainConfig, data: Dataset, saved: TrainConfig | None = None
         raise InputError(f"--model.vocab-size {model.vocab_size} is below the tokenizer's {tokenizer['vocab_size']}")
     if length > model.context:
         raise InputError(f"records of {length} tokens exceed --model.context {model.context}")
-    return dataclasses.replace(config, model=model)
+    return dataclasses.replace(config, model=model, optimizer=optimizer)

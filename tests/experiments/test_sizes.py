@@ -4,7 +4,7 @@ import math
 import os
 import re
 import subprocess
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,24 @@ def test_the_number_of_steps_is_the_smallest_that_sees_all_tokens():
     assert steps_for(100e9, 256) == 190_735
     assert 190_734 * 256 * 2048 < 100e9 <= 190_735 * 256 * 2048
     assert steps_for(4096, 2) == 1
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_fine_tuning_takes_a_tenth_of_the_rate_until_the_validation_loss_stops_falling(size):
+    before = load_experiment(f"{ROOT}/experiments/codex.py:{size}")
+    for kind in "sd":
+        for config in (
+            load_experiment(f"{ROOT}/experiments/codex_{kind}.py:{size}"),
+            load_experiment(f"{ROOT}/experiments/codex_{kind}.py"),
+        ):
+            assert (config.optimizer.init_fraction, config.patience) == (0.1, 3)
+            assert config.eval_every
+            assert config.optimizer.warmup_steps == before.optimizer.warmup_steps
+            assert config.steps * config.batch_size * 2048 <= 10e9
+            validate(replace(config, init_from="runs/other"))
+        config = load_experiment(f"{ROOT}/experiments/codex_{kind}.py:{size}")
+        assert config.name == f"codex_{kind}_{size}"
+        assert (config.init_from, config.mesh) == (f"runs/codex_{size}", before.mesh)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from codex_jax import cli, train
-from codex_jax.config import DataConfig, TrainConfig
+from codex_jax.config import DataConfig, OptimizerConfig, TrainConfig, validate
 from codex_jax.errors import InputError
+from codex_jax.runs.folder import write_config
 from codex_jax.text.tokenizers import train_sentencepiece
 from codex_jax.training import experiment, trainer
 from tests.records.build import build
@@ -76,3 +78,27 @@ def test_a_missing_tokenizer_folder_is_reported(tmp_path):
     build(tmp_path / "d")
     with pytest.raises(InputError, match="no tokenizer at"):
         experiment.open_data(TrainConfig(data=DataConfig(path=f"{tmp_path}/d", validation_split="none")))
+
+
+def test_a_fraction_of_the_learning_rate_of_the_first_run(root):
+    data = open_data(root)
+    before = TrainConfig(run_dir=f"{root}/first", optimizer=OptimizerConfig(peak_learning_rate=4e-3))
+    write_run(root, before)
+    tuned = replace(before, init_from=f"{root}/first", optimizer=OptimizerConfig(init_fraction=0.1))
+    resolved = experiment.resolve(tuned, data)
+    assert resolved.optimizer == OptimizerConfig(peak_learning_rate=4e-4, init_fraction=0.1)
+    # A resumed run keeps its rate, whatever has become of the first run.
+    shutil.rmtree(root / "first")
+    assert experiment.resolve(tuned, data, resolved) == resolved
+    with pytest.raises(InputError, match="give --init-from RUN"):
+        validate(replace(tuned, init_from="", data=DataConfig(path="x")))
+
+
+def open_data(root):
+    return experiment.open_data(TrainConfig(data=DataConfig(path=f"{root}/a", validation_split="none")))
+
+
+def write_run(root, config):
+    shutil.copytree(root / "a" / "tokenizer", config.folder / "tokenizer")
+    model = replace(config.model, context=16, vocab_size=384)
+    write_config(config.folder, replace(config, model=model))
