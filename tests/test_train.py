@@ -80,6 +80,7 @@ def test_resuming_before_the_first_checkpoint_starts_from_step_0(root):
     assert lines(root, "early") == before
 
 
+@pytest.mark.slow
 def test_a_resumed_run_may_change_speed_settings_but_not_the_model(root, capsys):
     assert run(root, "settings", "--steps", "3") == 0
     speed = ["--model.remat", "full", "--model.unroll", "2", "--loss-chunks", "2", "--accumulation", "2"]
@@ -173,6 +174,7 @@ def test_bad_input_is_one_line_and_writes_nothing(root, capsys):
     assert not (root / "n").exists()
 
 
+@pytest.mark.slow
 def test_a_run_shows_what_its_model_writes_and_ends_when_it_no_longer_learns(root, capsys):
     problem = {"task_id": "m/0", "prompt": "def f(x):\n", "entry_point": "f", "canonical_solution": "    return x\n"}
     (root / "p.jsonl").write_text(json.dumps({**problem, "test": "def check(f):\n    assert f(1) == 1\n"}) + "\n")
