@@ -210,6 +210,7 @@ def drawn(folder):
     return draw
 
 
+@pytest.mark.slow
 def test_variables_of_jax_change_no_sample(drawn):
     _, usual, _ = drawn()
     assert usual

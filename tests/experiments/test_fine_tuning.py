@@ -31,6 +31,7 @@ def folder(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "experiment"), [("code", "codex_s"), ("docstring", "codex_d")])
 def test_it_stops_when_the_validation_loss_does_not_fall(folder, kind, experiment, capsys):
     words = ["pairs", kind, f"{folder}/p.jsonl", "--out", f"{folder}/{kind}.jsonl"]

@@ -71,12 +71,13 @@ def alone():
     ("mesh", "settings", "shard"),
     [
         ({"data": 2, "fsdp": 2, "model": 2}, {}, [2, 32, 128]),
-        ({"fsdp": 8}, {"run": {"accumulation": 2}}, [2, 8, 256]),
         ({"fsdp": 4, "sequence": 2}, {"run": {"loss_chunks": 4}, "model": {"remat": "full"}}, [2, 8, 256]),
-        (
+        pytest.param({"fsdp": 8}, {"run": {"accumulation": 2}}, [2, 8, 256], marks=pytest.mark.slow),
+        pytest.param(
             {"data": 2, "fsdp": 2, "model": 2},
             {"run": {"loss_chunks": 2}, "model": {"remat": "dots_attention"}},
             [2, 32, 128],
+            marks=pytest.mark.slow,
         ),
     ],
 )
@@ -91,6 +92,7 @@ def test_eight_devices_compute_the_losses_of_one(alone, mesh, settings, shard):
     assert len(split) >= 2
 
 
+@pytest.mark.slow
 def test_offloaded_moments_change_no_loss(alone):
     result = run(1, mesh={}, optimizer={"offload": True})
     assert result["memory_kinds"] == ["pinned_host"]
@@ -98,6 +100,7 @@ def test_offloaded_moments_change_no_loss(alone):
     assert result["losses"] == alone["losses"]
 
 
+@pytest.mark.slow
 def test_a_bfloat16_first_moment_trains_almost_alike(alone):
     result = run(1, mesh={}, optimizer={"first_moment_dtype": "bfloat16"})
     assert (alone["first_moment"], result["first_moment"]) == ("float32", "bfloat16")
@@ -105,6 +108,7 @@ def test_a_bfloat16_first_moment_trains_almost_alike(alone):
     np.testing.assert_allclose(result["losses"], alone["losses"], rtol=2e-2)
 
 
+@pytest.mark.slow
 def test_weights_gathered_in_bfloat16_train_almost_alike(alone):
     model = {"compute_dtype": "bfloat16", "gather_dtype": "bfloat16"}
     result, float32_gathered = (
