@@ -12,6 +12,7 @@ from codex_jax.problems.humaneval import humaneval_problem, write_problems
 from tests.parallel.test_hosts import free_port
 from tests.sampling.made_run import make_run
 
+pytestmark = pytest.mark.slow
 PROGRAM = """
 import json, sys
 import jax, numpy as np
