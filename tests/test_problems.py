@@ -309,7 +309,7 @@ def test_bad_input_is_one_line(package, tmp_path, capsys):
     out = tmp_path / "o.jsonl"
     capsys.readouterr()
     for words, message in [
-        ((), "no subcommand was given: give one of contests, doctests, filter, show, trace"),
+        ((), "no subcommand was given: give one of contests, doctests, filter, pairs, show, trace"),
         (("trails",), "no subcommand 'trails'"),
         (("doctests", "--out", out), "name a source"),
         (("doctests", "git:x", "--out", out), "give dir:PATH, pypi:NAME"),

@@ -172,7 +172,7 @@ class _Stopper:
     """A plugin of pytest that counts tests, and ends the session after so many CPU seconds, so that nothing is lost."""
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+        self._end = time.process_time() + seconds
         self.counts: dict[str, int] = {}
         self.failures: list[str] = []  # the first ones
 
@@ -194,7 +194,7 @@ class _Stopper:
         self._session = session
 
     def pytest_runtest_logfinish(self, nodeid: str, location: Any) -> None:
-        if time.process_time() > self._seconds:
+        if time.process_time() > self._end:
             self._session.shouldstop = "out of time"
 
 
