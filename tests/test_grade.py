@@ -78,6 +78,7 @@ def test_a_docstring_is_right_if_its_code_passes(folder, writes_code, capsys):
     assert not (folder / "graded.jsonl_code.jsonl_results.jsonl.partial").exists()
 
 
+@pytest.mark.slow
 def test_with_a_real_run_it_resumes(folder, capsys):
     out = folder / "real.jsonl"
     words = ("--run", f"{folder}/run", "--out", str(out), "--max-new-tokens", "8", "--n", "2", "--temperature", "0.8")

@@ -40,6 +40,7 @@ def run(folder, *words):
     return cli.run(rank.main, rank.Args, [str(folder / "s.jsonl"), "--problems", str(folder / "p.jsonl"), *words])
 
 
+@pytest.mark.slow
 def test_back_translation_is_added_whatever_the_batch(folder, capsys):
     ranked = []
     for batch in ("1", "8"):

@@ -32,6 +32,7 @@ def run(folder, *flags):
     return cli.run(sample.main, sample.Args, ["--run", f"{folder}/run", "--max-new-tokens", "12", *flags])
 
 
+@pytest.mark.slow
 def test_samples_do_not_depend_on_the_batch_or_the_other_problems(folder):
     for name, batch in (("a", "5"), ("b", "2")):
         flags = ["--problems", f"{folder}/p.jsonl", "--n", "5", "--batch", batch, "--out", f"{folder}/{name}.jsonl"]

@@ -94,6 +94,7 @@ def resume(root, name, *flags):
     return cli.run_experiment(train.main, train.TrainArgs, ["--resume", f"{root}/{name}", *flags])
 
 
+@pytest.mark.slow
 def test_a_run_knows_its_settings(root, capsys):
     assert run(root, "known", "--seed", "3", "--optimizer.peak-learning-rate", "2e-3", "--steps", "3") == 0
     assert resume(root, "known", "--steps", "6") == 0

@@ -194,6 +194,7 @@ def test_a_build_with_other_settings_may_follow_a_killed_one(tmp_path):
     assert open_dataset(tmp_path / "d").manifest["seq_len"] == 40
 
 
+@pytest.mark.slow
 def test_a_build_resumes_after_a_full_disk(tmp_path):
     sources = [f"jsonl:{write_lines(tmp_path / f'{n}.jsonl', 150, n)}" for n in range(3)]
     assert build(sources, tmp_path / "whole" / "d") == 0

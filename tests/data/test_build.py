@@ -53,6 +53,7 @@ def test_humaneval(tmp_path):
     assert "exists already" in output
 
 
+@pytest.mark.slow
 def test_building_blocks_equal_the_output_of_generate(tmp_path):
     assert command("building_blocks/generate.py", "--out", tmp_path / "generated")[0] == 0
     assert command("build.py", "building_blocks", "--out", tmp_path)[0] == 0

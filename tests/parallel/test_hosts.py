@@ -145,6 +145,7 @@ def test_an_error_on_another_host_ends_all_processes(data):
     assert "bytes instead of" in errors[1]
 
 
+@pytest.mark.slow
 def test_a_missing_host_is_reported_within_a_minute(data):
     def begin(index, port):
         flags = ["--hosts.coordinator", f"localhost:{port}", "--hosts.count", "3", "--hosts.index", str(index)]

@@ -53,6 +53,7 @@ def test_without_libtpu_the_error_says_what_to_install(tmp_path):
     assert "pip install 'codex_jax[tpu]'" in done.stderr
 
 
+@pytest.mark.slow
 def test_without_a_slice_the_smallest_ones_are_listed_with_their_commands(tmp_path):
     done = plan(tmp_path, "--steps", "9")
     assert done.returncode == 0, done.stderr

@@ -59,7 +59,7 @@ def test_a_cutoff_that_everything_passes_keeps_everything():
 
 
 @pytest.mark.parametrize("top_p", [0.3, 0.9, 0.95, 1.0])
-@pytest.mark.parametrize("temperature", [0.2, 0.8, 1.0, 1.3])
+@pytest.mark.parametrize("temperature", [0.8, *(pytest.param(t, marks=pytest.mark.slow) for t in (0.2, 1.0, 1.3))])
 def test_draws_follow_the_truncated_distribution(temperature, top_p):
     # Logits over several lanes and rows of lanes, with ties.
     logits = np.repeat(np.random.default_rng(1).normal(0, 2, 30), 10)[:290]
@@ -113,6 +113,7 @@ def test_rows_of_few_tokens_are_cut_at_the_right_one(top_p):
         assert (result > 0).tolist() == (kept_by_sorting(row.astype(np.float64), top_p) > 0).tolist()
 
 
+@pytest.mark.slow
 def test_a_draw_does_not_depend_on_other_rows():
     logits = jnp.asarray(np.random.default_rng(0).normal(0, 2, (64, 500)), jnp.float32)
     keys = jax.random.split(jax.random.key(0), 64)

@@ -62,10 +62,9 @@ def attacked(layer: str, user: int) -> dict:
 
 
 def case(layer: str, user: int) -> Any:
-    """One user per layer is enough for most changes; the others have the mark `attacks`. Other layers are slow."""
-    if layer == "landlock":
-        return pytest.param(layer, user, marks=() if user == users()[-1] else pytest.mark.attacks)
-    return pytest.param(layer, user, marks=pytest.mark.slow if user == users()[0] else pytest.mark.attacks)
+    """One user per layer is enough for most changes; the others have the mark `attacks`."""
+    default = users()[-1] if layer == "landlock" else users()[0]  # Landlock is meant for users without root
+    return pytest.param(layer, user, marks=pytest.mark.slow if user == default else pytest.mark.attacks)
 
 
 cases = pytest.mark.parametrize(

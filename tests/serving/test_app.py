@@ -24,6 +24,7 @@ def expected_samples(engine, prompts, numbers, params, seed):
     return {(one.request, one.number): one.sample for one in sample_all(engine, requests, params, seed, 8)}
 
 
+@pytest.mark.slow
 def test_samples_are_those_of_the_sampler(client, engine):
     expected = expected_samples(engine, PROMPTS, range(3), SamplingParams(0.9, 1.0, 40, STOPS), 7)
     answer = client.completions.create(

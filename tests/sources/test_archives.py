@@ -145,6 +145,7 @@ def test_zips_of_every_method_of_python(tmp_path, method):
     assert reasons == {"n.zip/a/large.py": "too_large"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_a_member_is_decompressed_in_pieces(tmp_path, method):
     code = (

@@ -48,6 +48,7 @@ def run(root, name, data, *flags):
     return [untimed(json.loads(line)) for line in (root / name / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_a_mixture_resumes_exactly_with_or_without_prefetch(root, monkeypatch):
     data = f"{root}/a@2,{root}/b@1"
     validation = ("--data.validation-split", "train", "--eval-batches", "2")
