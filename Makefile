@@ -33,7 +33,7 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-## make test           runs lint and all tests
+## make test           runs lint and the tests that are not slow; .ci/run runs all
 test: lint
 	$(BIN)/pytest --numprocesses auto --dist loadfile
 
