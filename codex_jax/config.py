@@ -62,7 +62,6 @@ class OptimizerConfig:
     """AdamW with warm-up and cosine decay (paper section 3.2)."""
 
     peak_learning_rate: float = 6e-4
-    init_fraction: float = 0.0  # with init_from: the peak rate as a fraction of that run's; 0: peak_learning_rate
     final_fraction: float = 0.1  # learning rate at the last step, as a fraction of the peak
     warmup_steps: int = 175
     beta1: float = 0.9
@@ -72,6 +71,7 @@ class OptimizerConfig:
     first_moment_dtype: Dtype = "float32"
     offload: bool = False  # keep the moments in host memory between updates (TPU and GPU only)
     clip_norm: float = 1.0  # largest global norm of the gradients
+    init_fraction: float = 0.0  # with init_from: the peak rate as a fraction of that run's; 0: peak_learning_rate
 
 
 @dataclass(frozen=True)

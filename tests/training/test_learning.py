@@ -21,7 +21,14 @@ pytestmark = pytest.mark.slow
 TORCH = json.loads(Path(__file__).with_name("torch_losses.json").read_text())
 CONFIG = TrainConfig(
     model=ModelConfig(made.LAYERS, made.WIDTH, made.HEADS, made.CONTEXT, made.VOCAB),
-    optimizer=OptimizerConfig(made.RATE, made.FINAL, made.WARMUP, *made.BETAS, weight_decay=made.DECAY),
+    optimizer=OptimizerConfig(
+        peak_learning_rate=made.RATE,
+        final_fraction=made.FINAL,
+        warmup_steps=made.WARMUP,
+        beta1=made.BETAS[0],
+        beta2=made.BETAS[1],
+        weight_decay=made.DECAY,
+    ),
     steps=made.STEPS,
     batch_size=made.BATCH,
 )
